@@ -1,0 +1,98 @@
+//! One build: ask the Dockerfile frontend, read, plan, write, solve.
+
+use std::collections::HashMap;
+
+use futures_util::future::{try_join, try_join_all};
+
+use super::client::Client;
+use super::error::GatewayError;
+use super::messages::Ref;
+use super::notices::{self, Notice};
+use super::options::Options;
+use super::{inner, result};
+use crate::graph::BuildGraph;
+use crate::llb::{self, Definition, Digest};
+use crate::plan::{Plan, Policy};
+use crate::report;
+
+/// Serves one build and gives the encoded `Result` for the engine.
+///
+/// # Errors
+/// The engine or the Dockerfile frontend fails, or the build's definitions cannot be read or changed.
+pub async fn build(client: &Client, options: &Options) -> Result<Vec<u8>, GatewayError> {
+    let inputs = client.inputs().await?;
+    let result = inner::solve(client, options, inputs).await?;
+    if options.is_subrequest() {
+        return Ok(result);
+    }
+    let references = result::references(&result)?;
+    let solved = references.iter().filter(|reference| !reference.id.is_empty());
+    let definitions: Option<Vec<_>> = solved.map(|reference| reference.def.clone()).collect();
+    let Some(definitions) = definitions else {
+        // Nothing to solve again: what the inner frontend solved has to do.
+        return if options.policy() == Policy::Off { Ok(result) } else { Err(GatewayError::NoDefinition) };
+    };
+
+    let mended = mend(definitions, options.policy())?;
+    // Solved anew even where nothing changed: so provenance names this frontend, and not the one behind it.
+    let solving = mended.definitions.into_iter().map(|definition| solve(client, options, definition));
+    let (solved, ()) = try_join(try_join_all(solving), notices::show(client, mended.notices)).await?;
+
+    let mut solved = solved.into_iter();
+    let ids: Vec<_> = references
+        .iter()
+        .map(|reference| if reference.id.is_empty() { None } else { solved.next() })
+        .collect();
+    Ok(result::with_references(&result, &ids)?)
+}
+
+async fn solve(client: &Client, options: &Options, definition: Vec<u8>) -> Result<String, GatewayError> {
+    let result = client.solve(inner::definition(definition, options)).await?;
+    let reference = result::references(&result)?.into_iter().next();
+    reference.map(|Ref { id, .. }| id).filter(|id| !id.is_empty()).ok_or(GatewayError::NoDefinition)
+}
+
+struct Mended {
+    definitions: Vec<Vec<u8>>,
+    notices: Vec<Notice>,
+}
+
+/// Read, plan, write. With [`Policy::Off`] the definitions are not even looked at.
+fn mend(definitions: Vec<Vec<u8>>, policy: Policy) -> Result<Mended, GatewayError> {
+    if policy == Policy::Off {
+        return Ok(Mended { definitions, notices: Vec::new() });
+    }
+    let definitions: Vec<_> = definitions.into_iter().map(Definition::parse).collect::<Result<_, _>>()?;
+    let graph = llb::read(&definitions)?;
+    let plan = Plan::of(&graph, policy);
+    let edits: HashMap<_, _> =
+        plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
+    let edit_of = |digest: &Digest| edits.get(digest.as_str()).copied();
+    let written: Vec<_> =
+        definitions.iter().map(|definition| llb::write(definition, &edit_of)).collect::<Result<_, _>>()?;
+    let notices = notices(&graph, &plan, &definitions, &written);
+    Ok(Mended {
+        definitions: written.into_iter().map(|written| written.bytes.into_owned()).collect(),
+        notices,
+    })
+}
+
+fn notices(
+    graph: &BuildGraph,
+    plan: &Plan,
+    definitions: &[Definition],
+    written: &[llb::Written<'_>],
+) -> Vec<Notice> {
+    let notice = |mended| {
+        let text = report::notice(graph, mended)?;
+        let step = graph.step(mended.finding.at.step);
+        let renamed = written.iter().find_map(|written| written.renamed.get(step.id.as_str()));
+        Some(Notice {
+            text,
+            line: step.location.as_ref().map(|location| location.line),
+            vertex: renamed.map_or_else(|| step.id.clone(), ToString::to_string),
+            source: definitions.iter().find_map(|definition| definition.source_of(&step.id)),
+        })
+    };
+    plan.mended.iter().filter_map(notice).collect()
+}

@@ -1,0 +1,76 @@
+//! What ends a build.
+
+use prost::Message;
+use tonic::{Code, Status};
+
+use super::messages::RpcStatus;
+use super::options::OptionsError;
+use crate::llb::wire::WireError;
+use crate::llb::{DefinitionError, ReadError, WriteError};
+
+/// An error of a build. [`GatewayError::Engine`] is somebody else's and is passed on as it came; the others are ours.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The engine's answer, or that of the Dockerfile frontend behind it.
+    #[error("{}", .0.message())]
+    Engine(Status),
+    /// The user asked for something that does not exist.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// A message of the build does not fit.
+    #[error(
+        "the build definition does not fit into a message of 16 MiB, which is all that BuildKit carries: {0}\n  help: build fewer stages at once with --target"
+    )]
+    TooLarge(String),
+    /// The engine answered without definitions.
+    #[error(
+        "the engine gave back no build definition, so its cache mounts cannot be kept apart\n  help: this takes Docker 20.10 or BuildKit 0.8; with policy=off the build runs as it is"
+    )]
+    NoDefinition,
+    /// A definition that we cannot read.
+    #[error(
+        "{0}\n  help: with policy=off the build runs as it is; please report this with the engine's version"
+    )]
+    Definition(#[from] DefinitionError),
+    /// A build that is no graph.
+    #[error(
+        "{0}\n  help: with policy=off the build runs as it is; please report this with the engine's version"
+    )]
+    Read(#[from] ReadError),
+    /// A definition that we cannot change.
+    #[error("{0}\n  help: with policy=off the build runs as it is; a newer ci-build may know this")]
+    Write(#[from] WriteError),
+    /// The engine's answer is not what its protocol says.
+    #[error("the engine's answer cannot be read: {0}\n  help: please report this with the engine's version")]
+    Protocol(#[from] WireError),
+}
+
+impl From<Status> for GatewayError {
+    fn from(status: Status) -> Self {
+        let too_large = match status.code() {
+            Code::ResourceExhausted => status.message().contains("message larger than max"),
+            // tonic's own words for a message that it will not send or take
+            Code::OutOfRange => status.message().contains("message length too large"),
+            _ => false,
+        };
+        if too_large { Self::TooLarge(status.message().to_owned()) } else { Self::Engine(status) }
+    }
+}
+
+impl GatewayError {
+    /// The encoded `google.rpc.Status` for the engine. An engine's own goes back with its details: they hold the
+    /// positions in the Dockerfile.
+    #[must_use]
+    pub fn to_status(&self) -> Vec<u8> {
+        match self {
+            Self::Engine(status) if !status.details().is_empty() => status.details().to_vec(),
+            Self::Engine(status) => encode(status.code(), status.message()),
+            // Any other code would be put in front of the message.
+            _ => encode(Code::Unknown, &self.to_string()),
+        }
+    }
+}
+
+fn encode(code: Code, message: &str) -> Vec<u8> {
+    RpcStatus { code: code.into(), message: message.to_owned() }.encode_to_vec()
+}

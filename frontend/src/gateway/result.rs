@@ -1,0 +1,66 @@
+//! The result of a frontend: references to what was solved, and metadata that is passed on as it is.
+//!
+//! References stand in three places: alone, one a platform, and with the attestations.
+
+use std::borrow::Cow;
+
+use prost::Message;
+
+use super::messages::{Ref, number};
+use crate::llb::wire::{self, WireError};
+
+/// The references of an encoded `Result`, in a fixed order.
+pub(super) fn references(result: &[u8]) -> Result<Vec<Ref>, WireError> {
+    let mut references = Vec::new();
+    map(result, &mut |reference| {
+        references.push(Ref::decode(reference)?);
+        Ok(Cow::Borrowed(reference))
+    })?;
+    Ok(references)
+}
+
+/// The same result with other references, in the order of [`references`]. Everything else keeps its bytes. An empty
+/// one stays as it was: it stands for an empty image.
+pub(super) fn with_references(result: &[u8], ids: &[Option<String>]) -> Result<Vec<u8>, WireError> {
+    let mut ids = ids.iter();
+    let result = map(result, &mut |reference| {
+        Ok(match ids.next().and_then(Option::as_ref) {
+            Some(id) => Cow::Owned(Ref { id: id.clone(), def: None }.encode_to_vec()),
+            None => Cow::Borrowed(reference),
+        })
+    })?;
+    Ok(result.into_owned())
+}
+
+type Change<'c> = dyn for<'a> FnMut(&'a [u8]) -> Result<Cow<'a, [u8]>, WireError> + 'c;
+
+fn map<'a>(result: &'a [u8], change: &mut Change<'_>) -> Result<Cow<'a, [u8]>, WireError> {
+    let result = wire::map_bytes(result, number::RESULT_REF, &mut *change)?;
+    let result = then(result, |result| {
+        wire::map_bytes(result, number::RESULT_REFS, |refs| {
+            wire::map_bytes(refs, number::REF_MAP_REFS, |entry| {
+                wire::map_bytes(entry, number::MAP_VALUE, &mut *change)
+            })
+        })
+    })?;
+    then(result, |result| {
+        wire::map_bytes(result, number::RESULT_ATTESTATIONS, |entry| {
+            wire::map_bytes(entry, number::MAP_VALUE, |attestations| {
+                wire::map_bytes(attestations, number::ATTESTATIONS_ATTESTATION, |attestation| {
+                    wire::map_bytes(attestation, number::ATTESTATION_REF, &mut *change)
+                })
+            })
+        })
+    })
+}
+
+/// Applies a change to what an earlier one made.
+fn then<'a>(
+    message: Cow<'a, [u8]>,
+    change: impl for<'b> FnOnce(&'b [u8]) -> Result<Cow<'b, [u8]>, WireError>,
+) -> Result<Cow<'a, [u8]>, WireError> {
+    match message {
+        Cow::Borrowed(message) => change(message),
+        Cow::Owned(message) => Ok(Cow::Owned(change(&message)?.into_owned())),
+    }
+}

@@ -1,0 +1,42 @@
+//! HTTP/2 over one stream that is open already.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::Mutex;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::unix::pipe;
+use tonic::transport::{Endpoint, Error, Uri};
+
+use super::client::Client;
+
+/// Both directions of a stream.
+trait Stream: AsyncRead + AsyncWrite + Send {}
+impl<T: AsyncRead + AsyncWrite + Send> Stream for T {}
+
+/// The pipes that the engine gave this process as stdin and stdout.
+///
+/// As pipes, not as `tokio::io::stdin`: that reads in a thread which keeps the process from ending.
+pub(super) fn stdio() -> io::Result<impl AsyncRead + AsyncWrite + Send + 'static> {
+    let receiver = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
+    let sender = pipe::Sender::from_owned_fd(io::stdout().as_fd().try_clone_to_owned()?)?;
+    Ok(tokio::io::join(receiver, sender))
+}
+
+/// Speaks gRPC over `stream`.
+///
+/// # Errors
+/// The other side does not speak HTTP/2.
+pub async fn connect(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Result<Client, Error> {
+    let stream: Pin<Box<dyn Stream>> = Box::pin(stream);
+    // A channel may ask again after a loss; there is just one stream, and a second request for it fails.
+    let stream = Mutex::new(Some(stream));
+    let connector = tower::service_fn(move |_: Uri| {
+        let stream = stream.lock().ok().and_then(|mut stream| stream.take());
+        async move { stream.map(TokioIo::new).ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)) }
+    });
+    let channel = Endpoint::from_static("http://localhost").connect_with_connector(connector).await?;
+    Ok(Client::new(channel))
+}

@@ -1,0 +1,141 @@
+//! The graph of a build: its steps, their caches, who waits for whom.
+
+mod cache;
+mod concurrent;
+mod step;
+
+use std::collections::BTreeMap;
+
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+pub use cache::{CacheKey, CacheUse, Mount, Sharing};
+pub use concurrent::User;
+pub use step::{Location, Step};
+
+/// A step's handle within its graph.
+pub type StepIndex = NodeIndex<u32>;
+
+/// A mount of a step: the step, and the mount's place among [`Step::mounts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MountRef {
+    /// The step.
+    pub step: StepIndex,
+    /// The mount's place.
+    pub mount: usize,
+}
+
+/// The steps depend on each other in a circle, so none of them can start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the build depends on itself: {step} needs its own result")]
+pub struct CycleError {
+    /// One of the steps of the cycle.
+    pub step: String,
+}
+
+/// Collects steps and their dependencies.
+#[derive(Debug, Default)]
+pub struct GraphBuilder {
+    dag: DiGraph<Step, ()>,
+}
+
+impl GraphBuilder {
+    /// Adds a step.
+    pub fn add(&mut self, step: Step) -> StepIndex {
+        self.dag.add_node(step)
+    }
+
+    /// Says that `after` needs what `before` made.
+    pub fn depend(&mut self, before: StepIndex, after: StepIndex) {
+        self.dag.add_edge(before, after, ());
+    }
+
+    /// Orders the steps.
+    ///
+    /// # Errors
+    /// The steps depend on each other in a circle.
+    pub fn finish(self) -> Result<BuildGraph, CycleError> {
+        let order = petgraph::algo::toposort(&self.dag, None)
+            .map_err(|cycle| CycleError { step: self.dag[cycle.node_id()].to_string() })?;
+        let mut rank = vec![0; order.len()];
+        for (place, step) in order.iter().enumerate() {
+            rank[step.index()] = place;
+        }
+        Ok(BuildGraph { dag: self.dag, order, rank })
+    }
+}
+
+/// What a build will do. Acyclic by construction.
+#[derive(Debug, Clone)]
+pub struct BuildGraph {
+    dag: DiGraph<Step, ()>,
+    order: Vec<StepIndex>,
+    rank: Vec<usize>,
+}
+
+impl BuildGraph {
+    /// The step behind a handle of this graph.
+    #[must_use]
+    pub fn step(&self, index: StepIndex) -> &Step {
+        &self.dag[index]
+    }
+
+    /// The mount behind a handle of this graph.
+    #[must_use]
+    pub fn mount(&self, at: MountRef) -> &Mount {
+        &self.step(at.step).mounts[at.mount]
+    }
+
+    /// All steps, each after what it depends on.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = (StepIndex, &Step)> {
+        self.order.iter().map(|index| (*index, &self.dag[*index]))
+    }
+
+    /// The steps that need `step`'s result directly.
+    pub fn dependents(&self, step: StepIndex) -> impl Iterator<Item = StepIndex> {
+        self.dag.neighbors_directed(step, Direction::Outgoing)
+    }
+
+    /// The steps whose results `step` needs directly.
+    pub fn dependencies(&self, step: StepIndex) -> impl Iterator<Item = StepIndex> {
+        self.dag.neighbors_directed(step, Direction::Incoming)
+    }
+
+    /// A step's place in an order in which each step comes after what it depends on.
+    #[must_use]
+    pub fn rank(&self, step: StepIndex) -> usize {
+        self.rank[step.index()]
+    }
+
+    /// Whether the build has steps for more than one platform.
+    #[must_use]
+    pub fn is_multi_platform(&self) -> bool {
+        let mut platforms = self.dag.node_weights().filter_map(|step| step.platform.as_ref());
+        platforms.next().is_some_and(|first| platforms.any(|other| other != first))
+    }
+
+    /// Every cache with its mounts, both in a stable order.
+    #[must_use]
+    pub fn caches(&self) -> BTreeMap<&CacheKey, Vec<MountRef>> {
+        let mut caches = BTreeMap::<_, Vec<_>>::new();
+        for (index, step) in self.steps() {
+            for (mount, _, cache) in step.caches() {
+                caches.entry(&cache.key).or_default().push(MountRef { step: index, mount });
+            }
+        }
+        caches
+    }
+
+    /// Where a mount stands in the source, for sorting: what has no place comes first, in the build's order.
+    #[must_use]
+    pub fn file_order(&self, at: MountRef) -> (Option<&Location>, usize, usize) {
+        (self.step(at.step).location.as_ref(), self.rank(at.step), at.mount)
+    }
+
+    /// The same build with some steps changed. The dependencies stay.
+    #[must_use]
+    pub fn map_steps(&self, change: impl FnMut(StepIndex, &Step) -> Step) -> Self {
+        let dag = self.dag.map(change, |_, ()| ());
+        Self { dag, order: self.order.clone(), rank: self.rank.clone() }
+    }
+}

@@ -1,0 +1,63 @@
+//! The vertices of a build.
+
+use std::fmt;
+
+use super::cache::{CacheUse, Mount};
+
+/// Where a step stands in its source file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Location {
+    /// The file's name as the build knows it.
+    pub file: String,
+    /// First line, from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A vertex of the build: a RUN, or anything else that depends on others and has others depend on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Unique in its graph: an LLB digest, or `stage/number`.
+    pub id: String,
+    /// The stage that it belongs to, where it is known.
+    pub stage: Option<String>,
+    /// The platform that it runs on, where it is known: `linux/arm64`.
+    pub platform: Option<String>,
+    /// Where it was written.
+    pub location: Option<Location>,
+    /// Its mounts, in the order in which the engine takes their locks.
+    pub mounts: Vec<Mount>,
+}
+
+impl Step {
+    /// The cache mounts with their places among [`Step::mounts`], in the order in which their locks are taken.
+    pub fn caches(&self) -> impl Iterator<Item = (usize, &Mount, &CacheUse)> {
+        self.mounts.iter().enumerate().filter_map(|(i, mount)| Some((i, mount, mount.cache.as_ref()?)))
+    }
+
+    /// Whether `other` is this step of the source, built for another platform.
+    #[must_use]
+    pub fn is_twin(&self, other: &Self) -> bool {
+        self.platform != other.platform
+            && self.stage == other.stage
+            && self.location.is_some()
+            && self.location == other.location
+    }
+}
+
+/// What people call a step: its place, and its stage where it has a name.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.location, &self.stage) {
+            (Some(location), Some(stage)) => write!(f, "{location} (stage {stage})"),
+            (Some(location), None) => write!(f, "{location}"),
+            (None, Some(stage)) => write!(f, "a step of stage {stage}"),
+            (None, None) => write!(f, "step {}", self.id),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What can go wrong between the cache mounts of a build: one file a rule.
+
+mod cache_lock_inversion;
+mod finding;
+mod mixed_cache_sharing;
+mod shared_cache_race;
+mod tool;
+
+pub use finding::{Finding, Severity};
+
+use crate::graph::BuildGraph;
+
+/// A rule: what it is called and how its hazards are found.
+pub struct Rule {
+    /// The name, in the style of BuildKit's own rules, for `# check=skip=`.
+    pub name: &'static str,
+    /// What the hazard does, in one line.
+    pub summary: &'static str,
+    find: fn(&'static Rule, &BuildGraph) -> Vec<Finding>,
+}
+
+impl std::fmt::Debug for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Rule {}
+
+/// All rules, in the order in which their findings are reported for one place.
+pub static RULES: [&Rule; 3] = [
+    &shared_cache_race::SHARED_CACHE_RACE,
+    &mixed_cache_sharing::MIXED_CACHE_SHARING,
+    &cache_lock_inversion::CACHE_LOCK_INVERSION,
+];
+
+/// Everything that the rules find, in file order.
+#[must_use]
+pub fn find(graph: &BuildGraph) -> Vec<Finding> {
+    let mut findings: Vec<_> = RULES.iter().flat_map(|rule| (rule.find)(rule, graph)).collect();
+    findings.sort_by(|a, b| graph.file_order(a.at).cmp(&graph.file_order(b.at)));
+    findings
+}

@@ -1,0 +1,39 @@
+//! Concurrent steps write to one cache.
+
+use super::{Finding, Rule, tool};
+use crate::graph::{BuildGraph, CacheKey, MountRef, Sharing, User};
+
+/// See [`super::RULES`].
+pub(super) static SHARED_CACHE_RACE: Rule = Rule {
+    name: "SharedCacheRace",
+    summary: "concurrent steps mount one cache with sharing=shared, and at least one of them may write",
+    find,
+};
+
+fn find(rule: &'static Rule, graph: &BuildGraph) -> Vec<Finding> {
+    graph.caches().into_iter().filter_map(|(key, mounts)| race(rule, graph, key, &mounts)).collect()
+}
+
+fn race(rule: &'static Rule, graph: &BuildGraph, key: &CacheKey, mounts: &[MountRef]) -> Option<Finding> {
+    let shared = |at: &&MountRef| {
+        graph.mount(**at).cache.as_ref().is_some_and(|cache| cache.sharing == Sharing::Shared)
+    };
+    let shared: Vec<_> = mounts.iter().filter(shared).copied().collect();
+    let users: Vec<_> =
+        shared.iter().map(|at| User { step: at.step, writes: !graph.mount(*at).readonly }).collect();
+    let racing = graph.racing_users(&users);
+    let mounts: Vec<_> = shared
+        .into_iter()
+        .filter(|at| racing.binary_search_by_key(&graph.rank(at.step), |step| graph.rank(*step)).is_ok())
+        .collect();
+
+    let tool = mounts.iter().find_map(|at| tool::of(&graph.mount(*at).target)).or_else(|| tool::of(&key.id));
+    let bears = match tool {
+        Some(tool) if tool.bears => format!(" ({} is known to bear it)", tool.name),
+        Some(tool) => format!(" ({} does not bear it)", tool.name),
+        None => String::new(),
+    };
+    let message =
+        format!("{} concurrent steps use the cache {key} at once with sharing=shared{bears}", racing.len());
+    Finding::new(graph, rule, tool::severity(tool), vec![key.clone()], mounts, message)
+}

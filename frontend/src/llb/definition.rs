@@ -1,0 +1,168 @@
+//! A build definition as BuildKit hands it over: its bytes, and an index over them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+
+use super::message::{self, number};
+use super::wire::{self, Value, WireError};
+
+/// The name of an op: `sha256:` and the hash of its bytes (`solver/llbsolver/vertex.go`, `loadLLB`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The digest of an op's bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        use fmt::Write as _;
+        let mut digest = String::with_capacity(71);
+        digest.push_str("sha256:");
+        for byte in Sha256::digest(bytes) {
+            let _ = write!(digest, "{byte:02x}");
+        }
+        Self(digest)
+    }
+
+    /// The digest as BuildKit writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for Digest {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A definition that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DefinitionError {
+    /// The bytes are no protobuf, or not of this kind.
+    #[error("the build definition cannot be decoded: {0}")]
+    Malformed(String),
+    /// An op needs another one that the definition does not hold.
+    #[error("the build definition is incomplete: op {op} needs {input}, which is not in it")]
+    MissingInput {
+        /// The op that needs it.
+        op: Digest,
+        /// What is missing.
+        input: String,
+    },
+}
+
+/// Where the source of a vertex stands, as the engine wants it back in a warning: still encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VertexSource {
+    /// `pb.SourceInfo`.
+    pub info: Vec<u8>,
+    /// `pb.Range`, one each.
+    pub ranges: Vec<Vec<u8>>,
+}
+
+/// One op of a definition.
+#[derive(Debug, Clone)]
+pub(super) struct Vertex {
+    pub digest: Digest,
+    /// Where the op's bytes lie in the definition.
+    pub span: Range<usize>,
+    pub op: message::Op,
+    /// Fields of the op that we do not know. It may be passed on, but not changed.
+    pub has_unknown_kind: bool,
+    /// The places in the definition of what it depends on, one an input.
+    pub inputs: Vec<usize>,
+}
+
+/// A definition, its ops decoded and found by digest.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    bytes: Vec<u8>,
+    pub(super) vertices: Vec<Vertex>,
+    metadata: HashMap<String, message::OpMetadata>,
+    source: message::Source,
+}
+
+impl Definition {
+    /// Reads an encoded `pb.Definition`.
+    ///
+    /// # Errors
+    /// It is malformed, or an op needs another one that is not there.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, DefinitionError> {
+        let decoded = message::Definition::decode(&*bytes).map_err(malformed)?;
+        let spans = op_spans(&bytes).map_err(malformed)?;
+        let digests: Vec<_> = spans.iter().map(|span| Digest::of(&bytes[span.clone()])).collect();
+        let places: HashMap<_, _> =
+            digests.iter().enumerate().map(|(place, digest)| (digest.as_str(), place)).collect();
+        let mut vertices = Vec::with_capacity(digests.len());
+        for (span, digest) in spans.into_iter().zip(&digests) {
+            let encoded = &bytes[span.clone()];
+            let op = message::Op::decode(encoded).map_err(malformed)?;
+            let has_unknown_kind = has_unknown_kind(encoded).map_err(malformed)?;
+            let inputs = op.inputs.iter().map(|input| {
+                places.get(input.digest.as_str()).copied().ok_or_else(|| DefinitionError::MissingInput {
+                    op: digest.clone(),
+                    input: input.digest.clone(),
+                })
+            });
+            let inputs = inputs.collect::<Result<_, _>>()?;
+            vertices.push(Vertex { digest: digest.clone(), span, op, has_unknown_kind, inputs });
+        }
+        let source = decoded.source.unwrap_or_default();
+        Ok(Self { bytes, vertices, metadata: decoded.metadata, source })
+    }
+
+    /// The definition as it was received.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The source of an op, where the definition tells it.
+    #[must_use]
+    pub fn source_of(&self, digest: &str) -> Option<VertexSource> {
+        let location = self.source.locations.get(digest)?.locations.first()?;
+        let info = self.source.infos.get(usize::try_from(location.source_index).ok()?)?;
+        Some(VertexSource { info: info.clone(), ranges: location.ranges.clone() })
+    }
+
+    /// What people see of an op while it runs.
+    pub(super) fn name_of(&self, digest: &Digest) -> Option<&str> {
+        let metadata = self.metadata.get(digest.as_str())?;
+        metadata.description.get("llb.customname").map(String::as_str)
+    }
+}
+
+fn malformed(error: impl fmt::Display) -> DefinitionError {
+    DefinitionError::Malformed(error.to_string())
+}
+
+fn op_spans(definition: &[u8]) -> Result<Vec<Range<usize>>, WireError> {
+    let mut spans = Vec::new();
+    for field in wire::fields(definition) {
+        let field = field?;
+        if let (number::DEFINITION_DEF, Value::Bytes(op)) = (field.number, field.value) {
+            spans.push(field.span.end - op.len()..field.span.end);
+        }
+    }
+    Ok(spans)
+}
+
+fn has_unknown_kind(op: &[u8]) -> Result<bool, WireError> {
+    for field in wire::fields(op) {
+        if !number::OP_KNOWN.contains(&field?.number) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,138 @@
+//! The messages of LLB, as far as they are read. Nothing is ever encoded from these: see [`super::wire`].
+//!
+//! Field numbers are those of BuildKit's `solver/pb/ops.proto`. A sub-message that is only passed on is `bytes`,
+//! which is the same on the wire.
+
+use std::collections::HashMap;
+
+/// Numbers of the fields that the writer changes.
+pub(super) mod number {
+    pub(crate) const DEFINITION_DEF: u32 = 1;
+    pub(crate) const DEFINITION_METADATA: u32 = 2;
+    pub(crate) const DEFINITION_SOURCE: u32 = 3;
+    pub(crate) const SOURCE_LOCATIONS: u32 = 1;
+    pub(crate) const MAP_KEY: u32 = 1;
+    pub(crate) const OP_INPUTS: u32 = 1;
+    pub(crate) const OP_EXEC: u32 = 2;
+    pub(crate) const INPUT_DIGEST: u32 = 1;
+    pub(crate) const EXEC_MOUNTS: u32 = 2;
+    pub(crate) const MOUNT_CACHE_OPT: u32 = 20;
+    pub(crate) const CACHE_OPT_ID: u32 = 1;
+    pub(crate) const CACHE_OPT_SHARING: u32 = 2;
+    /// Every field of `Op` that is known to hold no digests but those of its inputs.
+    pub(crate) const OP_KNOWN: [u32; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 11];
+}
+
+/// Its ops (field 1) are walked on the wire: their digests are over their very bytes.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Definition {
+    #[prost(map = "string, message", tag = "2")]
+    pub metadata: HashMap<String, OpMetadata>,
+    #[prost(message, optional, tag = "3")]
+    pub source: Option<Source>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct OpMetadata {
+    #[prost(map = "string, string", tag = "2")]
+    pub description: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Source {
+    #[prost(map = "string, message", tag = "1")]
+    pub locations: HashMap<String, Locations>,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub infos: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Locations {
+    #[prost(message, repeated, tag = "1")]
+    pub locations: Vec<Location>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Location {
+    #[prost(int32, tag = "1")]
+    pub source_index: i32,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub ranges: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Range {
+    #[prost(message, optional, tag = "1")]
+    pub start: Option<Position>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Position {
+    #[prost(int32, tag = "1")]
+    pub line: i32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct SourceInfo {
+    #[prost(string, tag = "1")]
+    pub filename: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Op {
+    #[prost(message, repeated, tag = "1")]
+    pub inputs: Vec<Input>,
+    #[prost(message, optional, tag = "2")]
+    pub exec: Option<ExecOp>,
+    #[prost(message, optional, tag = "10")]
+    pub platform: Option<Platform>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Input {
+    #[prost(string, tag = "1")]
+    pub digest: String,
+    #[prost(int64, tag = "2")]
+    pub index: i64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Platform {
+    #[prost(string, tag = "1")]
+    pub architecture: String,
+    #[prost(string, tag = "2")]
+    pub os: String,
+    #[prost(string, tag = "3")]
+    pub variant: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ExecOp {
+    #[prost(message, repeated, tag = "2")]
+    pub mounts: Vec<Mount>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Mount {
+    #[prost(int64, tag = "1")]
+    pub input: i64,
+    #[prost(string, tag = "3")]
+    pub dest: String,
+    #[prost(bool, tag = "5")]
+    pub readonly: bool,
+    #[prost(int32, tag = "6")]
+    pub mount_type: i32,
+    #[prost(message, optional, tag = "20")]
+    pub cache_opt: Option<CacheOpt>,
+}
+
+/// `MountType.CACHE`.
+pub(super) const MOUNT_TYPE_CACHE: i32 = 3;
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct CacheOpt {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: Vec<u8>,
+    #[prost(int32, tag = "2")]
+    pub sharing: i32,
+}

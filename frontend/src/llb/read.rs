@@ -1,0 +1,129 @@
+//! The LLB reader: definitions to one graph.
+
+use std::collections::HashMap;
+
+use prost::Message;
+
+use super::definition::{Definition, Vertex};
+use super::message;
+use crate::graph::{
+    BuildGraph, CacheKey, CacheUse, CycleError, GraphBuilder, Location, Mount, Sharing, Step,
+};
+
+/// A graph that cannot be made of the definitions.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Ops depend on each other in a circle.
+    #[error(transparent)]
+    Cycle(#[from] CycleError),
+}
+
+/// Puts the definitions of one build together, one a platform and one an attestation: an op that stands in several of
+/// them is one step. A step's id is the digest of its op.
+///
+/// # Errors
+/// The ops depend on each other in a circle.
+pub fn read(definitions: &[Definition]) -> Result<BuildGraph, ReadError> {
+    let mut builder = GraphBuilder::default();
+    let mut steps = HashMap::new();
+    for definition in definitions {
+        let mut added = Vec::new();
+        for vertex in &definition.vertices {
+            steps.entry(&vertex.digest).or_insert_with(|| {
+                added.push(vertex);
+                builder.add(step(definition, vertex))
+            });
+        }
+        for vertex in added {
+            for input in &vertex.inputs {
+                builder.depend(steps[&definition.vertices[*input].digest], steps[&vertex.digest]);
+            }
+        }
+    }
+    Ok(builder.finish()?)
+}
+
+fn step(definition: &Definition, vertex: &Vertex) -> Step {
+    let mounts = vertex.op.exec.as_ref().map(|exec| exec.mounts.as_slice()).unwrap_or_default();
+    Step {
+        id: vertex.digest.to_string(),
+        stage: definition.name_of(&vertex.digest).and_then(stage_of).map(str::to_owned),
+        platform: vertex.op.platform.as_ref().map(platform),
+        location: location(definition, vertex),
+        mounts: mounts.iter().map(|mount| self::mount(vertex, mount)).collect(),
+    }
+}
+
+/// The stage in a step's name, which `dockerfile.v0` begins with `[linux/amd64 stage 2/5]`, the platform only where
+/// there are several, the stage only where there are several (`dockerfile2llb/convert.go`, `prefixCommand`).
+fn stage_of(name: &str) -> Option<&str> {
+    let (prefix, _) = name.strip_prefix('[')?.split_once(']')?;
+    let mut words: Vec<_> = prefix.split_whitespace().collect();
+    let count = words.pop()?;
+    let (step, steps) = count.split_once('/')?;
+    if step.parse::<u32>().is_err() || steps.parse::<u32>().is_err() {
+        return None;
+    }
+    words.pop().filter(|stage| !stage.contains('/'))
+}
+
+fn platform(platform: &message::Platform) -> String {
+    let parts = [&platform.os, &platform.architecture, &platform.variant];
+    parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join("/")
+}
+
+fn location(definition: &Definition, vertex: &Vertex) -> Option<Location> {
+    let source = definition.source_of(vertex.digest.as_str())?;
+    let file = message::SourceInfo::decode(&*source.info).ok()?.filename;
+    let range = message::Range::decode(&**source.ranges.first()?).ok()?;
+    Some(Location { file, line: u32::try_from(range.start?.line).ok()? })
+}
+
+fn mount(vertex: &Vertex, mount: &message::Mount) -> Mount {
+    let cache = mount.cache_opt.as_ref().filter(|_| mount.mount_type == message::MOUNT_TYPE_CACHE);
+    Mount {
+        target: mount.dest.clone(),
+        readonly: mount.readonly,
+        cache: cache
+            .map(|cache| CacheUse { key: key(vertex, mount, cache), sharing: sharing(cache.sharing) }),
+    }
+}
+
+fn key(vertex: &Vertex, mount: &message::Mount, cache: &message::CacheOpt) -> CacheKey {
+    let input = usize::try_from(mount.input).ok().and_then(|input| vertex.op.inputs.get(input));
+    CacheKey {
+        id: String::from_utf8_lossy(&cache.id).into_owned(),
+        identity: input.map(|input| format!("{}/{}", input.digest, input.index)),
+    }
+}
+
+/// `pb.CacheSharingOpt`. The engine refuses other values, with a message of its own.
+fn sharing(value: i32) -> Sharing {
+    match value {
+        1 => Sharing::Private,
+        2 => Sharing::Locked,
+        _ => Sharing::Shared,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stage_of;
+
+    #[test]
+    fn finds_the_stage_in_a_name() {
+        assert_eq!(stage_of("[a 2/2] RUN true"), Some("a"));
+        assert_eq!(stage_of("[linux/arm64 a 2/2] RUN true"), Some("a"));
+        assert_eq!(stage_of("[stage-1 10/12] RUN true"), Some("stage-1"));
+    }
+
+    #[test]
+    fn finds_none_where_there_is_none() {
+        assert_eq!(stage_of("[2/2] RUN true"), None);
+        assert_eq!(stage_of("[linux/arm64 2/2] RUN true"), None);
+        assert_eq!(stage_of("[internal] load build context"), None);
+        assert_eq!(stage_of("RUN true"), None);
+        assert_eq!(stage_of("[] x"), None);
+        assert_eq!(stage_of(""), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! The LLB writer: a plan applied to the bytes of a definition.
+//!
+//! What changes is spliced, and with it the digests of everything that depends on it, down to the root; metadata and
+//! source locations follow their ops. Everything else keeps its bytes and its place.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use prost::Message;
+
+use super::definition::{Definition, Digest, Vertex};
+use super::message::{self, number};
+use super::wire::{self, WireError};
+use crate::graph::Sharing;
+use crate::plan::StepEdit;
+
+/// A definition that cannot be changed as planned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The bytes are not what the reader took them for.
+    #[error("the build definition cannot be changed: {0}")]
+    Malformed(#[from] WireError),
+    /// An op of a kind that this version does not know depends on a changed one. It may hold digests where we do not
+    /// look for them.
+    #[error(
+        "op {op} ({name}) is of a kind that this version of ci-build does not know, and depends on a step to change"
+    )]
+    UnknownKind {
+        /// The op.
+        op: Digest,
+        /// What the build calls it.
+        name: String,
+    },
+    /// Ops depend on each other in a circle.
+    #[error("the build definition depends on itself")]
+    Cycle,
+}
+
+/// A definition's new bytes, and what became of its ops.
+#[derive(Debug, Clone)]
+pub struct Written<'a> {
+    /// The encoded `pb.Definition`: borrowed where nothing changed.
+    pub bytes: Cow<'a, [u8]>,
+    /// New digests of the ops that changed, by their old ones.
+    pub renamed: HashMap<Digest, Digest>,
+}
+
+/// Applies the edits to one definition. `edits` gives what to do with the op of a digest; ops that are not in this
+/// definition are passed over.
+///
+/// # Errors
+/// The definition is malformed, or an op that must change is of an unknown kind.
+pub fn write<'a>(
+    definition: &'a Definition,
+    edits: &dyn Fn(&Digest) -> Option<&'a StepEdit>,
+) -> Result<Written<'a>, WriteError> {
+    let Changed { ops, renamed } = change_ops(definition, edits)?;
+    if renamed.is_empty() {
+        return Ok(Written { bytes: Cow::Borrowed(definition.bytes()), renamed });
+    }
+    let bytes = splice_definition(definition.bytes(), &ops, &renamed)?;
+    Ok(Written { bytes: Cow::Owned(bytes), renamed })
+}
+
+/// The ops that change, by their old digests: their new bytes, and their new digests.
+#[derive(Default)]
+struct Changed {
+    ops: HashMap<Digest, Vec<u8>>,
+    renamed: HashMap<Digest, Digest>,
+}
+
+/// Those with an edit change, and all that depend on them.
+fn change_ops<'a>(
+    definition: &'a Definition,
+    edits: &dyn Fn(&Digest) -> Option<&'a StepEdit>,
+) -> Result<Changed, WriteError> {
+    let Changed { mut ops, mut renamed } = Changed::default();
+    for place in inputs_first(&definition.vertices)? {
+        let vertex = &definition.vertices[place];
+        let mut op = Cow::Borrowed(&definition.bytes()[vertex.span.clone()]);
+        if vertex.inputs.iter().any(|input| renamed.contains_key(&definition.vertices[*input].digest)) {
+            if vertex.has_unknown_kind {
+                let name = definition.name_of(&vertex.digest).unwrap_or("no name").to_owned();
+                return Err(WriteError::UnknownKind { op: vertex.digest.clone(), name });
+            }
+            op = Cow::Owned(rename_inputs(&op, vertex, definition, &renamed)?);
+        }
+        if let Some(edit) = edits(&vertex.digest) {
+            let edited = edit_exec(&op, edit)?.into_owned();
+            op = Cow::Owned(edited);
+        }
+        if *op != definition.bytes()[vertex.span.clone()] {
+            renamed.insert(vertex.digest.clone(), Digest::of(&op));
+            ops.insert(vertex.digest.clone(), op.into_owned());
+        }
+    }
+    Ok(Changed { ops, renamed })
+}
+
+/// The places of all ops, each after those that it needs.
+fn inputs_first(vertices: &[Vertex]) -> Result<Vec<usize>, WriteError> {
+    let mut dependents = vec![Vec::new(); vertices.len()];
+    let mut waiting_for: Vec<_> = vertices.iter().map(|vertex| vertex.inputs.len()).collect();
+    for (place, vertex) in vertices.iter().enumerate() {
+        for input in &vertex.inputs {
+            dependents[*input].push(place);
+        }
+    }
+    let mut order: Vec<_> = (0..vertices.len()).filter(|place| waiting_for[*place] == 0).collect();
+    let mut next = 0;
+    while let Some(place) = order.get(next).copied() {
+        next += 1;
+        for dependent in &dependents[place] {
+            waiting_for[*dependent] -= 1;
+            if waiting_for[*dependent] == 0 {
+                order.push(*dependent);
+            }
+        }
+    }
+    if order.len() == vertices.len() { Ok(order) } else { Err(WriteError::Cycle) }
+}
+
+fn rename_inputs(
+    op: &[u8],
+    vertex: &Vertex,
+    definition: &Definition,
+    renamed: &HashMap<Digest, Digest>,
+) -> Result<Vec<u8>, WireError> {
+    let mut inputs = vertex.inputs.iter();
+    let op = wire::map_bytes(op, number::OP_INPUTS, |input| {
+        let digest = inputs.next().map(|place| &definition.vertices[*place].digest);
+        match digest.and_then(|digest| renamed.get(digest)) {
+            Some(digest) => wire::set_bytes(input, number::INPUT_DIGEST, digest.as_str().as_bytes()),
+            None => Ok(Cow::Borrowed(input)),
+        }
+    })?;
+    Ok(op.into_owned())
+}
+
+fn edit_exec<'a>(op: &'a [u8], edit: &StepEdit) -> Result<Cow<'a, [u8]>, WireError> {
+    wire::map_bytes(op, number::OP_EXEC, |exec| {
+        let mut place = 0;
+        let edited = wire::map_bytes(exec, number::EXEC_MOUNTS, |mount| {
+            let cache = edit.caches.get(&place);
+            place += 1;
+            let Some(cache) = cache else { return Ok::<_, WireError>(Cow::Borrowed(mount)) };
+            wire::map_bytes(mount, number::MOUNT_CACHE_OPT, |opt| {
+                let before = message::CacheOpt::decode(opt)?;
+                let changed = wire::set_varint(opt, number::CACHE_OPT_SHARING, sharing(cache.sharing))?;
+                // An id that stays keeps its bytes, which need not be text.
+                if String::from_utf8_lossy(&before.id) == cache.key.id {
+                    return Ok(changed);
+                }
+                let changed = wire::set_bytes(&changed, number::CACHE_OPT_ID, cache.key.id.as_bytes())?;
+                Ok::<_, WireError>(Cow::Owned(changed.into_owned()))
+            })
+        })?;
+        match &edit.order {
+            None => Ok(edited),
+            Some(order) => Ok(Cow::Owned(wire::permute(&edited, number::EXEC_MOUNTS, order)?.into_owned())),
+        }
+    })
+}
+
+/// `pb.CacheSharingOpt`.
+fn sharing(sharing: Sharing) -> u64 {
+    match sharing {
+        Sharing::Shared => 0,
+        Sharing::Private => 1,
+        Sharing::Locked => 2,
+    }
+}
+
+/// Puts the changed ops in their places and re-keys what is known about them. Two ops that became equal are one.
+fn splice_definition(
+    bytes: &[u8],
+    ops: &HashMap<Digest, Vec<u8>>,
+    renamed: &HashMap<Digest, Digest>,
+) -> Result<Vec<u8>, WireError> {
+    let renamed: HashMap<_, _> = renamed.iter().map(|(old, new)| (old.as_str(), new.as_str())).collect();
+    let definition = wire::map_bytes(bytes, number::DEFINITION_DEF, |op| {
+        Ok::<_, WireError>(match ops.get(&Digest::of(op)) {
+            Some(changed) => Cow::Owned(changed.clone()),
+            None => Cow::Borrowed(op),
+        })
+    })?;
+    let mut seen = HashSet::new();
+    let definition =
+        wire::retain_bytes(&definition, number::DEFINITION_DEF, |op| seen.insert(Digest::of(op)))?;
+    let definition = rename_keys(&definition, number::DEFINITION_METADATA, &renamed)?;
+    let definition = wire::map_bytes(&definition, number::DEFINITION_SOURCE, |source| {
+        rename_keys(source, number::SOURCE_LOCATIONS, &renamed)
+    })?;
+    Ok(definition.into_owned())
+}
+
+/// Re-keys a map whose keys are digests.
+fn rename_keys<'a>(
+    message: &'a [u8],
+    map: u32,
+    renamed: &HashMap<&str, &str>,
+) -> Result<Cow<'a, [u8]>, WireError> {
+    wire::map_bytes(message, map, |entry| {
+        for field in wire::fields(entry) {
+            let field = field?;
+            if let (number::MAP_KEY, wire::Value::Bytes(key)) = (field.number, field.value)
+                && let Some(new) = std::str::from_utf8(key).ok().and_then(|key| renamed.get(key))
+            {
+                return wire::set_bytes(entry, number::MAP_KEY, new.as_bytes());
+            }
+        }
+        Ok(Cow::Borrowed(entry))
+    })
+}
