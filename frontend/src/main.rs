@@ -1,5 +1,9 @@
 //! The gateway binary: see [`ci_build_frontend::gateway`].
 
-fn main() -> std::process::ExitCode {
-    ci_build_frontend::gateway::run()
+use std::process::ExitCode;
+
+use ci_build_frontend::gateway;
+
+fn main() -> ExitCode {
+    gateway::run(gateway::build)
 }

@@ -20,36 +20,60 @@ use crate::report;
 /// # Errors
 /// The engine or the Dockerfile frontend fails, or the build's definitions cannot be read or changed.
 pub async fn build(client: &Client, options: &Options) -> Result<Vec<u8>, GatewayError> {
-    let inputs = client.inputs().await?;
-    let result = inner::solve(client, options, inputs).await?;
+    let result = inner(client, options).await?;
     if options.is_subrequest() {
         return Ok(result);
     }
     let references = result::references(&result)?;
-    let solved = references.iter().filter(|reference| !reference.id.is_empty());
-    let definitions: Option<Vec<_>> = solved.map(|reference| reference.def.clone()).collect();
-    let Some(definitions) = definitions else {
+    let Some(definitions) = definitions_of(&references) else {
         // Nothing to solve again: what the inner frontend solved has to do.
         return if options.policy() == Policy::Off { Ok(result) } else { Err(GatewayError::NoDefinition) };
     };
 
     let mended = mend(definitions, options.policy())?;
     // Solved anew even where nothing changed: so provenance names this frontend, and not the one behind it.
-    let solving = mended.definitions.into_iter().map(|definition| solve(client, options, definition));
+    let solving = mended.definitions.into_iter().map(|definition| async {
+        let result = solve(client, options, definition).await?;
+        let reference = result::references(&result)?.into_iter().next();
+        reference.map(|Ref { id, .. }| id).filter(|id| !id.is_empty()).ok_or(GatewayError::NoDefinition)
+    });
     let (solved, ()) = try_join(try_join_all(solving), notices::show(client, mended.notices)).await?;
 
     let mut solved = solved.into_iter();
-    let ids: Vec<_> = references
-        .iter()
-        .map(|reference| if reference.id.is_empty() { None } else { solved.next() })
-        .collect();
+    let id_of = |reference: &Ref| if reference.id.is_empty() { None } else { solved.next() };
+    let ids: Vec<_> = references.iter().map(id_of).collect();
     Ok(result::with_references(&result, &ids)?)
 }
 
-async fn solve(client: &Client, options: &Options, definition: Vec<u8>) -> Result<String, GatewayError> {
-    let result = client.solve(inner::definition(definition, options)).await?;
-    let reference = result::references(&result)?.into_iter().next();
-    reference.map(|Ref { id, .. }| id).filter(|id| !id.is_empty()).ok_or(GatewayError::NoDefinition)
+/// The encoded definitions that the Dockerfile frontend makes of a build, before anything is changed.
+///
+/// # Errors
+/// The engine or the Dockerfile frontend fails.
+pub async fn definitions(client: &Client, options: &Options) -> Result<Vec<Vec<u8>>, GatewayError> {
+    let result = inner(client, options).await?;
+    definitions_of(&result::references(&result)?).ok_or(GatewayError::NoDefinition)
+}
+
+/// Solves an encoded definition with the build's cache imports and gives the encoded `Result`.
+///
+/// # Errors
+/// The engine fails.
+pub async fn solve(client: &Client, options: &Options, definition: Vec<u8>) -> Result<Vec<u8>, GatewayError> {
+    Ok(client.solve(inner::definition(definition, options)).await?)
+}
+
+async fn inner(client: &Client, options: &Options) -> Result<Vec<u8>, GatewayError> {
+    let inputs = client.inputs().await?;
+    Ok(inner::solve(client, options, inputs).await?)
+}
+
+/// The definitions of the references that are not empty. None if the engine left one out.
+fn definitions_of(references: &[Ref]) -> Option<Vec<Vec<u8>>> {
+    references
+        .iter()
+        .filter(|reference| !reference.id.is_empty())
+        .map(|reference| reference.def.clone())
+        .collect()
 }
 
 struct Mended {

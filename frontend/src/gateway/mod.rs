@@ -13,23 +13,35 @@ mod options;
 mod result;
 mod transport;
 
+#[cfg(test)]
+mod tests;
+
 use std::process::ExitCode;
 
-pub use build::build;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use transport::connect;
+
+pub use build::{build, definitions, solve};
 pub use client::Client;
 pub use error::GatewayError;
 pub use options::{Options, OptionsError};
-pub use transport::connect;
 
-/// Serves one build on this process's stdin and stdout, and gives the process's exit code.
+/// Serves one build on this process's stdin and stdout, and gives the process's exit code. `handle` makes an encoded
+/// `Result`: [`build`] is the frontend itself.
 ///
 /// What goes wrong with the build is returned to the engine, which shows it to the user; only what cannot be returned
 /// is printed, and ends with 125.
 #[must_use]
-pub fn run() -> ExitCode {
+pub fn run(handle: impl AsyncFnOnce(&Client, &Options) -> Result<Vec<u8>, GatewayError>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let served = match runtime {
-        Ok(runtime) => runtime.block_on(serve()),
+        Ok(runtime) => runtime.block_on(async {
+            let stdio = transport::stdio()
+                .map_err(|error| format!("stdin and stdout are not an engine's: {error}"))?;
+            let variables = std::env::vars_os();
+            serve(stdio, Options::from_environment(variables), handle).await
+        }),
         Err(error) => Err(error.to_string()),
     };
     match served {
@@ -42,15 +54,21 @@ pub fn run() -> ExitCode {
     }
 }
 
-async fn serve() -> Result<(), String> {
-    let stdio =
-        transport::stdio().map_err(|error| format!("stdin and stdout are not an engine's: {error}"))?;
-    let client = connect(stdio).await.map_err(|error| format!("the engine does not answer: {error}"))?;
-    let returned = match Options::from_environment(std::env::vars_os()) {
-        Ok(options) => build(&client, &options).await,
+/// Serves one build over `stream`: the result of `handle`, or the error, is returned to the engine.
+///
+/// # Errors
+/// The engine does not answer, or does not take what is returned.
+pub async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    options: Result<Options, OptionsError>,
+    handle: impl AsyncFnOnce(&Client, &Options) -> Result<Vec<u8>, GatewayError>,
+) -> Result<(), String> {
+    let client = connect(stream).await.map_err(|error| format!("the engine does not answer: {error}"))?;
+    let handled = match options {
+        Ok(options) => handle(&client, &options).await,
         Err(error) => Err(error.into()),
     };
-    let told = match returned {
+    let told = match handled {
         Ok(result) => client.return_result(result).await,
         Err(error) => client.return_error(error.to_status()).await,
     };

@@ -29,7 +29,7 @@ pub(super) fn stdio() -> io::Result<impl AsyncRead + AsyncWrite + Send + 'static
 ///
 /// # Errors
 /// The other side does not speak HTTP/2.
-pub async fn connect(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Result<Client, Error> {
+pub(super) async fn connect(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Result<Client, Error> {
     let stream: Pin<Box<dyn Stream>> = Box::pin(stream);
     // A channel may ask again after a loss; there is just one stream, and a second request for it fails.
     let stream = Mutex::new(Some(stream));

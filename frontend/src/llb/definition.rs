@@ -50,7 +50,7 @@ impl fmt::Display for Digest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
     /// The bytes are no protobuf, or not of this kind.
-    #[error("the build definition cannot be decoded: {0}")]
+    #[error("the build definition cannot be read: {0}")]
     Malformed(String),
     /// An op needs another one that the definition does not hold.
     #[error("the build definition is incomplete: op {op} needs {input}, which is not in it")]

@@ -1,0 +1,166 @@
+//! What a wrapper of the Dockerfile frontend must keep.
+
+use std::collections::HashMap;
+
+use prost::Message;
+use tonic::{Code, Status};
+
+use super::captured;
+use super::engine::{Engine, reference, single};
+use crate::llb::wire::{encode_bytes, encode_varint};
+use crate::llb::{self, Definition};
+
+const RACE: &str = "docker-28.5/SharedCacheRace/two-stages";
+const PLAIN: &str = "docker-28.5/none/stages";
+
+#[tokio::test]
+async fn a_build_without_hazards_is_solved_byte_for_byte_and_says_nothing() {
+    for name in ["docker-28.5/none/stages", "docker-28.5/none/one-stage", "docker-20.10/none/two-lines"] {
+        let engine = Engine::new(Ok(single(&captured(name))));
+        let asked = engine.build(&[("source", "x")]).await;
+        let asked = asked.lock().unwrap();
+        assert_eq!(asked.definition(0), captured(name), "{name}");
+        assert_eq!((asked.warnings.len(), asked.run.len(), asked.pings), (0, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn with_policy_off_every_definition_is_solved_byte_for_byte() {
+    for definition in [captured(RACE), b"\xff\xff no protobuf".to_vec()] {
+        let engine = Engine::new(Ok(single(&definition)));
+        let asked = engine.build(&[("cmdline", "image policy=off")]).await;
+        let asked = asked.lock().unwrap();
+        assert_eq!(asked.definition(0), definition);
+        assert_eq!(asked.warnings.len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_hazard_is_mended_and_told_once() {
+    let engine = Engine::new(Ok(single(&captured(RACE))));
+    let asked = engine.build(&[]).await;
+    let asked = asked.lock().unwrap();
+    let solved = Definition::parse(asked.definition(0).to_vec()).unwrap();
+    let graph = llb::read(std::slice::from_ref(&solved)).unwrap();
+    assert_eq!(crate::hazard::find(&graph), []);
+    let [warning] = &*asked.warnings else { panic!("{:?}", asked.warnings) };
+    insta::assert_snapshot!(warning.short, @"SharedCacheRace: 2 concurrent steps use the cache /cache at once with sharing=shared: two-stages.Dockerfile:3 (stage a), two-stages.Dockerfile:5 (stage b); ci-build has it locked, so that they take turns (line 5)");
+    assert!(graph.steps().any(|(_, step)| step.id == warning.digest), "it is about a step that is solved");
+    assert_eq!(Some((warning.info.clone().unwrap(), warning.ranges.clone())), {
+        let source = solved.source_of(&warning.digest);
+        source.map(|source| (source.info, source.ranges))
+    });
+}
+
+#[tokio::test]
+async fn an_engine_without_warnings_runs_a_step_with_the_notice_as_its_name() {
+    let mut engine = Engine::new(Ok(single(&captured("docker-20.10/SharedCacheRace/two-stages"))));
+    engine.warnings = false;
+    let asked = engine.build(&[]).await;
+    let asked = asked.lock().unwrap();
+    assert_eq!((asked.warnings.len(), asked.definitions.len(), asked.run.len()), (0, 2, 1));
+    let named = asked.definitions.iter().filter_map(|solve| solve.definition.as_deref());
+    let named = named.filter(|definition| String::from_utf8_lossy(definition).contains("[ci-build]"));
+    for definition in named {
+        let definition = Definition::parse(definition.to_vec()).unwrap();
+        assert_eq!(llb::read(&[definition]).unwrap().steps().count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn options_inputs_and_caches_are_passed_on() {
+    let mut engine = Engine::new(Ok(single(&captured(RACE))));
+    engine.inputs = HashMap::from([("context::linux/amd64".to_owned(), b"encoded".to_vec())]);
+    let imports = r#"[{"Type":"local","Attrs":{"src":"dir"}},{"type":"gha"}]"#;
+    let options = [
+        ("source", "image"),
+        ("cmdline", "image policy=lock"),
+        ("cache-imports", imports),
+        ("cache-from", "registry/one,registry/two"),
+        ("build-arg:A", "1"),
+    ];
+    let asked = engine.build(&options).await;
+    let asked = asked.lock().unwrap();
+    let [inner] = &*asked.frontends else { panic!("{:?}", asked.frontends) };
+    assert_eq!(inner.frontend, "dockerfile.v0");
+    assert_eq!(inner.frontend_inputs, engine.inputs);
+    let expected = options[1..].iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    assert_eq!(inner.frontend_opt, expected.collect());
+    for solve in asked.frontends.iter().chain(&asked.definitions) {
+        let imports = solve.cache_imports.iter();
+        let imports: Vec<_> = imports.map(|import| (import.r#type.as_str(), &import.attrs)).collect();
+        let attrs = |key: &str, value: &str| HashMap::from([(key.to_owned(), value.to_owned())]);
+        assert_eq!(
+            imports,
+            [
+                ("local", &attrs("src", "dir")),
+                ("gha", &HashMap::new()),
+                ("registry", &attrs("ref", "registry/one")),
+                ("registry", &attrs("ref", "registry/two")),
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn platforms_attestations_empty_references_and_metadata_survive() {
+    let entry = |key: &str, value: &[u8]| [encode_bytes(1, key.as_bytes()), encode_bytes(2, value)].concat();
+    let attestation = |reference: &[u8]| {
+        [encode_varint(1, 1), encode_bytes(2, b"\x0a\x01k"), reference.to_vec(), encode_bytes(5, b"type")]
+            .concat()
+    };
+    let result = |first: &[u8], empty: &[u8], attested: &[u8]| {
+        let refs =
+            [encode_bytes(1, &entry("linux/amd64", first)), encode_bytes(1, &entry("linux/arm64", empty))]
+                .concat();
+        let attestations = encode_bytes(1, &attestation(&encode_bytes(3, attested)));
+        [
+            encode_bytes(4, &refs),
+            encode_bytes(10, &entry("containerimage.config", b"{}")),
+            encode_bytes(12, &entry("linux/amd64", &attestations)),
+            encode_bytes(99, b"unknown"),
+        ]
+        .concat()
+    };
+    let race = captured(RACE);
+    let engine = Engine::new(Ok(result(&reference("a", &race), b"", &reference("c", &captured(PLAIN)))));
+    let asked = engine.build(&[]).await;
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.definitions.len(), 2);
+    let id = |id: &str| encode_bytes(1, id.as_bytes());
+    // Which of the two is solved first does not matter.
+    let first = if asked.definition(0) == captured(PLAIN) {
+        ["solved-2", "solved-1"]
+    } else {
+        ["solved-1", "solved-2"]
+    };
+    assert_eq!(asked.result(), result(&id(first[0]), b"", &id(first[1])));
+    assert_eq!(asked.warnings.len(), 1);
+}
+
+#[tokio::test]
+async fn a_question_about_the_dockerfile_gets_the_inner_answer() {
+    let answer = encode_bytes(10, &[encode_bytes(1, b"result.json"), encode_bytes(2, b"{}")].concat());
+    let engine = Engine::new(Ok(answer.clone()));
+    let asked = engine.build(&[("requestid", "frontend.lint")]).await;
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.result(), answer);
+    assert_eq!(asked.definitions.len(), 0);
+}
+
+#[tokio::test]
+async fn an_error_of_the_dockerfile_goes_back_with_its_details() {
+    let detail = [encode_bytes(1, b"type.googleapis.com/errdefs.Source"), encode_bytes(2, b"where")].concat();
+    let message = "dockerfile parse error on line 3: unknown instruction: FOO";
+    let details =
+        [encode_varint(1, 3), encode_bytes(2, message.as_bytes()), encode_bytes(3, &detail)].concat();
+    let status = Status::with_details(Code::InvalidArgument, message, details.clone().into());
+    let asked = Engine::new(Err(status)).build(&[]).await;
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.returned[0].error.as_deref(), Some(&*details));
+    assert_eq!(asked.error(), message);
+    let plain = Engine::new(Err(Status::new(Code::Unknown, "plain"))).build(&[]).await;
+    let plain = plain.lock().unwrap();
+    let status = super::super::messages::RpcStatus { code: 2, message: "plain".to_owned() };
+    assert_eq!(plain.returned[0].error, Some(status.encode_to_vec()));
+}
