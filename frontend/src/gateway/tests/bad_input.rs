@@ -10,7 +10,7 @@ use crate::llb::wire::{encode_bytes, encode_varint};
 
 async fn error_of(definition: &[u8]) -> String {
     let asked = Engine::new(Ok(single(definition))).build(&[]).await;
-    asked.lock().unwrap().error()
+    asked.error()
 }
 
 /// An op with these inputs and fields.
@@ -58,7 +58,6 @@ async fn an_op_of_an_unknown_kind_is_passed_but_not_changed() {
     let unknown = op(&[], &encode_bytes(77, b"new"));
     let passed = definition(&[&a, &b, &unknown, &op(&[&a, &b, &unknown], b"")]);
     let asked = Engine::new(Ok(single(&passed))).build(&[]).await;
-    let asked = asked.lock().unwrap();
     let encoded = encode_bytes(1, &unknown);
     assert!(asked.definition(0).windows(encoded.len()).any(|window| window == encoded));
 
@@ -73,18 +72,18 @@ async fn an_op_of_an_unknown_kind_is_passed_but_not_changed() {
 async fn an_answer_without_definitions() {
     let result = encode_bytes(3, &encode_bytes(1, b"inner"));
     let asked = Engine::new(Ok(result.clone())).build(&[]).await;
-    insta::assert_snapshot!(asked.lock().unwrap().error(), @r"
+    insta::assert_snapshot!(asked.error(), @r"
     the engine gave back no build definition, so its cache mounts cannot be kept apart
       help: this takes Docker 20.10 or BuildKit 0.8; with policy=off the build runs as it is
     ");
     let off = Engine::new(Ok(result.clone())).build(&[("build-arg:CI_BUILD_POLICY", "off")]).await;
-    assert_eq!(off.lock().unwrap().result(), result);
+    assert_eq!(off.result(), result);
 }
 
 #[tokio::test]
 async fn an_answer_that_is_no_result() {
     let asked = Engine::new(Ok(b"\x1a\xff".to_vec())).build(&[]).await;
-    insta::assert_snapshot!(asked.lock().unwrap().error(), @r"
+    insta::assert_snapshot!(asked.error(), @r"
     the engine's answer cannot be read: malformed protobuf: failed to decode Protobuf message: invalid varint
       help: please report this with the engine's version
     ");
@@ -98,7 +97,7 @@ async fn messages_over_16_mib_either_way() {
         [encode_bytes(10, &from_engine), [encode_bytes(3, &encode_bytes(1, b"id")), to_engine].concat()]
     {
         let asked = Engine::new(Ok(inner)).build(&[("cmdline", "image policy=off")]).await;
-        let error = asked.lock().unwrap().error();
+        let error = asked.error();
         assert!(error.starts_with("the build definition does not fit into a message of 16 MiB"), "{error}");
         assert!(error.contains("\n  help: "), "{error}");
     }

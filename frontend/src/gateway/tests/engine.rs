@@ -81,10 +81,10 @@ impl Engine {
     }
 
     /// Has the frontend serve one build, and gives what it asked.
-    pub(super) async fn build(&self, options: &[(&str, &str)]) -> Arc<Mutex<Asked>> {
+    pub(super) async fn build(&self, options: &[(&str, &str)]) -> Asked {
         let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         self.serve(Options::new(options.collect())).await.expect("the result is taken");
-        Arc::clone(&self.asked)
+        std::mem::take(&mut *self.asked.lock().expect("the build is over"))
     }
 
     pub(super) async fn serve(&self, options: Result<Options, OptionsError>) -> Result<(), String> {

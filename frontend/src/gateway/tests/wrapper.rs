@@ -18,7 +18,6 @@ async fn a_build_without_hazards_is_solved_byte_for_byte_and_says_nothing() {
     for name in ["docker-28.5/none/stages", "docker-28.5/none/one-stage", "docker-20.10/none/two-lines"] {
         let engine = Engine::new(Ok(single(&captured(name))));
         let asked = engine.build(&[("source", "x")]).await;
-        let asked = asked.lock().unwrap();
         assert_eq!(asked.definition(0), captured(name), "{name}");
         assert_eq!((asked.warnings.len(), asked.run.len(), asked.pings), (0, 0, 0));
     }
@@ -29,7 +28,6 @@ async fn with_policy_off_every_definition_is_solved_byte_for_byte() {
     for definition in [captured(RACE), b"\xff\xff no protobuf".to_vec()] {
         let engine = Engine::new(Ok(single(&definition)));
         let asked = engine.build(&[("cmdline", "image policy=off")]).await;
-        let asked = asked.lock().unwrap();
         assert_eq!(asked.definition(0), definition);
         assert_eq!(asked.warnings.len(), 0);
     }
@@ -39,7 +37,6 @@ async fn with_policy_off_every_definition_is_solved_byte_for_byte() {
 async fn a_hazard_is_mended_and_told_once() {
     let engine = Engine::new(Ok(single(&captured(RACE))));
     let asked = engine.build(&[]).await;
-    let asked = asked.lock().unwrap();
     let solved = Definition::parse(asked.definition(0).to_vec()).unwrap();
     let graph = llb::read(std::slice::from_ref(&solved)).unwrap();
     assert_eq!(crate::hazard::find(&graph), []);
@@ -57,7 +54,6 @@ async fn an_engine_without_warnings_runs_a_step_with_the_notice_as_its_name() {
     let mut engine = Engine::new(Ok(single(&captured("docker-20.10/SharedCacheRace/two-stages"))));
     engine.warnings = false;
     let asked = engine.build(&[]).await;
-    let asked = asked.lock().unwrap();
     assert_eq!((asked.warnings.len(), asked.definitions.len(), asked.run.len()), (0, 2, 1));
     let named = asked.definitions.iter().filter_map(|solve| solve.definition.as_deref());
     let named = named.filter(|definition| String::from_utf8_lossy(definition).contains("[ci-build]"));
@@ -80,7 +76,6 @@ async fn options_inputs_and_caches_are_passed_on() {
         ("build-arg:A", "1"),
     ];
     let asked = engine.build(&options).await;
-    let asked = asked.lock().unwrap();
     let [inner] = &*asked.frontends else { panic!("{:?}", asked.frontends) };
     assert_eq!(inner.frontend, "dockerfile.v0");
     assert_eq!(inner.frontend_inputs, engine.inputs);
@@ -125,7 +120,6 @@ async fn platforms_attestations_empty_references_and_metadata_survive() {
     let race = captured(RACE);
     let engine = Engine::new(Ok(result(&reference("a", &race), b"", &reference("c", &captured(PLAIN)))));
     let asked = engine.build(&[]).await;
-    let asked = asked.lock().unwrap();
     assert_eq!(asked.definitions.len(), 2);
     let id = |id: &str| encode_bytes(1, id.as_bytes());
     // Which of the two is solved first does not matter.
@@ -143,7 +137,6 @@ async fn a_question_about_the_dockerfile_gets_the_inner_answer() {
     let answer = encode_bytes(10, &[encode_bytes(1, b"result.json"), encode_bytes(2, b"{}")].concat());
     let engine = Engine::new(Ok(answer.clone()));
     let asked = engine.build(&[("requestid", "frontend.lint")]).await;
-    let asked = asked.lock().unwrap();
     assert_eq!(asked.result(), answer);
     assert_eq!(asked.definitions.len(), 0);
 }
@@ -156,11 +149,9 @@ async fn an_error_of_the_dockerfile_goes_back_with_its_details() {
         [encode_varint(1, 3), encode_bytes(2, message.as_bytes()), encode_bytes(3, &detail)].concat();
     let status = Status::with_details(Code::InvalidArgument, message, details.clone().into());
     let asked = Engine::new(Err(status)).build(&[]).await;
-    let asked = asked.lock().unwrap();
     assert_eq!(asked.returned[0].error.as_deref(), Some(&*details));
     assert_eq!(asked.error(), message);
     let plain = Engine::new(Err(Status::new(Code::Unknown, "plain"))).build(&[]).await;
-    let plain = plain.lock().unwrap();
     let status = super::super::messages::RpcStatus { code: 2, message: "plain".to_owned() };
     assert_eq!(plain.returned[0].error, Some(status.encode_to_vec()));
 }
