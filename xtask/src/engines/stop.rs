@@ -1,6 +1,6 @@
 //! Stopping an engine so that nothing is left of it, in whatever state it is found.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{fs, io, path::Path, thread, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -52,16 +52,23 @@ pub(super) fn stop_run(dir: &Path) -> Result<()> {
 ///
 /// What cannot be removed is reported, stays, and is tried again the next time.
 pub(super) fn clean_up() -> Result<()> {
-    for dir in state::run_dirs()? {
-        let cleaned = match Run::load(&dir).and_then(|run| run.map(|run| run.health()).transpose()) {
-            Ok(Some(Health::Running | Health::Starting)) => Ok(()),
-            // Without a state file, the run was not yet begun, or already removed but for its files.
-            Ok(Some(Health::Dead) | None) => stop_run(&dir),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = cleaned {
-            eprintln!("warning: cannot clean up {}: {error:#}", dir.display());
+    let dirs = state::run_dirs()?;
+    thread::scope(|scope| {
+        for dir in &dirs {
+            scope.spawn(|| {
+                if let Err(error) = stop_if_dead(dir) {
+                    eprintln!("warning: cannot clean up {}: {error:#}", dir.display());
+                }
+            });
         }
-    }
+    });
     Ok(())
+}
+
+fn stop_if_dead(dir: &Path) -> Result<()> {
+    match Run::load(dir)?.map(|run| run.health()).transpose()? {
+        Some(Health::Running | Health::Starting) => Ok(()),
+        // Without a state file, the run was not yet begun, or already removed but for its files.
+        Some(Health::Dead) | None => stop_run(dir),
+    }
 }
