@@ -41,6 +41,9 @@ struct Row {
     version: &'static str,
     suite: &'static Suite,
     image_store: ImageStore,
+    /// Where there is one: the setting for the file that the engine's ID is made from. By default, all engines of the
+    /// machine share that file, and with it their ID.
+    key_file: Option<&'static str>,
 }
 
 /// Has no buildx; `docker.io` holds the command line as well.
@@ -77,6 +80,7 @@ const TABLE: [Row; 4] = [
         version: "20.10.24",
         suite: &BOOKWORM,
         image_store: ImageStore::GraphDriver,
+        key_file: Some("deprecated-key-path"),
     },
     Row {
         kind: Kind::Docker26_1,
@@ -84,6 +88,7 @@ const TABLE: [Row; 4] = [
         version: "26.1.5",
         suite: &TRIXIE,
         image_store: ImageStore::GraphDriver,
+        key_file: None,
     },
     Row {
         kind: Kind::Docker28_5,
@@ -91,6 +96,7 @@ const TABLE: [Row; 4] = [
         version: "28.5.2",
         suite: &TOOLS,
         image_store: ImageStore::GraphDriver,
+        key_file: None,
     },
     Row {
         kind: Kind::Docker28_5Containerd,
@@ -98,6 +104,7 @@ const TABLE: [Row; 4] = [
         version: "28.5.2",
         suite: &TOOLS,
         image_store: ImageStore::Containerd,
+        key_file: None,
     },
 ];
 
@@ -118,6 +125,10 @@ impl Kind {
     /// Where it keeps images and layers.
     pub fn image_store(self) -> ImageStore {
         self.row().image_store
+    }
+
+    pub(super) fn key_file(self) -> Option<&'static str> {
+        self.row().key_file
     }
 
     pub(super) fn version(self) -> &'static str {

@@ -22,6 +22,7 @@ mod network;
 mod owned;
 mod place;
 mod process;
+mod runc;
 mod start;
 mod state;
 mod stop;

@@ -120,7 +120,7 @@ fn sockets_dir(dir: &Path) -> Result<PathBuf> {
 
 /// Writes all that dockerd and the command line find in files.
 fn configure(run: &Run, kind: Kind) -> Result<()> {
-    let daemon = json!({
+    let mut daemon = json!({
         "data-root": run.data_root(),
         "exec-root": run.exec_root(),
         "pidfile": run.dir.join("dockerd.pid"),
@@ -133,6 +133,9 @@ fn configure(run: &Run, kind: Kind) -> Result<()> {
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
         "features": { "containerd-snapshotter": kind.image_store() == ImageStore::Containerd },
     });
+    if let Some(setting) = kind.key_file() {
+        daemon[setting] = json!(run.dir.join("key.json"));
+    }
     let path = daemon_json(run);
     fs::write(&path, serde_json::to_vec_pretty(&daemon)?)
         .with_context(|| format!("cannot write {}", path.display()))?;

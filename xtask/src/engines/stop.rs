@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, thread, time::Duration};
 use anyhow::{Context, Result};
 
 use super::{
-    cgroup, mount, place, process,
+    cgroup, mount, place, process, runc,
     state::{self, Health, Run},
 };
 
@@ -34,6 +34,7 @@ pub(super) fn stop_run(dir: &Path) -> Result<()> {
     if let Some(run) = &run {
         // Between the two, dockerd may have started another container.
         cgroup::kill(&run.cgroup())?;
+        runc::forget(&run.cgroup())?;
         cgroup::remove(&run.cgroup())?;
         run.state.network.remove()?;
     }
