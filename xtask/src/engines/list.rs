@@ -61,6 +61,7 @@ pub fn list() -> Result<Vec<Entry>> {
                     (Health::Running, None) => "running",
                     (Health::Running, Some(_)) => "running, owned",
                     (Health::Starting, _) => "starting",
+                    (Health::Ended, _) => "ended",
                     (Health::Dead, _) => "dead",
                 },
                 is_detached: health == Health::Running && run.state.owner.is_none(),

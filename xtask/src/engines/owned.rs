@@ -15,7 +15,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
@@ -41,6 +41,18 @@ impl Owned {
         let slot = Slot::new(Mutex::new(Some(dir)));
         lock(&OWNED).push(slot.clone());
         Ok(Owned(slot))
+    }
+
+    /// Keeps a signal from stopping the engine while something is being made that stopping is to remove.
+    ///
+    /// # Errors
+    /// When a signal has stopped it already.
+    pub(super) fn hold(&self) -> Result<impl Drop> {
+        let held = lock(&self.0);
+        if held.is_none() {
+            bail!("interrupted by a signal")
+        }
+        Ok(held)
     }
 
     /// Stops the engine now.

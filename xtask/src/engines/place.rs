@@ -2,13 +2,14 @@
 
 use std::{
     env, fs,
-    fs::{DirBuilder, File},
+    fs::{DirBuilder, File, Permissions},
     io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
+use tempfile::Builder;
 
 /// `<target>/engines`: everything beneath it belongs to this module.
 ///
@@ -44,6 +45,15 @@ pub(super) fn create_private_dir(dir: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         created => created.with_context(|| format!("cannot create {}", dir.display())),
     }
+}
+
+/// Creates a directory in `parent` whose name nobody can foresee, for this user alone; it stays.
+///
+/// # Errors
+/// When it cannot be created.
+pub(super) fn create_unpredictable_dir(parent: &Path, prefix: &str) -> Result<PathBuf> {
+    let dir = Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir_in(parent);
+    Ok(dir.with_context(|| format!("cannot create a directory in {}", parent.display()))?.keep())
 }
 
 /// Waits until this process alone holds `path`, a file that is nothing but a lock and is never deleted.

@@ -12,7 +12,6 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use tempfile::Builder;
 
 use super::{
     Engine, ImageStore, Kind, fetch,
@@ -61,18 +60,22 @@ pub fn start(kind: Kind, options: Options) -> Result<Engine> {
     let programs = fetch::fetch_suite(kind.suite())?;
 
     let (mut run, owned) = begin(kind)?;
+    let held = owned.hold()?;
     configure(&run, kind)?;
     let mut child = spawn(&run, &programs, &options)?;
     run.state.dockerd = Identity::of(child.id())?;
     run.save()?;
+    drop(held);
     wait_until_ready(&run, &mut child)?;
     let version = http::version(&run.socket())?;
 
     let owned = match options.lifetime {
         Lifetime::Owned => Some(owned),
         Lifetime::Detached => {
+            let held = owned.hold()?;
             run.state.owner = None;
             run.save()?;
+            drop(held);
             owned.release();
             None
         }
@@ -86,8 +89,7 @@ fn begin(kind: Kind) -> Result<(Run, Owned)> {
     let _lock = place::lock(&runs.join("lock"))?;
     stop::clean_up()?;
 
-    let dir = Builder::new().prefix(&format!("{}-", kind.name())).tempdir_in(&runs);
-    let dir = dir.with_context(|| format!("cannot create a directory in {}", runs.display()))?.keep();
+    let dir = place::create_unpredictable_dir(&runs, &format!("{}-", kind.name()))?;
     let owned = Owned::new(dir.clone())?;
     let id = dir.to_string_lossy().rsplit('-').next().unwrap_or_default().to_owned();
     let state = State {
@@ -98,8 +100,10 @@ fn begin(kind: Kind) -> Result<(Run, Owned)> {
         sockets: sockets_dir(&dir)?,
     };
     let run = Run { dir, state };
+    let held = owned.hold()?;
     run.save()?;
     run.state.network.create()?;
+    drop(held);
     Ok((run, owned))
 }
 
@@ -111,11 +115,7 @@ fn sockets_dir(dir: &Path) -> Result<PathBuf> {
     if dir.join(LONGEST).as_os_str().len() < LIMIT {
         return Ok(dir.to_owned());
     }
-    Ok(Builder::new()
-        .prefix("ci-build-")
-        .tempdir_in("/tmp")
-        .context("cannot create a directory in /tmp")?
-        .keep())
+    place::create_unpredictable_dir(Path::new("/tmp"), "ci-build-")
 }
 
 /// Writes all that dockerd and the command line find in files.

@@ -37,7 +37,9 @@ pub(super) struct State {
 pub(super) enum Health {
     Starting,
     Running,
-    /// The engine, or the owner that it must not outlive, is gone: what is left is to be cleaned up.
+    /// Its dockerd is gone, its owner is not, and will see to it.
+    Ended,
+    /// Its dockerd, or the owner that it must not outlive, is gone: what is left is to be cleaned up.
     Dead,
 }
 
@@ -93,12 +95,14 @@ impl Run {
     }
 
     pub(super) fn health(&self) -> Result<Health> {
-        let is_alive = |identity: &Option<Identity>| identity.as_ref().map_or(Ok(false), Identity::is_alive);
-        Ok(match (&self.state.owner, is_alive(&self.state.dockerd)?) {
-            (Some(owner), _) if !owner.is_alive()? => Health::Dead,
-            (_, true) => Health::Running,
-            (Some(_), false) => Health::Starting,
-            (None, false) => Health::Dead,
+        let Run { state: State { owner, dockerd, .. }, .. } = self;
+        let is_running = dockerd.as_ref().map(Identity::is_alive).transpose()?;
+        let is_owned = owner.as_ref().map(Identity::is_alive).transpose()?;
+        Ok(match (is_owned, is_running) {
+            (Some(false), _) | (None, None | Some(false)) => Health::Dead,
+            (_, Some(true)) => Health::Running,
+            (Some(true), Some(false)) => Health::Ended,
+            (Some(true), None) => Health::Starting,
         })
     }
 }

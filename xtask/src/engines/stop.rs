@@ -68,7 +68,7 @@ pub(super) fn clean_up() -> Result<()> {
 
 fn stop_if_dead(dir: &Path) -> Result<()> {
     match Run::load(dir)?.map(|run| run.health()).transpose()? {
-        Some(Health::Running | Health::Starting) => Ok(()),
+        Some(Health::Starting | Health::Running | Health::Ended) => Ok(()),
         // Without a state file, the run was not yet begun, or already removed but for its files.
         Some(Health::Dead) | None => stop_run(dir),
     }
