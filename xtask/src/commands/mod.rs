@@ -1,0 +1,3 @@
+//! One file a command of `cargo xtask`.
+
+pub(crate) mod engines;

@@ -1,0 +1,45 @@
+//! Programs that the machine itself must have, from its own packages.
+
+use std::{env, process::Command};
+
+use anyhow::Result;
+
+use crate::command;
+
+/// A program, and the Debian package that holds it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tool {
+    pub(crate) program: &'static str,
+    package: &'static str,
+}
+
+pub(crate) const IP: Tool = Tool { program: "ip", package: "iproute2" };
+pub(crate) const IPTABLES: Tool = Tool { program: "iptables", package: "iptables" };
+pub(crate) const MMDEBSTRAP: Tool = Tool { program: "mmdebstrap", package: "mmdebstrap" };
+pub(crate) const PATCHELF: Tool = Tool { program: "patchelf", package: "patchelf" };
+pub(crate) const SETPRIV: Tool = Tool { program: "setpriv", package: "util-linux" };
+
+/// Installs, with one line about it, what is missing of `tools`.
+///
+/// # Errors
+/// When apt fails, which it does for everybody but root.
+pub(crate) fn need(tools: &[Tool]) -> Result<()> {
+    let missing: Vec<_> =
+        tools.iter().filter(|tool| !is_there(tool.program)).map(|tool| tool.package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("installing {} from the machine's own packages", missing.join(", "));
+    command::run(Command::new("apt-get").args(["-qq", "update"]))?;
+    command::run(
+        Command::new("apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["-qq", "install", "--yes", "--no-install-recommends"])
+            .args(missing),
+    )
+}
+
+fn is_there(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}

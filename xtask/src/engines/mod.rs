@@ -1,0 +1,184 @@
+//! Real Docker engines of several versions, side by side, out of Debian packages and without touching the machine's own.
+//!
+//! ```no_run
+//! use xtask::engines::{Kind, Options, start};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let engine = start(Kind::Docker28_5, Options::default())?;
+//! assert!(engine.docker().args(["buildx", "build", "."]).status()?.success());
+//! # Ok(())
+//! # }
+//! ```
+
+mod apt;
+mod cgroup;
+mod fetch;
+mod http;
+mod kind;
+mod list;
+mod machine;
+mod mount;
+mod network;
+mod owned;
+mod place;
+mod process;
+mod runc;
+mod start;
+mod state;
+mod stop;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command},
+};
+
+use anyhow::{Context, Result, bail};
+
+pub(crate) use self::{
+    apt::{Source, machine_sources, of_debian},
+    fetch::{fetch_suite, machine_suite},
+    kind::TOOLS,
+    machine::{MMDEBSTRAP, need},
+    place::{engines_dir, lock},
+};
+pub use self::{
+    fetch::fetch,
+    kind::{ImageStore, Kind},
+    list::{Entry, list},
+    start::{Lifetime, Options, start},
+};
+use self::{owned::Owned, state::Run};
+
+/// A running engine. With [`Lifetime::Owned`], dropping it stops it and removes all it has made.
+#[derive(Debug)]
+pub struct Engine {
+    run: Run,
+    kind: Kind,
+    version: String,
+    /// Where docker and buildx are that drive it.
+    tools: PathBuf,
+    owned: Option<Owned>,
+    child: Child,
+}
+
+impl Engine {
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its name among all that run, for [`stop`]: `docker-28.5-Ab3dEf`.
+    pub fn name(&self) -> String {
+        self.run.name()
+    }
+
+    /// The version as the engine itself tells it: `28.5.2+dfsg1`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Its socket, which this user alone can reach.
+    pub fn socket(&self) -> PathBuf {
+        self.run.socket()
+    }
+
+    /// Its address for `DOCKER_HOST`: `unix:///…`.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// `docker` with buildx, talking to this engine.
+    ///
+    /// # Panics
+    /// Never: a PATH that cannot be joined is passed on as it is.
+    pub fn docker(&self) -> Command {
+        let mut command = Command::new(self.tools.join("docker"));
+        command.envs(self.environment()).env("DOCKER_BUILDKIT", "1");
+        for variable in
+            ["DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "BUILDX_BUILDER"]
+        {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// The variables that make any `docker` and `docker buildx` talk to this engine; `PATH` is not among them.
+    fn environment(&self) -> [(&'static str, String); 2] {
+        [("DOCKER_HOST", self.host()), ("DOCKER_CONFIG", self.docker_config().display().to_string())]
+    }
+
+    /// Its own `DOCKER_CONFIG`, with buildx among its plugins.
+    pub fn docker_config(&self) -> PathBuf {
+        start::docker_config(&self.run)
+    }
+
+    /// The directory of `docker` and `docker-buildx`, for `PATH`.
+    pub fn tools(&self) -> &Path {
+        &self.tools
+    }
+
+    /// An empty directory, first in dockerd's `PATH`: a `runc` that is put there is run by each build step.
+    pub fn wrappers(&self) -> PathBuf {
+        start::wrappers(&self.run)
+    }
+
+    /// dockerd's data-root.
+    pub fn data_root(&self) -> PathBuf {
+        self.run.data_root()
+    }
+
+    /// What dockerd and its containerd write.
+    pub fn log(&self) -> PathBuf {
+        start::log(&self.run)
+    }
+
+    /// dockerd's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Stops it now, whatever its lifetime, and tells what dropping it could only warn of.
+    ///
+    /// # Errors
+    /// When something of it cannot be removed.
+    pub fn stop(mut self) -> Result<()> {
+        match self.owned.take() {
+            Some(owned) => owned.stop()?,
+            None => stop(&self.name())?,
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Before the child is waited for. A detached one lives on.
+        self.owned.take();
+        // Nothing is to be done about an engine that somebody else stopped.
+        let _ = self.child.try_wait();
+    }
+}
+
+/// Stops the engine called `name`, whoever started it, and removes all it has made.
+///
+/// # Errors
+/// When there is none of that name, or when something of it cannot be removed.
+pub fn stop(name: &str) -> Result<()> {
+    let runs = place::runs_dir()?;
+    let _lock = lock(&runs.join("lock"))?;
+    let dir = state::run_dirs()?.into_iter().find(|dir| dir.file_name().is_some_and(|of_dir| of_dir == name));
+    match dir {
+        Some(dir) => stop::stop_run(&dir).with_context(|| format!("cannot stop {name}")),
+        None => bail!("there is no running engine `{name}`\n  help: `cargo xtask engines list` names them"),
+    }
+}
+
+/// Removes what engines left that died, or whose owner did. Each start does so as well.
+///
+/// # Errors
+/// When the engines' directory cannot be read; what cannot be removed is only warned of.
+pub fn clean_up() -> Result<()> {
+    let runs = place::runs_dir()?;
+    let _lock = lock(&runs.join("lock"))?;
+    stop::clean_up()
+}

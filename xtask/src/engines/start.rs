@@ -1,0 +1,218 @@
+//! Starting an engine.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs::{self, File},
+    os::unix::{fs::symlink, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::{
+    Engine, ImageStore, Kind, fetch,
+    fetch::Fetched,
+    http,
+    kind::TOOLS,
+    machine,
+    network::{self, Network},
+    owned::{self, Owned},
+    place,
+    process::Identity,
+    state::{Run, State},
+    stop,
+};
+use crate::{command::quoted_tail, poll};
+
+/// How long an engine lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lifetime {
+    /// As long as its [`Engine`], and no longer than this process, however it ends.
+    #[default]
+    Owned,
+    /// Until [`stop`](super::stop()).
+    Detached,
+}
+
+/// What can be chosen about an engine beside its kind.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How long it lives.
+    pub lifetime: Lifetime,
+    /// More arguments for dockerd. What the engine's own configuration file sets cannot be set again.
+    pub dockerd_arguments: Vec<OsString>,
+}
+
+/// Fetches `kind` if need be, cleans up after the dead, and starts an engine: with data, sockets, bridge and subnet of
+/// its own, so that any number of them run side by side. It answers on return.
+///
+/// # Errors
+/// When something of that fails, or when the engine has not answered after 60 seconds: then with the end of its log.
+/// Nothing is left behind.
+pub fn start(kind: Kind, options: Options) -> Result<Engine> {
+    network::check_privileges()?;
+    machine::need(&[machine::IP, machine::IPTABLES, machine::SETPRIV])?;
+    fetch::fetch(kind)?;
+    let programs = fetch::fetch_suite(kind.suite())?;
+
+    let (mut run, owned) = begin(kind)?;
+    let held = owned.hold()?;
+    configure(&run, kind)?;
+    let mut child = spawn(&run, &programs, &options)?;
+    run.state.dockerd = Identity::of(child.id())?;
+    run.save()?;
+    drop(held);
+    wait_until_ready(&run, &mut child)?;
+    let version = http::version(&run.socket())?;
+
+    let owned = match options.lifetime {
+        Lifetime::Owned => Some(owned),
+        Lifetime::Detached => {
+            let held = owned.hold()?;
+            run.state.owner = None;
+            run.save()?;
+            drop(held);
+            owned.release();
+            None
+        }
+    };
+    Ok(Engine { run, kind, version, tools: fetch::fetch_suite(&TOOLS)?.bin(), owned, child })
+}
+
+/// Reserves a directory and a network. Who chooses at the same time, waits.
+fn begin(kind: Kind) -> Result<(Run, Owned)> {
+    let runs = place::runs_dir()?;
+    let _lock = place::lock(&runs.join("lock"))?;
+    stop::clean_up()?;
+
+    let dir = place::create_unpredictable_dir(&runs, &format!("{}-", kind.name()))?;
+    let owned = Owned::new(dir.clone())?;
+    let id = dir.to_string_lossy().rsplit('-').next().unwrap_or_default().to_owned();
+    let state = State {
+        kind: kind.name().to_owned(),
+        owner: Some(Identity::own()?),
+        dockerd: None,
+        network: Network::choose(&id)?,
+        sockets: sockets_dir(&dir)?,
+    };
+    let run = Run { dir, state };
+    let held = owned.hold()?;
+    run.save()?;
+    run.state.network.create()?;
+    drop(held);
+    Ok((run, owned))
+}
+
+/// The run's own directory, or a short one where sockets in it had longer names than unix(7) allows.
+fn sockets_dir(dir: &Path) -> Result<PathBuf> {
+    /// The size of `sun_path`, with its closing zero.
+    const LIMIT: usize = 108;
+    const LONGEST: &str = "exec/containerd/containerd-debug.sock";
+    if dir.join(LONGEST).as_os_str().len() < LIMIT {
+        return Ok(dir.to_owned());
+    }
+    place::create_unpredictable_dir(Path::new("/tmp"), "ci-build-")
+}
+
+/// Writes all that dockerd and the command line find in files.
+fn configure(run: &Run, kind: Kind) -> Result<()> {
+    let mut daemon = json!({
+        "data-root": run.data_root(),
+        "exec-root": run.exec_root(),
+        "pidfile": run.dir.join("dockerd.pid"),
+        "hosts": [format!("unix://{}", run.socket().display())],
+        "bridge": run.state.network.bridge,
+        "iptables": false,
+        "ip6tables": false,
+        "cgroup-parent": format!("/{}", run.cgroup()),
+        // The other driver, systemd's, takes slices for parents and has dockerd depend on it.
+        "exec-opts": ["native.cgroupdriver=cgroupfs"],
+        "features": { "containerd-snapshotter": kind.image_store() == ImageStore::Containerd },
+    });
+    if let Some(setting) = kind.key_file() {
+        daemon[setting] = json!(run.dir.join("key.json"));
+    }
+    let path = daemon_json(run);
+    fs::write(&path, serde_json::to_vec_pretty(&daemon)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+
+    place::create_private_dir(&wrappers(run))?;
+    let plugins = docker_config(run).join("cli-plugins");
+    place::create_private_dir(&docker_config(run))?;
+    place::create_private_dir(&plugins)?;
+    let buildx = fetch::fetch_suite(&TOOLS)?.bin().join("docker-buildx");
+    symlink(buildx, plugins.join("docker-buildx")).context("cannot link buildx")
+}
+
+fn spawn(run: &Run, programs: &Fetched, options: &Options) -> Result<Child> {
+    let dockerd = programs.bin().join("dockerd");
+    let mut command = match options.lifetime {
+        Lifetime::Owned => {
+            let mut command = Command::new(machine::SETPRIV.program);
+            command.args(["--pdeathsig", "TERM", "--"]);
+            // What the terminal sends to its foreground is for the owner, who then stops the engine.
+            command.process_group(0);
+            command
+        }
+        Lifetime::Detached => Command::new("setsid"),
+    };
+    let log = File::create(log(run)).context("cannot create the engine's log")?;
+    command
+        .arg(&dockerd)
+        .arg("--config-file")
+        .arg(daemon_json(run))
+        .args(&options.dockerd_arguments)
+        .env("PATH", path(&[wrappers(run), programs.bin()])?)
+        .current_dir(&run.dir)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().context("cannot share the engine's log")?)
+        .stderr(log);
+    // What would reach into the configuration from outside.
+    for variable in ["DOCKER_DRIVER", "DOCKER_TMPDIR", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"] {
+        command.env_remove(variable);
+    }
+    owned::spawn_for_life(command)
+}
+
+fn wait_until_ready(run: &Run, child: &mut Child) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let log = || quoted_tail(&fs::read(log(run)).unwrap_or_default());
+    let ready = poll::until(PATIENCE, || {
+        if let Some(status) = child.try_wait().context("cannot wait for dockerd")? {
+            bail!("dockerd of {} ended, {status}{}", run.name(), log());
+        }
+        Ok(http::get(&run.socket(), "/_ping").map(drop))
+    })?;
+    match ready {
+        Some(()) => Ok(()),
+        None => bail!("{} did not answer within {} seconds{}", run.name(), PATIENCE.as_secs(), log()),
+    }
+}
+
+/// `first` before what this process has.
+pub(super) fn path(first: &[PathBuf]) -> Result<OsString> {
+    let rest = env::var_os("PATH").unwrap_or_default();
+    let dirs = first.iter().cloned().chain(env::split_paths(&rest));
+    env::join_paths(dirs).context("a colon in the path of a directory of programs")
+}
+
+/// First in dockerd's PATH; empty.
+pub(super) fn wrappers(run: &Run) -> PathBuf {
+    run.dir.join("wrappers")
+}
+
+pub(super) fn docker_config(run: &Run) -> PathBuf {
+    run.dir.join("docker-config")
+}
+
+pub(super) fn log(run: &Run) -> PathBuf {
+    run.dir.join("dockerd.log")
+}
+
+fn daemon_json(run: &Run) -> PathBuf {
+    run.dir.join("daemon.json")
+}

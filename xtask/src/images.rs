@@ -1,0 +1,126 @@
+//! Base images without a registry.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+use tar::{EntryType, Header};
+use tempfile::NamedTempFile;
+
+use crate::{
+    command,
+    engines::{self, Engine, MMDEBSTRAP, Source, TOOLS},
+};
+
+/// The smallest image with a shell.
+pub const BUSYBOX: &str = "local/busybox:latest";
+
+/// The machine's own Debian release, with its apt sources.
+pub const DEBIAN: &str = "local/debian:latest";
+
+/// Busybox links itself under any of its names; these are the ones that Dockerfiles use.
+const APPLETS: [&str; 42] = [
+    "[", "awk", "basename", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "df", "dirname", "du",
+    "echo", "env", "expr", "false", "find", "flock", "grep", "head", "id", "ln", "ls", "mkdir", "mktemp",
+    "mount", "mv", "printf", "ps", "rm", "rmdir", "sed", "sh", "sleep", "sort", "stat", "sync", "test",
+    "touch", "true", "wc",
+];
+
+/// Gives `engine` the image [`BUSYBOX`].
+///
+/// # Errors
+/// When busybox cannot be fetched, or the engine does not take it.
+pub fn busybox(engine: &Engine) -> Result<()> {
+    let busybox = engines::fetch_suite(&TOOLS)?.bin().join("busybox");
+    let mut tar = NamedTempFile::new_in(engines::engines_dir()?).context("cannot create a tar file")?;
+    write_busybox(&busybox, &mut tar).context("cannot write the tar file of busybox")?;
+    import(engine, tar.path(), BUSYBOX, &["ENV PATH=/bin", r#"CMD ["sh"]"#])
+}
+
+/// Gives `engine` the image [`DEBIAN`]. The first time, it is made, which takes as long as installing a small system.
+///
+/// # Errors
+/// When it cannot be made, or the engine does not take it.
+pub fn debian(engine: &Engine) -> Result<()> {
+    import(engine, &debian_tar()?, DEBIAN, &[r#"CMD ["bash"]"#])
+}
+
+fn import(engine: &Engine, tar: &Path, reference: &str, changes: &[&str]) -> Result<()> {
+    let mut docker = engine.docker();
+    docker.arg("import");
+    for change in changes {
+        docker.args(["--change", change]);
+    }
+    command::run(docker.arg(tar).arg(reference))
+}
+
+/// The same bytes for the same busybox: no owner, no time.
+fn write_busybox(busybox: &Path, tar: impl io::Write) -> io::Result<()> {
+    let mut tar = tar::Builder::new(tar);
+    let header = |kind, mode| {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(0);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        header
+    };
+    for (dir, mode) in [("bin/", 0o755), ("root/", 0o700), ("tmp/", 0o1777)] {
+        tar.append_data(&mut header(EntryType::Directory, mode), dir, io::empty())?;
+    }
+    let program = File::open(busybox)?;
+    let mut file = header(EntryType::Regular, 0o755);
+    file.set_size(program.metadata()?.len());
+    tar.append_data(&mut file, "bin/busybox", program)?;
+    for applet in APPLETS {
+        tar.append_link(&mut header(EntryType::Symlink, 0o777), format!("bin/{applet}"), "busybox")?;
+    }
+    tar.into_inner()?.flush()
+}
+
+/// Made once; remade when the file is deleted.
+fn debian_tar() -> Result<PathBuf> {
+    let engines = engines::engines_dir()?;
+    let suite = engines::machine_suite()?;
+    let path = engines.join(format!("debian-{suite}.tar"));
+    let _lock = engines::lock(&engines.join("debian.lock"))?;
+    if path.exists() {
+        return Ok(path);
+    }
+    engines::need(&[MMDEBSTRAP])?;
+    eprintln!("making a Debian {suite} image");
+    let sources = engines::of_debian(&engines::machine_sources()?, &suite);
+    let work = tempfile::tempdir_in(&engines).context("cannot create a directory")?;
+    let list = work.path().join("debian.sources");
+    fs::write(&list, sources.iter().map(Source::to_deb822).collect::<Vec<_>>().join("\n"))
+        .with_context(|| format!("cannot write {}", list.display()))?;
+    let tar = work.path().join("debian.tar");
+    let mut mmdebstrap = Command::new(MMDEBSTRAP.program);
+    mmdebstrap.args(["--quiet", "--variant=minbase", "--format=tar"]).env("SOURCE_DATE_EPOCH", "0");
+    for option in carried_apt_options()? {
+        mmdebstrap.arg(format!("--aptopt={option}"));
+    }
+    // Debian's own keys come with apt; the image needs any other one at the same place.
+    for key in sources.iter().filter_map(|source| source.signed_by.as_deref()) {
+        if key.starts_with('/') && !key.starts_with("/usr/share/keyrings/debian-") {
+            mmdebstrap.arg(format!("--customize-hook=upload {key} {key}"));
+        }
+    }
+    command::run(mmdebstrap.arg(&suite).arg(&tar).arg(&list))?;
+    fs::rename(&tar, &path).with_context(|| format!("cannot create {}", path.display()))?;
+    Ok(path)
+}
+
+/// What the machine's apt must be told about its mirror, the image's apt must be told as well.
+fn carried_apt_options() -> Result<Vec<String>> {
+    let dump = command::output(Command::new("apt-config").arg("dump"))?;
+    let options = ["Acquire::Check-Valid-Until ", "Acquire::Check-Date "];
+    let is_carried = |line: &&str| options.iter().any(|option| line.starts_with(option));
+    Ok(dump.lines().filter(is_carried).map(|line| line.trim_end_matches(';').to_owned()).collect())
+}
