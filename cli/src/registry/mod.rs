@@ -1,0 +1,7 @@
+//! A registry: who we are to it, and what we send there.
+
+mod credentials;
+mod push;
+
+pub use credentials::{CredentialsError, credentials_for};
+pub use push::{PushError, push};
