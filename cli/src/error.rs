@@ -39,7 +39,7 @@ impl<E: Explain> From<E> for Failure {
         if error.blame() == Blame::Bug {
             help.push("this is a bug in ci-build, please report it with the command line".into());
         }
-        Self { blame: error.blame(), message: with_causes(&error), help }
+        Self { blame: error.blame(), message: with_cause(&error), help }
     }
 }
 
@@ -71,18 +71,15 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error and its causes on one line. A cause that the text before it already quotes is left out.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = one_line(&error.to_string());
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let line = one_line(&inner.to_string());
-        if !text.contains(&line) {
-            text = format!("{text}: {line}");
-        }
-        cause = inner.source();
+/// The error and what is at the bottom of it, on one line. What lies between are the layers of libraries, which tell a
+/// user nothing.
+fn with_cause(error: &dyn std::error::Error) -> String {
+    let text = one_line(&error.to_string());
+    let root = std::iter::successors(error.source(), |cause| cause.source()).last();
+    match root.map(|root| one_line(&root.to_string())) {
+        Some(root) if !text.contains(&root) => format!("{text}: {root}"),
+        _ => text,
     }
-    text
 }
 
 /// What others say may hold line breaks and control characters; an error of ours is one line.
@@ -112,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_tells_its_causes_on_one_line_and_then_what_to_do() {
+    fn a_failure_tells_its_cause_on_one_line_and_then_what_to_do() {
         let failure = Failure::from(Outer(std::io::Error::other("refused\nby \x1b[31mit")));
         insta::assert_snapshot!(failure, @r"
         error: the engine did not answer: refused by [31mit

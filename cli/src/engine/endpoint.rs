@@ -32,6 +32,9 @@ pub enum EndpointError {
     /// Docker's configuration is unreadable.
     #[error(transparent)]
     Configuration(#[from] DockerConfigError),
+    /// The engine is to be spoken to over TLS.
+    #[error("DOCKER_TLS_VERIFY asks for TLS to '{0}', which ci-build does not speak to an engine")]
+    Tls(String),
     /// The context has no address of an engine.
     #[error("docker's context '{0}' names no engine")]
     NoEngine(String),
@@ -42,6 +45,9 @@ impl Explain for EndpointError {
         Blame::Input
     }
     fn help(&self) -> Vec<String> {
+        if let Self::Tls(_) = self {
+            return vec!["`ci-build frontend save - | docker load` leaves the connection to docker".into()];
+        }
         vec![
             "`docker context ls` shows the contexts, DOCKER_CONTEXT chooses one".into(),
             "or name the engine with DOCKER_HOST, such as unix:///var/run/docker.sock".into(),
@@ -63,7 +69,12 @@ impl Endpoint {
             variable(name).filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
         };
         if let Some(address) = set("DOCKER_HOST") {
-            return Ok(Self { address, origin: Origin::Host });
+            let tls = !address.starts_with("unix://") && set("DOCKER_TLS_VERIFY").is_some();
+            return if tls {
+                Err(EndpointError::Tls(address))
+            } else {
+                Ok(Self { address, origin: Origin::Host })
+            };
         }
         let config = DockerConfig::of(&variable);
         let context = match set("DOCKER_CONTEXT") {
@@ -138,5 +149,9 @@ mod tests {
             of(&[("DOCKER_CONFIG", config), ("DOCKER_HOST", host)]).unwrap(),
             "unix:///run/host.sock (from DOCKER_HOST)"
         );
+        let [tcp, one] = ["tcp://docker:2376", "1"].map(Path::new);
+        assert_eq!(of(&[("DOCKER_HOST", tcp)]).unwrap(), "tcp://docker:2376 (from DOCKER_HOST)");
+        assert!(of(&[("DOCKER_HOST", tcp), ("DOCKER_TLS_VERIFY", one)]).is_err());
+        assert!(of(&[("DOCKER_HOST", host), ("DOCKER_TLS_VERIFY", one)]).is_ok());
     }
 }

@@ -2,6 +2,8 @@
 
 mod credentials;
 mod push;
+mod transport;
 
 pub use credentials::{CredentialsError, credentials_for};
 pub use push::{PushError, push};
+pub use transport::Transport;

@@ -1,13 +1,11 @@
 //! Pushing the frontend's image.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
-use oci_client::client::{Client, ClientConfig, ClientProtocol};
-use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::client::Client;
+use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Reference, RegistryOperation};
 
+use super::transport::{Transport, connect, is_unreachable};
 use crate::error::{Blame, Explain};
 use crate::image::{Blob, Image, ImageName, MANIFEST};
 
@@ -19,26 +17,28 @@ pub enum PushError {
     Unreachable {
         /// The registry.
         registry: String,
-        /// What happened.
+        /// What was tried.
+        choices: &'static [Transport],
+        /// What happened at the last of them.
         source: OciDistributionError,
     },
     /// The registry does not know us, or does not let us.
-    #[error("the registry '{registry}' does not let us push '{name}'")]
+    #[error("the registry '{registry}' does not let us push '{name}': {answer}")]
     Denied {
         /// The registry.
         registry: String,
         /// The image's name.
         name: ImageName,
-        /// Its answer.
-        source: OciDistributionError,
+        /// What it said.
+        answer: String,
     },
-    /// The registry answered with another error.
-    #[error("cannot push '{name}'")]
+    /// The registry answered with another error, or stopped answering.
+    #[error("cannot push '{name}': {answer}")]
     Failed {
         /// The image's name.
         name: ImageName,
-        /// Its answer.
-        source: OciDistributionError,
+        /// What it said.
+        answer: String,
     },
 }
 
@@ -46,50 +46,19 @@ impl Explain for PushError {
     fn blame(&self) -> Blame {
         Blame::Surroundings
     }
+
     fn help(&self) -> Vec<String> {
         match self {
-            PushError::Unreachable { .. } => {
-                vec![
-                    "a registry without TLS, or with a certificate that is not trusted, needs --insecure"
-                        .into(),
-                ]
-            }
+            PushError::Unreachable { choices: [Transport::Tls], .. } => vec![
+                "SSL_CERT_FILE names a file with the certificates to trust".into(),
+                "--insecure takes any certificate, and a registry without TLS".into(),
+            ],
+            PushError::Unreachable { .. } | PushError::Failed { .. } => Vec::new(),
             PushError::Denied { registry, .. } => {
                 vec![format!("`docker login {registry}` keeps the credentials to use")]
             }
-            PushError::Failed { .. } => Vec::new(),
         }
     }
-}
-
-/// How to talk to a registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
-    /// TLS, with a certificate that is trusted.
-    Tls,
-    /// TLS, with any certificate.
-    UnverifiedTls,
-    /// No TLS.
-    Plain,
-}
-
-/// What to try, in this order, as docker does: an insecure registry may still have TLS, and the one on this host is
-/// insecure.
-fn transports(registry: &str, insecure: bool) -> &'static [Transport] {
-    if insecure || is_loopback(registry) {
-        &[Transport::UnverifiedTls, Transport::Plain]
-    } else {
-        &[Transport::Tls]
-    }
-}
-
-fn is_loopback(registry: &str) -> bool {
-    let host = match registry.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => host,
-        _ => registry,
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Pushes the image under this name: what the registry lacks of it, and the manifest last.
@@ -102,50 +71,17 @@ pub async fn push(
     credentials: &RegistryAuth,
     insecure: bool,
 ) -> Result<(), PushError> {
-    let registry = name.reference().resolve_registry();
-    let client = connect(name.reference(), credentials, transports(registry, insecure)).await;
+    let reference = name.reference();
+    let choices = Transport::choices(reference.resolve_registry(), insecure);
     let pushed = async {
-        let client = client?;
+        let client = connect(reference, credentials, RegistryOperation::Push, choices).await?;
         for blob in [&image.layer, &image.config] {
-            push_blob(&client, name.reference(), blob).await?;
+            push_blob(&client, reference, blob).await?;
         }
-        let manifest = image.manifest.bytes.clone();
-        client
-            .push_manifest_raw(name.reference(), manifest, MANIFEST.parse().expect("a media type is ASCII"))
-            .await
+        let media_type = MANIFEST.parse().expect("a media type is visible ASCII");
+        client.push_manifest_raw(reference, image.manifest.bytes.clone(), media_type).await
     };
-    pushed.await.map(|_| ()).map_err(|source| explain(name, source))
-}
-
-/// A client that the registry knows, over the first transport that leads to it.
-async fn connect(
-    reference: &Reference,
-    credentials: &RegistryAuth,
-    transports: &[Transport],
-) -> Result<Client, OciDistributionError> {
-    // Fails when a provider is there already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut unreachable = None;
-    for transport in transports {
-        let client = Client::try_from(configuration(*transport))?;
-        match client.auth(reference, credentials, RegistryOperation::Push).await {
-            Ok(_) => return Ok(client),
-            Err(error) if is_unreachable(&error) => unreachable = Some(error),
-            Err(error) => return Err(error),
-        }
-    }
-    Err(unreachable.unwrap_or(OciDistributionError::GenericError(None)))
-}
-
-fn configuration(transport: Transport) -> ClientConfig {
-    ClientConfig {
-        protocol: if transport == Transport::Plain { ClientProtocol::Http } else { ClientProtocol::Https },
-        accept_invalid_certificates: transport == Transport::UnverifiedTls,
-        // As long as docker waits.
-        connect_timeout: Some(Duration::from_secs(30)),
-        user_agent: concat!("ci-build/", env!("CARGO_PKG_VERSION")),
-        ..ClientConfig::default()
-    }
+    pushed.await.map(drop).map_err(|error| explain(name, choices, error))
 }
 
 async fn push_blob(client: &Client, reference: &Reference, blob: &Blob) -> Result<(), OciDistributionError> {
@@ -157,48 +93,83 @@ async fn push_blob(client: &Client, reference: &Reference, blob: &Blob) -> Resul
     Ok(())
 }
 
-fn is_unreachable(error: &OciDistributionError) -> bool {
-    matches!(error, OciDistributionError::RequestError(request) if request.is_connect() || request.is_timeout())
-}
-
-fn is_denied(error: &OciDistributionError) -> bool {
-    match error {
-        OciDistributionError::AuthenticationFailure(_) | OciDistributionError::UnauthorizedError { .. } => {
-            true
-        }
-        OciDistributionError::ServerError { code, .. } => matches!(code, 401 | 403),
-        OciDistributionError::RegistryError { envelope, .. } => envelope
-            .errors
-            .iter()
-            .any(|e| matches!(e.code, OciErrorCode::Unauthorized | OciErrorCode::Denied)),
-        _ => false,
-    }
-}
-
-fn explain(name: &ImageName, source: OciDistributionError) -> PushError {
+fn explain(name: &ImageName, choices: &'static [Transport], source: OciDistributionError) -> PushError {
     let (name, registry) = (name.clone(), name.registry().to_owned());
     if is_unreachable(&source) {
-        PushError::Unreachable { registry, source }
-    } else if is_denied(&source) {
-        PushError::Denied { registry, name, source }
-    } else {
-        PushError::Failed { name, source }
+        return PushError::Unreachable { registry, choices, source };
     }
+    match answer(&source) {
+        (Answer::Denied, answer) => PushError::Denied { registry, name, answer },
+        (Answer::Other, answer) => PushError::Failed { name, answer },
+    }
+}
+
+enum Answer {
+    Denied,
+    Other,
+}
+
+/// What a registry's error means, and what it says to a person. Its body is an envelope of errors by the distribution
+/// specification, but need not be.
+fn answer(error: &OciDistributionError) -> (Answer, String) {
+    use OciDistributionError::{AuthenticationFailure, RegistryError, ServerError, UnauthorizedError};
+    match error {
+        AuthenticationFailure(body) => (Answer::Denied, said(body)),
+        UnauthorizedError { .. } => (Answer::Denied, "authentication required".into()),
+        ServerError { code: code @ (401 | 403), message, .. } => {
+            (Answer::Denied, format!("{} ({code})", said(message)))
+        }
+        ServerError { code, message, .. } => (Answer::Other, format!("{} ({code})", said(message))),
+        RegistryError { envelope, .. } => {
+            let denies =
+                |code: &OciErrorCode| matches!(code, OciErrorCode::Unauthorized | OciErrorCode::Denied);
+            let denied = envelope.errors.iter().any(|error| denies(&error.code));
+            (if denied { Answer::Denied } else { Answer::Other }, messages(envelope))
+        }
+        other => (Answer::Other, other.to_string()),
+    }
+}
+
+fn said(body: &str) -> String {
+    match serde_json::from_str::<OciEnvelope>(body) {
+        Ok(envelope) => messages(&envelope),
+        Err(_) if body.trim().is_empty() => "it does not say why".into(),
+        Err(_) => body.trim().to_owned(),
+    }
+}
+
+fn messages(envelope: &OciEnvelope) -> String {
+    let message = |error: &oci_client::errors::OciError| match error.message.as_str() {
+        "" => format!("{:?}", error.code),
+        message => message.to_owned(),
+    };
+    envelope.errors.iter().map(message).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(code: u16, body: &str) -> String {
+        let error = OciDistributionError::ServerError { code, url: String::new(), message: body.into() };
+        let name = "registry.example/frontend:1".parse().unwrap();
+        crate::error::Failure::from(explain(&name, &[Transport::Tls], error)).to_string()
+    }
+
     #[test]
-    fn only_the_loopback_addresses_are_insecure_unasked() {
-        for host in ["localhost", "localhost:5000", "127.0.0.1", "127.8.9.1:80", "[::1]:5000"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["localhost.example", "10.0.0.1:5000", "registry.example", "127.0.0.1.example:5000", ""] {
-            assert!(!is_loopback(host), "{host}");
-            assert_eq!(transports(host, false), [Transport::Tls]);
-            assert_eq!(transports(host, true), [Transport::UnverifiedTls, Transport::Plain]);
-        }
+    fn a_registrys_answer_is_told_in_its_own_words() {
+        let denied = r#"{"errors":[{"code":"DENIED","message":"not yours","detail":{"long":"story"}}]}"#;
+        insta::assert_snapshot!(read(403, denied), @r"
+        error: the registry 'registry.example' does not let us push 'registry.example/frontend:1': not yours (403)
+          help: `docker login registry.example` keeps the credentials to use
+        ");
+        insta::assert_snapshot!(
+            read(507, "<b>disk full</b>\n"),
+            @"error: cannot push 'registry.example/frontend:1': <b>disk full</b> (507)"
+        );
+        insta::assert_snapshot!(
+            read(500, ""),
+            @"error: cannot push 'registry.example/frontend:1': it does not say why (500)"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! `ci-build frontend push`.
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 use super::Source;
 use crate::commands::{block_on, print_line};
@@ -25,7 +26,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     source: Source,
     /// Also talk to a registry whose certificate is not trusted, or that has none (always so on a loopback address)
-    #[arg(long, env = "CI_BUILD_INSECURE")]
+    #[arg(long, env = "CI_BUILD_INSECURE", value_parser = FalseyValueParser::new())]
     insecure: bool,
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
 enum Error {
     #[error("will not write an archive to a terminal")]
     Terminal,
-    #[error("cannot write the archive to '{}'", file.display())]
+    #[error("cannot write the archive to {}", shown(file))]
     Unwritable { file: PathBuf, source: std::io::Error },
 }
 
@@ -54,8 +54,14 @@ impl Explain for Error {
     }
 }
 
+const STDOUT: &str = "-";
+
+fn shown(file: &Path) -> String {
+    if file.as_os_str() == STDOUT { "standard output".into() } else { format!("'{}'", file.display()) }
+}
+
 pub(super) fn run(Arguments { file, source, name: Name { name } }: &Arguments) -> Result<(), Failure> {
-    let to_stdout = file.as_os_str() == "-";
+    let to_stdout = file.as_os_str() == STDOUT;
     if to_stdout && std::io::stdout().is_terminal() {
         return Err(Error::Terminal.into());
     }
