@@ -8,10 +8,16 @@ use crate::error::{Blame, Explain, Failure};
 
 mod frontend;
 
+const EXAMPLES: &str = "\
+Examples:
+  docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
+
+Exit codes: 0 fine, 2 unusable input or usage, 125 our own failure";
+
 /// Keeps builds, pulls, prunes and leftovers on one Docker host apart
 #[derive(Debug, Parser)]
 #[command(name = "ci-build", version, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 fine, 2 unusable input or usage, 125 our own failure")]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -45,13 +45,16 @@ impl Explain for EndpointError {
         Blame::Input
     }
     fn help(&self) -> Vec<String> {
-        if let Self::Tls(_) = self {
-            return vec!["`ci-build frontend save - | docker load` leaves the connection to docker".into()];
+        match self {
+            Self::Configuration(error) => error.help(),
+            Self::Tls(_) => {
+                vec!["`ci-build frontend save - | docker load` leaves the connection to docker".into()]
+            }
+            Self::NoEngine(_) => vec![
+                "`docker context ls` shows the contexts, DOCKER_CONTEXT chooses one".into(),
+                "or name the engine with DOCKER_HOST, such as unix:///var/run/docker.sock".into(),
+            ],
         }
-        vec![
-            "`docker context ls` shows the contexts, DOCKER_CONTEXT chooses one".into(),
-            "or name the engine with DOCKER_HOST, such as unix:///var/run/docker.sock".into(),
-        ]
     }
 }
 

@@ -35,11 +35,15 @@ pub enum BinaryError {
     #[error("it is linked dynamically")]
     Dynamic,
     /// A machine that images have no name for here.
-    #[error("its machine (ELF number {0}) is not one of {names}", names = known())]
-    UnknownMachine(
+    #[error("its machine (ELF number {number}, {bits} bits, {order} endian) is not one of {}", known())]
+    UnknownMachine {
         /// `e_machine` of the header.
-        u16,
-    ),
+        number: u16,
+        /// 32 or 64.
+        bits: u8,
+        /// `little` or `big`.
+        order: &'static str,
+    },
 }
 
 impl Architecture {
@@ -68,7 +72,7 @@ impl Architecture {
         }
         let machine = (header.e_machine, header.class, header.endianness);
         let known = MACHINES.iter().find(|(known, _)| *known == machine);
-        known.map(|(_, name)| Self(name)).ok_or(BinaryError::UnknownMachine(machine.0))
+        known.map(|(_, name)| Self(name)).ok_or_else(|| unknown(machine))
     }
 }
 
@@ -76,6 +80,12 @@ impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
+}
+
+fn unknown((number, class, endianness): (u16, Class, AnyEndian)) -> BinaryError {
+    let bits = if class == Class::ELF64 { 64 } else { 32 };
+    let order = if endianness == AnyEndian::Big { "big" } else { "little" };
+    BinaryError::UnknownMachine { number, bits, order }
 }
 
 fn known() -> String {

@@ -75,7 +75,7 @@ pub fn credentials_for(name: &ImageName) -> Result<RegistryAuth, CredentialsErro
 fn reason(error: &CredentialRetrievalError) -> Option<String> {
     use CredentialRetrievalError::*;
     match error {
-        NoCredentialConfigured | ConfigNotFound => None,
+        NoCredentialConfigured => None,
         // The one sentence by which docker's helpers say that they know no such server.
         HelperFailure { stdout, .. } if stdout.contains("credentials not found in native keychain") => None,
         HelperFailure { helper, stderr, .. } => {
@@ -83,7 +83,7 @@ fn reason(error: &CredentialRetrievalError) -> Option<String> {
         }
         HelperCommunicationError => Some("the credential helper cannot be run".into()),
         MalformedHelperResponse => Some("the credential helper's answer makes no sense".into()),
-        ConfigReadError => Some("config.json is not what docker writes".into()),
+        ConfigNotFound | ConfigReadError => Some("config.json is not what docker writes".into()),
         CredentialDecodingError => Some("the login is not base64 of user:password".into()),
         CredentialMismatchError => Some("the login is there twice, and differs".into()),
     }

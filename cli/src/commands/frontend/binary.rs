@@ -9,7 +9,7 @@ const FILE_NAME: &str = "ci-build-frontend";
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("the frontend's binary is in none of the places where it is looked for: {}", quoted(.0))]
+    #[error("cannot find the frontend's binary")]
     Nowhere(Vec<PathBuf>),
     #[error("'{}' is not a file", .0.display())]
     NotAFile(PathBuf),
@@ -22,7 +22,11 @@ impl Explain for Error {
         Blame::Input
     }
     fn help(&self) -> Vec<String> {
-        vec!["name the binary with --binary PATH or CI_BUILD_FRONTEND_BINARY".into()]
+        let name = "name it with --binary PATH or CI_BUILD_FRONTEND_BINARY".to_owned();
+        match self {
+            Error::Nowhere(places) => vec![format!("put it at {}", quoted(places)), format!("or {name}")],
+            Error::NotAFile(_) | Error::Unreadable { .. } => vec![name],
+        }
     }
 }
 
@@ -54,7 +58,7 @@ fn places(program: &Path) -> Vec<PathBuf> {
 }
 
 fn quoted(places: &[PathBuf]) -> String {
-    places.iter().map(|place| format!("'{}'", place.display())).collect::<Vec<_>>().join(", ")
+    places.iter().map(|place| format!("'{}'", place.display())).collect::<Vec<_>>().join(" or ")
 }
 
 #[cfg(test)]

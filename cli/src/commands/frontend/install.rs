@@ -11,7 +11,7 @@ const EXAMPLES: &str = "\
 Examples:
   ci-build frontend install
   docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
-  DOCKER_HOST=unix:///run/user/1000/docker.sock ci-build frontend install --name localhost/frontend:test
+  DOCKER_HOST=tcp://docker:2375 ci-build frontend install --name localhost/frontend:test
 
 The engine is the one that docker itself would use: DOCKER_HOST, else DOCKER_CONTEXT, else the current context.
 A builder of the docker-container driver has a store of its own and needs `ci-build frontend push`.";

@@ -16,11 +16,18 @@ mod save;
 /// have the image cannot find a stranger's under the same name elsewhere.
 const DEFAULT_NAME: &str = concat!("localhost/ci-build/frontend:", env!("CARGO_PKG_VERSION"));
 
+const EXAMPLES: &str = "\
+Examples:
+  docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
+  ci-build frontend push registry.example/ci-build/frontend:0.1.0
+  ci-build frontend save frontend.tar";
+
 /// Bring the BuildKit frontend to an engine, a file or a registry
 ///
 /// The image is made here, from the frontend's binary alone: no registry, no build, no network. The same binary always
 /// gives the same digest.
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
     Install(install::Arguments),
     Save(save::Arguments),

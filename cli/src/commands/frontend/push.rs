@@ -12,7 +12,7 @@ use crate::registry;
 const EXAMPLES: &str = "\
 Examples:
   ci-build frontend push registry.example/ci-build/frontend:0.1.0
-  docker buildx build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend push 127.0.0.1:5000/frontend:0.1.0)\" .
+  ci-build frontend push 127.0.0.1:5000/frontend
 
 Credentials are docker's own: `docker login` writes them, DOCKER_CONFIG says where they are.";
 
