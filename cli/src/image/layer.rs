@@ -1,12 +1,16 @@
 //! The layer: a tar archive with the binary alone.
 
-use flate2::{Compression, GzBuilder};
 use std::io::Write as _;
+
+use flate2::{Compression, GzBuilder};
 
 use super::{Blob, Digest};
 
 /// Where the binary is in the image.
 pub(super) const BINARY: &str = "ci-build-frontend";
+
+/// Level 9 takes four times as long for half a percent less.
+const LEVEL: u32 = 6;
 
 /// A layer as it travels, and as it is when unpacked.
 pub(super) struct Layer {
@@ -40,7 +44,8 @@ pub(super) fn tar(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
 
 /// gzip, the one compression that every engine loads. The header has no time, no name, and an unknown system (255).
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::best());
+    let mut encoder =
+        GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::new(LEVEL));
     encoder.write_all(bytes).expect("memory takes all writes");
     encoder.finish().expect("memory takes all writes")
 }
