@@ -1,0 +1,88 @@
+//! `ci-build frontend`: the frontend's image, made here from the binary alone, without a registry or a build.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::error::{Blame, Explain, Failure};
+use crate::image::{Image, ImageName};
+
+mod binary;
+mod install;
+mod push;
+mod save;
+
+/// The name that the image gets when none is given. Its registry is the host itself: an engine which does not
+/// have the image cannot find a stranger's under the same name elsewhere.
+const DEFAULT_NAME: &str = concat!("localhost/ci-build/frontend:", env!("CARGO_PKG_VERSION"));
+
+const EXAMPLES: &str = "\
+Examples:
+  docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
+  ci-build frontend push registry.example/ci-build/frontend:0.1.0
+  ci-build frontend save frontend.tar";
+
+/// Bring the BuildKit frontend to an engine, a file or a registry
+///
+/// The image is made here, from the frontend's binary alone: no registry, no build, no network. The same binary always
+/// gives the same digest.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    Install(install::Arguments),
+    Save(save::Arguments),
+    Push(push::Arguments),
+}
+
+/// Runs `ci-build frontend …`.
+///
+/// # Errors
+/// What the user is to read, with the exit code.
+pub(super) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Install(arguments) => install::run(&arguments),
+        Command::Save(arguments) => save::run(&arguments),
+        Command::Push(arguments) => push::run(&arguments),
+    }
+}
+
+#[derive(Debug, Args)]
+struct Source {
+    /// The frontend's static binary [default: ci-build-frontend beside this program, else
+    /// ../lib/ci-build/ci-build-frontend]
+    #[arg(long, value_name = "PATH", env = "CI_BUILD_FRONTEND_BINARY")]
+    binary: Option<PathBuf>,
+}
+
+impl Source {
+    /// Finds the binary and makes the image of it.
+    fn image(&self) -> Result<Image, Failure> {
+        let path = binary::find(self.binary.as_deref())?;
+        let bytes = binary::read(&path)?;
+        Image::of_binary(&bytes).map_err(|error| NotAFrontend { path, error }.into())
+    }
+}
+
+#[derive(Debug, Args)]
+struct Name {
+    /// The image's name
+    #[arg(long, value_name = "REF", env = "CI_BUILD_FRONTEND_NAME", default_value = DEFAULT_NAME)]
+    name: ImageName,
+}
+
+/// The file is no binary that runs in an empty image.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make an image of '{}': {error}", path.display())]
+struct NotAFrontend {
+    path: PathBuf,
+    error: crate::image::BinaryError,
+}
+
+impl Explain for NotAFrontend {
+    fn blame(&self) -> Blame {
+        Blame::Input
+    }
+    fn help(&self) -> Vec<String> {
+        vec!["the image holds this one file and no libraries: give a static Linux binary".into()]
+    }
+}

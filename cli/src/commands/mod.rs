@@ -1,0 +1,69 @@
+//! The command line, one file a command: each reads its arguments, calls the rooms below, and shows the answer.
+
+use std::io::Write as _;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Blame, Explain, Failure};
+
+mod frontend;
+
+const EXAMPLES: &str = "\
+Examples:
+  docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
+
+Exit codes: 0 fine, 2 unusable input or usage, 125 our own failure";
+
+/// Keeps builds, pulls, prunes and leftovers on one Docker host apart
+#[derive(Debug, Parser)]
+#[command(name = "ci-build", version, disable_help_subcommand = true)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(subcommand)]
+    Frontend(frontend::Command),
+}
+
+/// Runs one command.
+///
+/// # Errors
+/// What the user is to read, with the exit code.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Frontend(command) => frontend::run(command),
+    }
+}
+
+/// A shell around an async room could not do its part.
+#[derive(Debug, thiserror::Error)]
+enum ShellError {
+    #[error("cannot start the event loop")]
+    Runtime(#[source] std::io::Error),
+    #[error("cannot write to standard output")]
+    Stdout(#[source] std::io::Error),
+}
+
+impl Explain for ShellError {
+    fn blame(&self) -> Blame {
+        Blame::Surroundings
+    }
+}
+
+/// Runs async work to its end on this thread.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ShellError::Runtime)?;
+    Ok(runtime.block_on(work))
+}
+
+/// Prints the one line that a script reads.
+fn print_line(line: impl std::fmt::Display) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(ShellError::Stdout)?;
+    Ok(())
+}

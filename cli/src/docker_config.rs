@@ -1,0 +1,71 @@
+//! The configuration of docker's own client: where it is, and what is in its files.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Blame, Explain};
+
+/// The directory that docker's client keeps its configuration in, if this user has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerConfig {
+    directory: Option<PathBuf>,
+}
+
+/// A file of docker's configuration is there, but of no use.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read docker's configuration '{}'", path.display())]
+pub struct DockerConfigError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub source: std::io::Error,
+}
+
+impl Explain for DockerConfigError {
+    fn blame(&self) -> Blame {
+        Blame::Input
+    }
+    fn help(&self) -> Vec<String> {
+        vec!["DOCKER_CONFIG names the directory of another configuration".into()]
+    }
+}
+
+impl DockerConfig {
+    /// `DOCKER_CONFIG`, else `.docker` in the home directory.
+    pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        let home = || set("HOME").map(|home| Path::new(&home).join(".docker"));
+        Self { directory: set("DOCKER_CONFIG").map(PathBuf::from).or_else(home) }
+    }
+
+    /// A file, by its path in the directory; none when it is not there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn read(&self, file: impl AsRef<Path>) -> Result<Option<Vec<u8>>, DockerConfigError> {
+        let Some(path) = self.directory.as_ref().map(|directory| directory.join(file)) else {
+            return Ok(None);
+        };
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(source) => Err(DockerConfigError { path, source }),
+        }
+    }
+
+    /// A string in a JSON file; none when there is no such file or no such string.
+    ///
+    /// # Errors
+    /// When the file is there and is not JSON.
+    pub fn string(&self, file: impl AsRef<Path>, pointer: &str) -> Result<Option<String>, DockerConfigError> {
+        let file = file.as_ref();
+        let Some(bytes) = self.read(file)? else { return Ok(None) };
+        let document: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|error| DockerConfigError {
+                path: self.directory.clone().unwrap_or_default().join(file),
+                source: error.into(),
+            })?;
+        Ok(document.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned))
+    }
+}

@@ -1,0 +1,120 @@
+//! The Docker engine, through its HTTP interface.
+
+use bollard::Docker;
+use bollard::query_parameters::ImportImageOptionsBuilder;
+use futures_util::TryStreamExt as _;
+
+use super::Endpoint;
+use crate::error::{Blame, Explain};
+use crate::image::{Image, ImageName};
+
+/// A Docker engine that answers.
+#[derive(Debug)]
+pub struct Engine {
+    docker: Docker,
+    endpoint: Endpoint,
+}
+
+/// Why an engine did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is of a kind that we do not speak.
+    #[error("cannot speak to an engine at {0}")]
+    Unsupported(Endpoint),
+    /// Nobody answers at the address.
+    #[error("cannot reach the docker engine at {endpoint}")]
+    Unreachable {
+        /// Where the engine was looked for.
+        endpoint: Endpoint,
+        /// What happened.
+        source: bollard::errors::Error,
+    },
+    /// The engine answered with an error.
+    #[error("the docker engine at {endpoint} could not {task}")]
+    Refused {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// What it was asked for.
+        task: &'static str,
+        /// Its answer.
+        source: bollard::errors::Error,
+    },
+    /// The engine took the image and has it not, or has another.
+    #[error("the docker engine at {endpoint} loaded the image, but '{name}' is not it")]
+    Lost {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// The image's name.
+        name: ImageName,
+    },
+}
+
+impl Explain for Error {
+    fn blame(&self) -> Blame {
+        match self {
+            Error::Unsupported(_) => Blame::Input,
+            Error::Unreachable { .. } | Error::Refused { .. } => Blame::Surroundings,
+            Error::Lost { .. } => Blame::Bug,
+        }
+    }
+
+    fn help(&self) -> Vec<String> {
+        match self {
+            Error::Unsupported(_) => vec!["unix:// and tcp:// (without TLS) work".into()],
+            Error::Unreachable { .. } => vec![
+                "is the engine running, and may this user reach it? `docker version` asks the same".into(),
+                "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
+            ],
+            Error::Refused { .. } | Error::Lost { .. } => vec!["the engine's log may say more".into()],
+        }
+    }
+}
+
+impl Engine {
+    /// Reaches the engine and agrees with it on a version of the interface.
+    ///
+    /// # Errors
+    /// When the address is of an unknown kind, or nobody answers there.
+    pub async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
+        let unreachable = |source| Error::Unreachable { endpoint: endpoint.clone(), source };
+        let docker = match Docker::connect_with_host(&endpoint.address) {
+            Err(bollard::errors::Error::UnsupportedURISchemeError { .. }) => {
+                return Err(Error::Unsupported(endpoint.clone()));
+            }
+            connected => connected.map_err(unreachable)?,
+        };
+        let docker = docker.negotiate_version().await.map_err(unreachable)?;
+        Ok(Self { docker, endpoint: endpoint.clone() })
+    }
+
+    /// Whether the engine has this very image under this name.
+    ///
+    /// # Errors
+    /// When the engine does not say.
+    pub async fn has(&self, name: &ImageName, image: &Image) -> Result<bool, Error> {
+        match self.docker.inspect_image(&name.to_string()).await {
+            Ok(found) => Ok(found.id.is_some_and(|id| image.has_id(&id))),
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+            Err(source) => Err(self.refused("look for the image", source)),
+        }
+    }
+
+    /// Loads the image under this name. An image that had the name stays, without it.
+    ///
+    /// # Errors
+    /// When the engine refuses the image, or does not have it afterwards.
+    pub async fn load(&self, name: &ImageName, image: &Image) -> Result<(), Error> {
+        let quiet = ImportImageOptionsBuilder::new().quiet(true).build();
+        let body = bollard::body_full(image.archive(name).into());
+        let answers = self.docker.import_image(quiet, body, None).try_for_each(|_| async { Ok(()) });
+        answers.await.map_err(|source| self.refused("load the image", source))?;
+        match self.has(name, image).await? {
+            true => Ok(()),
+            false => Err(Error::Lost { endpoint: self.endpoint.clone(), name: name.clone() }),
+        }
+    }
+
+    fn refused(&self, task: &'static str, source: bollard::errors::Error) -> Error {
+        Error::Refused { endpoint: self.endpoint.clone(), task, source }
+    }
+}

@@ -1,0 +1,7 @@
+//! The Docker engine: where it is, and what it does for us.
+
+mod docker;
+mod endpoint;
+
+pub use docker::{Engine, Error};
+pub use endpoint::{Endpoint, EndpointError};

@@ -1,0 +1,38 @@
+//! `ci-build`, the host command: it keeps builds, pulls, prunes and leftovers of one machine apart.
+//!
+//! [`commands`] reads what the user asked for and shows the answer; the rooms below it decide and act, and
+//! know nothing of the command line:
+//!
+//! - [`image`]: the frontend's image out of one binary, as pure bytes,
+//! - [`docker_config`]: what docker's own client is configured to,
+//! - [`engine`]: the Docker engine,
+//! - [`registry`]: a registry.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub mod commands;
+pub mod docker_config;
+pub mod engine;
+pub mod error;
+pub mod image;
+pub mod registry;
+
+/// Runs one command line, its program name first, and gives its exit code: 0 fine, 2 unusable input or usage,
+/// 125 our own failure.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match commands::Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
+        // Help, the version, or wrong usage; each knows its stream and its exit code.
+        Err(usage) => usage.exit(),
+    };
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What the command's parts promise each other, and what its users read.
+
+#[cfg(test)]
+mod elf;
+#[cfg(test)]
+mod frontend;
+#[cfg(test)]
+mod image;
