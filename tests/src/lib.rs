@@ -1,1 +1,7 @@
-//! Helpers of the engine tests.
+//! What the engine tests share: an engine with the frontend in it, and what the tests measured.
+
+mod measured;
+mod subject;
+
+pub use measured::{Measured, Runs};
+pub use subject::{Subject, dockerfile};

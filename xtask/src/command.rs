@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 ///
 /// # Errors
 /// When it cannot be started or does not succeed; the message holds the end of its standard error.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let output = finish(command)?;
     if !output.status.success() {
         bail!("`{}` failed, {}{}", shown(command), output.status, quoted_tail(&output.stderr));
@@ -21,7 +21,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 ///
 /// # Errors
 /// As [`output`].
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     output(command).map(drop)
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be started.
-pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
+pub fn succeeds(command: &mut Command) -> Result<bool> {
     Ok(finish(command)?.status.success())
 }
 
@@ -44,7 +44,7 @@ fn shown(command: &Command) -> String {
 }
 
 /// The last lines of what a program wrote, indented, on lines of their own.
-pub(crate) fn quoted_tail(written: &[u8]) -> String {
+pub fn quoted_tail(written: &[u8]) -> String {
     const LINES: usize = 20;
     let text = String::from_utf8_lossy(written);
     let lines: Vec<_> = text.lines().collect();

@@ -12,8 +12,9 @@ use tar::{EntryType, Header};
 use tempfile::NamedTempFile;
 
 use crate::{
+    client::Client,
     command,
-    engines::{self, Engine, MMDEBSTRAP, Source, TOOLS},
+    engines::{self, MMDEBSTRAP, Source, TOOLS},
 };
 
 /// The smallest image with a shell.
@@ -30,27 +31,27 @@ const APPLETS: [&str; 42] = [
     "touch", "true", "wc",
 ];
 
-/// Gives `engine` the image [`BUSYBOX`].
+/// Gives the engine the image [`BUSYBOX`].
 ///
 /// # Errors
 /// When busybox cannot be fetched, or the engine does not take it.
-pub fn busybox(engine: &Engine) -> Result<()> {
+pub fn busybox(client: &Client) -> Result<()> {
     let busybox = engines::fetch_suite(&TOOLS)?.bin().join("busybox");
     let mut tar = NamedTempFile::new_in(engines::engines_dir()?).context("cannot create a tar file")?;
     write_busybox(&busybox, &mut tar).context("cannot write the tar file of busybox")?;
-    import(engine, tar.path(), BUSYBOX, &["ENV PATH=/bin", r#"CMD ["sh"]"#])
+    import(client, tar.path(), BUSYBOX, &["ENV PATH=/bin", r#"CMD ["sh"]"#])
 }
 
-/// Gives `engine` the image [`DEBIAN`]. The first time, it is made, which takes as long as installing a small system.
+/// Gives the engine the image [`DEBIAN`]. The first time, it is made, which takes as long as installing a small system.
 ///
 /// # Errors
 /// When it cannot be made, or the engine does not take it.
-pub fn debian(engine: &Engine) -> Result<()> {
-    import(engine, &debian_tar()?, DEBIAN, &[r#"CMD ["bash"]"#])
+pub fn debian(client: &Client) -> Result<()> {
+    import(client, &debian_tar()?, DEBIAN, &[r#"CMD ["bash"]"#])
 }
 
-fn import(engine: &Engine, tar: &Path, reference: &str, changes: &[&str]) -> Result<()> {
-    let mut docker = engine.docker();
+fn import(client: &Client, tar: &Path, reference: &str, changes: &[&str]) -> Result<()> {
+    let mut docker = client.docker();
     docker.arg("import");
     for change in changes {
         docker.args(["--change", change]);

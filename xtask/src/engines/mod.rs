@@ -5,7 +5,7 @@
 //!
 //! # fn main() -> anyhow::Result<()> {
 //! let engine = start(Kind::Docker28_5, Options::default())?;
-//! assert!(engine.docker().args(["buildx", "build", "."]).status()?.success());
+//! assert!(engine.client().buildx().args(["build", "."]).status()?.success());
 //! # Ok(())
 //! # }
 //! ```
@@ -29,11 +29,14 @@ mod stop;
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::Child,
 };
 
 use anyhow::{Context, Result, bail};
 
+use crate::client::Client;
+
+pub(crate) use self::start::link_buildx;
 pub(crate) use self::{
     apt::{Source, machine_sources, of_debian},
     fetch::{fetch_suite, machine_suite},
@@ -87,24 +90,9 @@ impl Engine {
         format!("unix://{}", self.socket().display())
     }
 
-    /// `docker` with buildx, talking to this engine.
-    ///
-    /// # Panics
-    /// Never: a PATH that cannot be joined is passed on as it is.
-    pub fn docker(&self) -> Command {
-        let mut command = Command::new(self.tools.join("docker"));
-        command.envs(self.environment()).env("DOCKER_BUILDKIT", "1");
-        for variable in
-            ["DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "BUILDX_BUILDER"]
-        {
-            command.env_remove(variable);
-        }
-        command
-    }
-
-    /// The variables that make any `docker` and `docker buildx` talk to this engine; `PATH` is not among them.
-    fn environment(&self) -> [(&'static str, String); 2] {
-        [("DOCKER_HOST", self.host()), ("DOCKER_CONFIG", self.docker_config().display().to_string())]
+    /// The programs that talk to this engine.
+    pub fn client(&self) -> Client {
+        Client { host: self.host(), config: self.docker_config(), tools: self.tools.clone() }
     }
 
     /// Its own `DOCKER_CONFIG`, with buildx among its plugins.

@@ -1,7 +1,7 @@
 //! Where engines lie on the disk.
 
 use std::{
-    env, fs,
+    fs,
     fs::{DirBuilder, File, Permissions},
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
@@ -11,16 +11,14 @@ use std::{
 use anyhow::{Context, Result};
 use tempfile::Builder;
 
+use crate::workspace;
+
 /// `<target>/engines`: everything beneath it belongs to this module.
 ///
 /// # Errors
 /// When it cannot be created.
 pub(crate) fn engines_dir() -> Result<PathBuf> {
-    let target = match env::var_os("CARGO_TARGET_DIR") {
-        Some(dir) => std::path::absolute(dir).context("cannot resolve CARGO_TARGET_DIR")?,
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/")).join("target"),
-    };
-    let dir = target.join("engines");
+    let dir = workspace::target()?.join("engines");
     create_private_dir(&dir)?;
     // dockerd and /proc show paths without links, and the clean-up compares with what they show.
     dir.canonicalize().with_context(|| format!("cannot resolve {}", dir.display()))

@@ -141,8 +141,16 @@ fn configure(run: &Run, kind: Kind) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))?;
 
     place::create_private_dir(&wrappers(run))?;
-    let plugins = docker_config(run).join("cli-plugins");
-    place::create_private_dir(&docker_config(run))?;
+    link_buildx(&docker_config(run))
+}
+
+/// Makes `config` a `DOCKER_CONFIG` with buildx among its plugins.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn link_buildx(config: &Path) -> Result<()> {
+    let plugins = config.join("cli-plugins");
+    place::create_private_dir(config)?;
     place::create_private_dir(&plugins)?;
     let buildx = fetch::fetch_suite(&TOOLS)?.bin().join("docker-buildx");
     symlink(buildx, plugins.join("docker-buildx")).context("cannot link buildx")

@@ -1,0 +1,3 @@
+FROM local/busybox AS a
+FROM local/busybox
+COPY --from=5 /x /

@@ -1,0 +1,59 @@
+//! An engine under test.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use xtask::build::Build;
+use xtask::client::Client;
+use xtask::engines::{self, Engine, Kind, Options};
+use xtask::{artifacts, command, images, workspace};
+
+/// A running engine that has the base images and the frontend's image. It is stopped when this is dropped.
+#[derive(Debug)]
+pub struct Subject {
+    /// The engine.
+    pub engine: Engine,
+    /// What talks to it.
+    pub client: Client,
+    /// The name of the frontend's image in its store.
+    pub frontend: String,
+    /// The host command.
+    pub command: PathBuf,
+}
+
+impl Subject {
+    /// Starts an engine and fills it.
+    ///
+    /// # Errors
+    /// When something of it cannot be built, fetched, started or made. An engine that does not start is a failure.
+    pub fn start(kind: Kind) -> Result<Self> {
+        let engine = engines::start(kind, Options::default())?;
+        let client = engine.client();
+        images::busybox(&client)?;
+        images::debian(&client)?;
+        let command = artifacts::command()?;
+        let mut install = client.set_up(Command::new(&command));
+        install.args(["frontend", "install"]).env("CI_BUILD_FRONTEND_BINARY", artifacts::frontend()?);
+        let frontend = command::output(&mut install).context("the frontend's image cannot be installed")?;
+        Ok(Self { engine, client, frontend: frontend.trim().to_owned(), command })
+    }
+
+    /// Upstream's build of a Dockerfile of testdata: `SharedCacheRace/apt`.
+    #[must_use]
+    pub fn upstream(&self, name: &str) -> Build {
+        Build::of(&self.client, &dockerfile(name))
+    }
+
+    /// Our build of a Dockerfile of testdata.
+    #[must_use]
+    pub fn ours(&self, name: &str) -> Build {
+        self.upstream(name).through(&self.frontend)
+    }
+}
+
+/// The path of a Dockerfile of testdata: `SharedCacheRace/apt`.
+#[must_use]
+pub fn dockerfile(name: &str) -> PathBuf {
+    workspace::root().join("testdata/dockerfiles").join(name).with_extension("Dockerfile")
+}

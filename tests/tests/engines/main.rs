@@ -1,0 +1,79 @@
+//! The frontend and the command on real engines: every test on every engine. The engines start when a test first
+//! needs them and are stopped at the end. The tests of one engine run one after the other, because they empty its cache.
+
+mod equal;
+mod hazards;
+mod messages;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use ci_build_tests::{Measured, Subject};
+use libtest_mimic::{Arguments, Trial};
+use xtask::engines::Kind;
+
+type Test = fn(&Subject, &Measured) -> Result<()>;
+
+const TESTS: [(&str, Test); 10] = [
+    ("a_lock_inversion_ends", hazards::lock_inversion),
+    ("apt_installs_side_by_side", hazards::apt),
+    ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
+    ("racing_stages_take_turns", hazards::race),
+    ("what_has_no_hazard_is_upstreams_build", equal::without_hazards),
+    ("with_policy_off_all_is_upstreams_build", equal::with_policy_off),
+    ("a_hazard_is_told_once", messages::hazard),
+    ("upstreams_errors_are_upstreams", messages::upstreams_errors),
+    ("what_does_not_exist_is_named", messages::unknown_policy),
+    ("nothing_is_left_running", messages::nothing_left),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(2);
+    let measured = Arc::new(Measured::default());
+    let subjects: Vec<_> = Kind::ALL.iter().map(|kind| (*kind, Arc::new(Mutex::new(None)))).collect();
+    let mut trials = Vec::new();
+    // Neighbours are of different engines, so that two threads seldom wait for one.
+    for (name, test) in TESTS {
+        for (kind, subject) in &subjects {
+            let (kind, subject, measured) = (*kind, Arc::clone(subject), Arc::clone(&measured));
+            let run = move || {
+                Ok(on(kind, &subject, |subject| test(subject, &measured)).map_err(|e| format!("{e:#}"))?)
+            };
+            trials.push(Trial::test(format!("{}::{name}", kind.name()), run));
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    for line in measured.lines() {
+        eprintln!("{line}");
+    }
+    let mut failed = conclusion.has_failed();
+    for (_, subject) in subjects {
+        let subject = subject.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Ok(Subject { engine, .. })) = subject
+            && let Err(error) = engine.stop()
+        {
+            eprintln!("error: {error:#}");
+            failed = true;
+        }
+    }
+    if let Err(error) = measured.write() {
+        eprintln!("error: {error:#}");
+        failed = true;
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The engine, started by whoever comes first; one that does not start fails all its tests.
+fn on(
+    kind: Kind,
+    subject: &Mutex<Option<Result<Subject, String>>>,
+    test: impl FnOnce(&Subject) -> Result<()>,
+) -> Result<()> {
+    let mut subject = subject.lock().unwrap_or_else(PoisonError::into_inner);
+    match subject.get_or_insert_with(|| Subject::start(kind).map_err(|error| format!("{error:#}"))) {
+        Ok(subject) => test(subject),
+        Err(error) => anyhow::bail!("the engine does not start: {error}"),
+    }
+}

@@ -1,0 +1,85 @@
+//! What users read, and what must not be left behind.
+
+use anyhow::{Result, ensure};
+use ci_build_tests::{Measured, Subject};
+use xtask::build::Build;
+
+pub(crate) fn hazard(subject: &Subject, _: &Measured) -> Result<()> {
+    let told = |build: Build| -> Result<Vec<String>> {
+        let outcome = build.run()?;
+        ensure!(outcome.succeeded(), "{}", outcome.output);
+        let lines = outcome.output.lines().filter(|line| line.contains("ci-build has "));
+        Ok(lines.map(str::to_owned).collect())
+    };
+    let lines = told(subject.ours("SharedCacheRace/two-stages"))?;
+    let [line] = &*lines else { anyhow::bail!("not once: {lines:?}") };
+    for word in ["SharedCacheRace", "/cache", "two-stages.Dockerfile:3", "two-stages.Dockerfile:5", "locked"]
+    {
+        ensure!(line.contains(word), "no {word} in: {line}");
+    }
+    for silent in ["none/stages", "SharedCacheRace/go"] {
+        let lines = told(subject.ours(silent))?;
+        ensure!(lines.is_empty(), "{silent}: {lines:?}");
+    }
+    Ok(())
+}
+
+pub(crate) fn upstreams_errors(subject: &Subject, _: &Measured) -> Result<()> {
+    for (name, message) in [
+        ("bad/unknown-instruction", "unknown instruction: FOO"),
+        ("bad/no-such-stage", "no such build stage"),
+        ("bad/failing-step", "exit code: 42"),
+    ] {
+        let upstream = subject.upstream(name).run()?;
+        let ours = subject.ours(name).run()?;
+        ensure!(!upstream.succeeded() && !ours.succeeded(), "{name} was built");
+        ensure!(excerpt(&upstream.output) == excerpt(&ours.output), "{}\n{}", upstream.output, ours.output);
+        let last = |output: &str| output.lines().rfind(|line| line.starts_with("ERROR: ")).map(str::to_owned);
+        let (Some(theirs), Some(own)) = (last(&upstream.output), last(&ours.output)) else {
+            anyhow::bail!("no error: {}", ours.output)
+        };
+        ensure!(own.matches(message).count() == theirs.matches(message).count(), "{own}");
+        ensure!(!own.contains("ci-build"), "{own}");
+    }
+    Ok(())
+}
+
+/// The lines of the Dockerfile that buildx shows with an error.
+fn excerpt(output: &str) -> Vec<&str> {
+    output.lines().skip_while(|line| !line.starts_with("-----")).filter(|line| line.contains(" | ")).collect()
+}
+
+pub(crate) fn unknown_policy(subject: &Subject, _: &Measured) -> Result<()> {
+    let build = subject.ours("none/two-lines").argument("--build-arg=CI_BUILD_POLICY=fast");
+    let outcome = build.run()?;
+    ensure!(!outcome.succeeded(), "it was built");
+    for line in
+        ["CI_BUILD_POLICY: there is no policy \"fast\"", "help: the policies are auto, lock, namespace, off"]
+    {
+        ensure!(outcome.output.contains(line), "no {line:?} in:\n{}", outcome.output);
+    }
+    Ok(())
+}
+
+/// The frontend's process ends with the build, also when the build fails.
+pub(crate) fn nothing_left(subject: &Subject, _: &Measured) -> Result<()> {
+    for name in ["none/two-lines", "bad/unknown-instruction", "bad/failing-step"] {
+        subject.ours(name).run()?;
+        let left = processes("/ci-build-frontend")?;
+        ensure!(left.is_empty(), "left after {name}: {left:?}");
+    }
+    Ok(())
+}
+
+fn processes(program: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let path = entry?.path().join("cmdline");
+        // A process may end while we look.
+        let command = std::fs::read(path).unwrap_or_default();
+        if command.split(|byte| *byte == 0).next() == Some(program.as_bytes()) {
+            found.push(String::from_utf8_lossy(&command).into_owned());
+        }
+    }
+    Ok(found)
+}

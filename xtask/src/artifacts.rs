@@ -1,0 +1,66 @@
+//! What this workspace builds, built.
+
+use std::{env, ffi::OsStr, path::PathBuf, process::Command};
+
+use anyhow::{Result, bail};
+
+use crate::{command, workspace};
+
+/// The frontend's static binary, as it goes into the image.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn frontend() -> Result<PathBuf> {
+    build_static(&["--bin", "ci-build-frontend"], "ci-build-frontend")
+}
+
+/// The frontend that captures definitions instead of building.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn capture() -> Result<PathBuf> {
+    build_static(&["--example", "capture"], "examples/capture")
+}
+
+/// The host command.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn command() -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--package", "ci-build", "--bin", "ci-build"]);
+    command::run(&mut build)?;
+    Ok(workspace::target()?.join("debug/ci-build"))
+}
+
+/// A target that is named, be it the host's own, keeps the flags from build scripts and procedural macros, which cannot
+/// be static. A directory of its own keeps the lock of a cargo that runs us.
+fn build_static(what: &[&str], binary: &str) -> Result<PathBuf> {
+    let host = host()?;
+    let dir = workspace::target()?.join("static");
+    let mut build = cargo();
+    build
+        .args(["build", "--quiet", "--package", "ci-build-frontend", "--profile", "frontend"])
+        .args(["--target", &host, "--target-dir"])
+        .arg(&dir)
+        .args(what)
+        .env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
+    command::run(&mut build)?;
+    Ok(dir.join(host).join("frontend").join(binary))
+}
+
+/// The cargo that runs us, without what it told us about ourselves.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").as_deref().unwrap_or(OsStr::new("cargo")));
+    cargo.current_dir(workspace::root()).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    cargo
+}
+
+fn host() -> Result<String> {
+    let version = command::output(Command::new("rustc").arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    match host {
+        Some(host) => Ok(host.to_owned()),
+        None => bail!("`rustc -vV` names no host"),
+    }
+}

@@ -1,0 +1,155 @@
+//! Builds with a time limit, and what they printed.
+
+use std::{
+    fs::File,
+    io::{Read, Seek},
+    path::Path,
+    process::{Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{client::Client, poll};
+
+/// How a build ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It succeeded.
+    Well,
+    /// It failed by itself.
+    Failed,
+    /// It was still running when its time was over, and was cancelled.
+    Hung,
+}
+
+/// What became of a build.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// Its progress and its errors, as plain text.
+    pub output: String,
+    /// From its start to its end.
+    pub wall: Duration,
+}
+
+impl Outcome {
+    /// Whether it succeeded.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.ended == Ended::Well
+    }
+
+    /// The names of its steps, and whether each came from the cache: those that the progress calls `[…] RUN …` and the
+    /// like, but for the loading of images and contexts.
+    #[must_use]
+    pub fn steps(&self) -> Vec<(&str, bool)> {
+        let mut steps = Vec::<(&str, &str, bool)>::new();
+        for line in self.output.lines().filter_map(|line| line.strip_prefix('#')) {
+            let Some((number, text)) = line.split_once(' ') else { continue };
+            let known = steps.iter_mut().find(|(of, ..)| *of == number);
+            match known {
+                Some((_, _, cached)) => *cached |= text == "CACHED",
+                None if text.starts_with('[') => steps.push((number, text, false)),
+                None => {}
+            }
+        }
+        let is_work = |name: &str| {
+            ["RUN ", "COPY ", "ADD ", "WORKDIR "].iter().any(|word| name.contains(&format!("] {word}")))
+        };
+        steps
+            .into_iter()
+            .filter(|(_, name, _)| is_work(name))
+            .map(|(_, name, cached)| (name, cached))
+            .collect()
+    }
+}
+
+/// A build of a Dockerfile, with its directory as the context.
+#[derive(Debug)]
+pub struct Build {
+    command: Command,
+    limit: Duration,
+}
+
+impl Build {
+    /// The build of `dockerfile` by the engine's own frontend.
+    #[must_use]
+    pub fn of(client: &Client, dockerfile: &Path) -> Self {
+        let mut command = client.buildx();
+        command.args(["build", "--progress=plain", "--file"]).arg(dockerfile);
+        command.arg(dockerfile.parent().unwrap_or(Path::new(".")));
+        Self { command, limit: Duration::from_secs(300) }
+    }
+
+    /// Has another frontend build it: the name of its image.
+    #[must_use]
+    pub fn through(self, frontend: &str) -> Self {
+        self.argument(&format!("--build-arg=BUILDKIT_SYNTAX={frontend}"))
+    }
+
+    /// Any argument of `docker buildx build`.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// How long it may take: 5 minutes unless told otherwise.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs it. One that is still running when its time is over is interrupted as by Ctrl-C.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not end.
+    pub fn run(mut self) -> Result<Outcome> {
+        const GRACE: Duration = Duration::from_secs(20);
+        let mut output = tempfile::tempfile().context("cannot create a file for the output")?;
+        let write = |file: &File| file.try_clone().context("cannot share a file");
+        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(write(&output)?);
+        let begin = Instant::now();
+        let mut child = self.command.spawn().context("cannot run buildx")?;
+        let mut ended = || -> Result<Option<ExitStatus>> { Ok(child.try_wait()?) };
+        let status = poll::until(self.limit, &mut ended)?;
+        let wall = begin.elapsed();
+        if status.is_none() {
+            let pid = Pid::from_raw(i32::try_from(child.id())?).context("a child has a pid")?;
+            kill_process(pid, Signal::INT).context("cannot interrupt buildx")?;
+            if poll::until(GRACE, || Ok(child.try_wait()?))?.is_none() {
+                child.kill().context("cannot kill buildx")?;
+                child.wait().context("cannot wait for buildx")?;
+            }
+        }
+        let ended = match status {
+            None => Ended::Hung,
+            Some(status) if status.success() => Ended::Well,
+            Some(_) => Ended::Failed,
+        };
+        let mut text = Vec::new();
+        output.rewind().and_then(|()| output.read_to_end(&mut text)).context("cannot read the output")?;
+        Ok(Outcome { ended, output: String::from_utf8_lossy(&text).into_owned(), wall })
+    }
+}
+
+/// Removes everything that builds left in the engine's cache, the cache mounts too, so that the next one is cold.
+///
+/// # Errors
+/// When the engine does not do it.
+pub fn forget(client: &Client) -> Result<()> {
+    crate::command::run(client.buildx().args(["prune", "--all", "--force"]))
+}
+
+/// How many cache mounts the engine keeps.
+///
+/// # Errors
+/// When the engine does not tell.
+pub fn cache_mounts(client: &Client) -> Result<usize> {
+    let usage = crate::command::output(client.buildx().args(["du", "--verbose"]))?;
+    Ok(usage.lines().filter(|line| line.starts_with("Type:") && line.ends_with("exec.cachemount")).count())
+}

@@ -1,0 +1,67 @@
+//! `docker` and `docker buildx`, talking to one engine.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+
+use crate::{command, engines};
+
+/// Where an engine is, and the programs that drive it: always the same ones, whatever the machine has.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) host: String,
+    /// The `DOCKER_CONFIG`, with buildx among its plugins.
+    pub(crate) config: PathBuf,
+    pub(crate) tools: PathBuf,
+}
+
+impl Client {
+    /// The engine that a user of this machine has: that of `DOCKER_HOST`, else the one behind docker's usual socket.
+    /// None where neither answers.
+    ///
+    /// # Errors
+    /// When the programs cannot be fetched.
+    pub fn reachable(config: &Path) -> Result<Option<Self>> {
+        let host = env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+        let tools = engines::fetch_suite(&engines::TOOLS)?.bin();
+        engines::link_buildx(config)?;
+        let client = Self { host, config: config.to_owned(), tools };
+        let answers =
+            command::succeeds(client.docker().args(["version", "--format", "{{.Server.Version}}"]))?;
+        Ok(answers.then_some(client))
+    }
+
+    /// The engine's address for `DOCKER_HOST`: `unix:///…`.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// `docker`.
+    #[must_use]
+    pub fn docker(&self) -> Command {
+        self.set_up(Command::new(self.tools.join("docker")))
+    }
+
+    /// `docker buildx` without the detour over `docker`, so that a signal reaches it.
+    #[must_use]
+    pub fn buildx(&self) -> Command {
+        self.set_up(Command::new(self.tools.join("docker-buildx")))
+    }
+
+    /// Any program that finds the engine through the environment.
+    #[must_use]
+    pub fn set_up(&self, mut command: Command) -> Command {
+        command.env("DOCKER_HOST", &self.host).env("DOCKER_CONFIG", &self.config).env("DOCKER_BUILDKIT", "1");
+        for variable in
+            ["DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "BUILDX_BUILDER"]
+        {
+            command.env_remove(variable);
+        }
+        command
+    }
+}
