@@ -53,8 +53,7 @@ impl Explain for Error {
     fn blame(&self) -> Blame {
         match self {
             Error::Unsupported(_) => Blame::Input,
-            Error::Unreachable { .. } | Error::Refused { .. } => Blame::Surroundings,
-            Error::Lost { .. } => Blame::Bug,
+            Error::Unreachable { .. } | Error::Refused { .. } | Error::Lost { .. } => Blame::Surroundings,
         }
     }
 
@@ -65,7 +64,10 @@ impl Explain for Error {
                 "is the engine running, and may this user reach it? `docker version` asks the same".into(),
                 "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
             ],
-            Error::Refused { .. } | Error::Lost { .. } => vec!["the engine's log may say more".into()],
+            Error::Refused { .. } => vec!["the engine's log may say more".into()],
+            Error::Lost { .. } => {
+                vec!["somebody may have given the name to another image meanwhile: try again".into()]
+            }
         }
     }
 }

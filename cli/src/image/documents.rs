@@ -58,7 +58,8 @@ pub(super) fn layout() -> Value {
     json!({ "imageLayoutVersion": "1.0.0" })
 }
 
-/// `manifest.json` of a `docker save` archive, all that an engine before 25.0 reads.
+/// `manifest.json` of a `docker save` archive, all that an engine reads which keeps images by its graph driver; one that
+/// keeps them in containerd would make a manifest of its own from it.
 pub(super) fn docker_manifest(image: &Image, name: &ImageName) -> Value {
     json!([{
         "Config": image.config.digest.path(),
