@@ -44,9 +44,7 @@ impl DockerConfig {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn read(&self, file: impl AsRef<Path>) -> Result<Option<Vec<u8>>, DockerConfigError> {
-        let Some(path) = self.directory.as_ref().map(|directory| directory.join(file)) else {
-            return Ok(None);
-        };
+        let Some(path) = self.path(file) else { return Ok(None) };
         match std::fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
@@ -57,15 +55,15 @@ impl DockerConfig {
     /// A string in a JSON file; none when there is no such file or no such string.
     ///
     /// # Errors
-    /// When the file is there and is not JSON.
+    /// When the file is there and cannot be read, or is not JSON.
     pub fn string(&self, file: impl AsRef<Path>, pointer: &str) -> Result<Option<String>, DockerConfigError> {
-        let file = file.as_ref();
-        let Some(bytes) = self.read(file)? else { return Ok(None) };
-        let document: serde_json::Value =
-            serde_json::from_slice(&bytes).map_err(|error| DockerConfigError {
-                path: self.directory.clone().unwrap_or_default().join(file),
-                source: error.into(),
-            })?;
+        let (Some(path), Some(bytes)) = (self.path(&file), self.read(&file)?) else { return Ok(None) };
+        let document: serde_json::Value = serde_json::from_slice(&bytes)
+            .map_err(|error| DockerConfigError { path, source: error.into() })?;
         Ok(document.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned))
+    }
+
+    fn path(&self, file: impl AsRef<Path>) -> Option<PathBuf> {
+        self.directory.as_ref().map(|directory| directory.join(file))
     }
 }

@@ -14,7 +14,8 @@ pub enum Blame {
     Bug,
 }
 
-/// An error that knows whose it is and what to do next. Its `Display` is one lowercase line without a full stop.
+/// An error that knows whose it is and what to do next. Its `Display` is one lowercase line without a full
+/// stop.
 pub trait Explain: std::error::Error {
     /// Who can do something about it.
     fn blame(&self) -> Blame;
@@ -71,8 +72,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error and what is at the bottom of it, on one line. What lies between are the layers of libraries, which tell a
-/// user nothing.
+/// The error and what is at the bottom of it, on one line. What lies between are the layers of libraries,
+/// which tell a user nothing.
 fn with_cause(error: &dyn std::error::Error) -> String {
     let text = one_line(&error.to_string());
     let root = std::iter::successors(error.source(), |cause| cause.source()).last();

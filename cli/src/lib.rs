@@ -25,8 +25,12 @@ pub mod registry;
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match commands::Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
-        // Help, the version, or wrong usage; each knows its stream and its exit code.
-        Err(usage) => usage.exit(),
+        // Help, the version, or wrong usage: each knows its stream and its exit code.
+        Err(answer) => {
+            // Nothing is left to do where even this cannot be written.
+            let _ = answer.print();
+            return u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
     };
     match commands::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,

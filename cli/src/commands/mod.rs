@@ -1,4 +1,5 @@
-//! The command line, one file a command: each reads its arguments, calls the rooms below, and shows the answer.
+//! The command line, one file a command: each reads its arguments, calls the rooms below, and shows the
+//! answer.
 
 use std::io::Write as _;
 

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 
 use super::Endpoint;
 use crate::error::{Blame, Explain};
-use crate::image::{Image, ImageName};
+use crate::image::{Architecture, Image, ImageName};
 
 /// A Docker engine that answers.
 #[derive(Debug)]
@@ -39,6 +39,16 @@ pub enum Error {
         /// Its answer.
         source: bollard::errors::Error,
     },
+    /// The image is for another machine than the engine's.
+    #[error("the binary is for {image}, but the docker engine at {endpoint} runs {engine}")]
+    Foreign {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// The architecture of the image.
+        image: Architecture,
+        /// The architecture of the engine.
+        engine: String,
+    },
     /// The engine took the image and has it not, or has another.
     #[error("the docker engine at {endpoint} loaded the image, but '{name}' is not it")]
     Lost {
@@ -52,9 +62,8 @@ pub enum Error {
 impl Explain for Error {
     fn blame(&self) -> Blame {
         match self {
-            Error::Unsupported(_) => Blame::Input,
-            Error::Unreachable { .. } | Error::Refused { .. } => Blame::Surroundings,
-            Error::Lost { .. } => Blame::Bug,
+            Error::Unsupported(_) | Error::Foreign { .. } => Blame::Input,
+            Error::Unreachable { .. } | Error::Refused { .. } | Error::Lost { .. } => Blame::Surroundings,
         }
     }
 
@@ -65,7 +74,11 @@ impl Explain for Error {
                 "is the engine running, and may this user reach it? `docker version` asks the same".into(),
                 "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
             ],
-            Error::Refused { .. } | Error::Lost { .. } => vec!["the engine's log may say more".into()],
+            Error::Foreign { engine, .. } => vec![format!("give a binary that was built for {engine}")],
+            Error::Refused { .. } => vec!["the engine's log may say more".into()],
+            Error::Lost { .. } => {
+                vec!["somebody may have given the name to another image meanwhile: try again".into()]
+            }
         }
     }
 }
@@ -102,8 +115,9 @@ impl Engine {
     /// Loads the image under this name. An image that had the name stays, without it.
     ///
     /// # Errors
-    /// When the engine refuses the image, or does not have it afterwards.
+    /// When the image is for another machine, the engine refuses it, or does not have it afterwards.
     pub async fn load(&self, name: &ImageName, image: &Image) -> Result<(), Error> {
+        self.check_architecture(image.architecture).await?;
         let quiet = ImportImageOptionsBuilder::new().quiet(true).build();
         let body = bollard::body_full(image.archive(name).into());
         let answers = self.docker.import_image(quiet, body, None).try_for_each(|_| async { Ok(()) });
@@ -111,6 +125,18 @@ impl Engine {
         match self.has(name, image).await? {
             true => Ok(()),
             false => Err(Error::Lost { endpoint: self.endpoint.clone(), name: name.clone() }),
+        }
+    }
+
+    /// An image for another machine loads well, and no build finds it.
+    async fn check_architecture(&self, image: Architecture) -> Result<(), Error> {
+        let version =
+            self.docker.version().await.map_err(|source| self.refused("name its version", source))?;
+        match version.arch {
+            Some(engine) if engine != image.as_str() => {
+                Err(Error::Foreign { endpoint: self.endpoint.clone(), image, engine })
+            }
+            _ => Ok(()),
         }
     }
 

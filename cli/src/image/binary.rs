@@ -11,8 +11,8 @@ use elf::{ElfBytes, ParseError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Architecture(&'static str);
 
-/// What the ELF header says of the machine, and the architecture it means. 32-bit ARM is missing: which of its versions a
-/// binary needs is not in the header.
+/// What the ELF header says of the machine, and the architecture it means. 32-bit ARM is missing: which of
+/// its versions a binary needs is not in the header.
 const MACHINES: &[((u16, Class, AnyEndian), &str)] = &[
     ((abi::EM_X86_64, Class::ELF64, AnyEndian::Little), "amd64"),
     ((abi::EM_AARCH64, Class::ELF64, AnyEndian::Little), "arm64"),

@@ -1,5 +1,6 @@
-//! The JSON documents of the image, after the OCI image specification 1.1. Written out, not by a library's types: the
-//! image's digest must not change when a library learns a new field. `serde_json` sorts their keys.
+//! The JSON documents of the image, after the OCI image specification 1.1. Written out, not by a library's
+//! types: the image's digest must not change when a library learns a new field. `serde_json` sorts their
+//! keys.
 
 use serde_json::{Value, json};
 
@@ -41,8 +42,8 @@ pub(super) fn manifest(config: &Blob, layer: &Blob) -> Value {
     })
 }
 
-/// `index.json` of an image layout. containerd takes the name from its own annotation; the specification's one holds
-/// the tag alone.
+/// `index.json` of an image layout. containerd takes the name from its own annotation; the specification's
+/// one holds the tag alone.
 pub(super) fn index(image: &Image, name: &ImageName) -> Value {
     let mut manifest = descriptor(MANIFEST, &image.manifest);
     manifest["annotations"] = json!({
@@ -58,7 +59,8 @@ pub(super) fn layout() -> Value {
     json!({ "imageLayoutVersion": "1.0.0" })
 }
 
-/// `manifest.json` of a `docker save` archive, all that an engine before 25.0 reads.
+/// `manifest.json` of a `docker save` archive, all that an engine reads which keeps images by its graph
+/// driver; one that keeps them in containerd would make a manifest of its own from it.
 pub(super) fn docker_manifest(image: &Image, name: &ImageName) -> Value {
     json!([{
         "Config": image.config.digest.path(),

@@ -42,7 +42,7 @@ pub(super) fn tar(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
     archive.into_inner().expect("memory takes all writes")
 }
 
-/// gzip, the one compression that every engine loads. The header has no time, no name, and an unknown system (255).
+/// gzip, which every engine loads. The header has no time, no name, and an unknown system (255).
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder =
         GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::new(LEVEL));

@@ -1,7 +1,7 @@
 //! The frontend's image: one layer with one static binary, made as pure bytes.
 //!
-//! The same binary gives the same bytes: times, owners and modes are fixed, JSON is sorted, and the gzip header says
-//! neither when nor where.
+//! The same binary gives the same bytes: times, owners and modes are fixed, JSON is sorted, and the gzip
+//! header says neither when nor where.
 
 mod archive;
 mod binary;
@@ -32,7 +32,8 @@ impl Image {
     /// The image of a frontend's binary.
     ///
     /// # Errors
-    /// When the bytes are not a static executable of a known machine: it could not run in an image without libraries.
+    /// When the bytes are not a static executable of a known machine: it could not run in an image without
+    /// libraries.
     pub fn of_binary(binary: &[u8]) -> Result<Self, BinaryError> {
         let architecture = Architecture::of_binary(binary)?;
         let layer = layer::with_binary(binary);

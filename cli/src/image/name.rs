@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use oci_client::{ParseError, Reference};
 
-/// A name to give to an image, such as `registry.example/ci-build/frontend:0.1.0`. It shows as docker shows it: without
-/// the registry and the namespace that docker assumes, always with its tag.
+/// A name to give to an image, such as `registry.example/ci-build/frontend:0.1.0`. It shows as docker shows
+/// it: without the registry and the namespace that docker assumes, always with its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageName(Reference);
 

@@ -70,8 +70,8 @@ pub fn credentials_for(name: &ImageName) -> Result<RegistryAuth, CredentialsErro
     }
 }
 
-/// What to tell of an error; nothing when it only means that there is no login. What a helper prints on stdout may be a
-/// secret, so it is not told.
+/// What to tell of an error; nothing when it only means that there is no login. What a helper prints on
+/// stdout may be a secret, so it is not told.
 fn reason(error: &CredentialRetrievalError) -> Option<String> {
     use CredentialRetrievalError::*;
     match error {

@@ -109,8 +109,8 @@ enum Answer {
     Other,
 }
 
-/// What a registry's error means, and what it says to a person. Its body is an envelope of errors by the distribution
-/// specification, but need not be.
+/// What a registry's error means, and what it says to a person. Its body is an envelope of errors by the
+/// distribution specification, but need not be.
 fn answer(error: &OciDistributionError) -> (Answer, String) {
     use OciDistributionError::{AuthenticationFailure, RegistryError, ServerError, UnauthorizedError};
     match error {

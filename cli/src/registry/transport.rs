@@ -20,8 +20,8 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// What to try, in this order, as docker does: a registry that may be insecure can still have TLS, and one on
-    /// this host may be insecure.
+    /// What to try, in this order, as docker does: a registry that may be insecure can still have TLS, and
+    /// one on this host may be insecure.
     pub(super) fn choices(registry: &str, insecure: bool) -> &'static [Transport] {
         if insecure || is_loopback(registry) {
             &[Transport::UnverifiedTls, Transport::Plain]
@@ -58,8 +58,8 @@ pub(super) fn is_unreachable(error: &OciDistributionError) -> bool {
 }
 
 fn configuration(registry: &str, transport: Transport) -> ClientConfig {
-    // A proxy would look for this host's registry on its own host. Naming a proxy here, and then using it for nothing,
-    // is what keeps the client from the one in the environment.
+    // A proxy would look for this host's registry on its own host. Naming a proxy here, and then using it for
+    // nothing, is what keeps the client from the one in the environment.
     let no_proxy = is_loopback(registry).then(|| String::from("localhost,127.0.0.0/8,::1"));
     let proxy = no_proxy.as_ref().map(|_| String::from("http://localhost"));
     ClientConfig {

@@ -74,7 +74,8 @@ fn the_archive_is_a_layout_and_what_docker_load_reads() {
     insta::assert_snapshot!(format!("{}\n\n{}", listing.join("\n"), documents.join("\n\n")));
 }
 
-/// The digest is what a build pins: when it changes for the same binary, it does so on purpose, not by an update.
+/// The digest is what a build pins: when it changes for the same binary, it does so on purpose, not by an
+/// update.
 #[test]
 fn the_same_binary_has_the_same_digest_in_every_version() {
     insta::assert_snapshot!(

@@ -12,8 +12,9 @@ mod install;
 mod push;
 mod save;
 
-/// The name that the image gets when none is given. Its registry is the host itself: an engine which does not
-/// have the image cannot find a stranger's under the same name elsewhere.
+/// The name that the image gets when none is given. Its registry is the host itself, where there is none: an
+/// engine that keeps its images in containerd asks the registry first, at every build, and would take a
+/// stranger's image for ours (docs/frontend-image.md).
 const DEFAULT_NAME: &str = concat!("localhost/ci-build/frontend:", env!("CARGO_PKG_VERSION"));
 
 const EXAMPLES: &str = "\
@@ -24,8 +25,8 @@ Examples:
 
 /// Bring the BuildKit frontend to an engine, a file or a registry
 ///
-/// The image is made here, from the frontend's binary alone: no registry, no build, no network. The same binary always
-/// gives the same digest.
+/// The image is made here, from the frontend's binary alone: no registry, no build, no network. The same
+/// binary always gives the same digest.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {

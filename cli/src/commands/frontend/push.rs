@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
     name: ImageName,
     #[command(flatten)]
     source: Source,
-    /// Also talk to a registry whose certificate is not trusted, or that has none (always so on a loopback address)
+    /// Also talk to a registry whose certificate is not trusted, or that has none (always so on a loopback
+    /// address)
     #[arg(long, env = "CI_BUILD_INSECURE", value_parser = FalseyValueParser::new())]
     insecure: bool,
 }

@@ -75,8 +75,8 @@ pub(super) fn run(Arguments { file, source, name: Name { name } }: &Arguments) -
     written.map_err(|source| Error::Unwritable { file: file.clone(), source }.into())
 }
 
-/// Writes a file that is either whole or not there. What exists and is no plain file (a device, a pipe) is written to,
-/// never replaced.
+/// Writes a file that is either whole or not there. What exists and is no plain file (a device, a pipe) is
+/// written to, never replaced.
 fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if std::fs::metadata(file).is_ok_and(|found| !found.is_file()) {
         return std::fs::OpenOptions::new().write(true).open(file)?.write_all(bytes);
