@@ -50,7 +50,8 @@ fn build_static(what: &[&str], binary: &str) -> Result<PathBuf> {
 }
 
 /// The cargo that runs us, without what it told us about ourselves.
-pub(crate) fn cargo() -> Command {
+#[must_use]
+pub fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").as_deref().unwrap_or(OsStr::new("cargo")));
     cargo.current_dir(workspace::root()).env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo

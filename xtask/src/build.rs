@@ -4,14 +4,14 @@ use std::{
     fs::File,
     io::{Read, Seek},
     path::Path,
-    process::{Command, ExitStatus, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::{client::Client, poll};
+use crate::{client::Client, command, poll};
 
 /// How a build ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,25 +111,26 @@ impl Build {
     pub fn run(mut self) -> Result<Outcome> {
         const GRACE: Duration = Duration::from_secs(20);
         let mut output = tempfile::tempfile().context("cannot create a file for the output")?;
-        let write = |file: &File| file.try_clone().context("cannot share a file");
-        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(write(&output)?);
+        let writer: File = output.try_clone().context("cannot share a file")?;
+        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer);
         let begin = Instant::now();
         let mut child = self.command.spawn().context("cannot run buildx")?;
-        let mut ended = || -> Result<Option<ExitStatus>> { Ok(child.try_wait()?) };
-        let status = poll::until(self.limit, &mut ended)?;
+        let pid = Pid::from_raw(i32::try_from(child.id())?).context("a child has a pid")?;
+        // A handle wakes us the moment it ends: what is measured is not rounded to a pause.
+        let handle = pidfd_open(pid, PidfdFlags::empty()).context("cannot open a process")?;
+        let in_time = poll::is_over(&handle, self.limit)?;
         let wall = begin.elapsed();
-        if status.is_none() {
-            let pid = Pid::from_raw(i32::try_from(child.id())?).context("a child has a pid")?;
-            kill_process(pid, Signal::INT).context("cannot interrupt buildx")?;
-            if poll::until(GRACE, || Ok(child.try_wait()?))?.is_none() {
+        if !in_time {
+            pidfd_send_signal(&handle, Signal::INT).context("cannot interrupt buildx")?;
+            if !poll::is_over(&handle, GRACE)? {
                 child.kill().context("cannot kill buildx")?;
-                child.wait().context("cannot wait for buildx")?;
             }
         }
-        let ended = match status {
-            None => Ended::Hung,
-            Some(status) if status.success() => Ended::Well,
-            Some(_) => Ended::Failed,
+        let status = child.wait().context("cannot wait for buildx")?;
+        let ended = match status.success() {
+            _ if !in_time => Ended::Hung,
+            true => Ended::Well,
+            false => Ended::Failed,
         };
         let mut text = Vec::new();
         output.rewind().and_then(|()| output.read_to_end(&mut text)).context("cannot read the output")?;
@@ -142,7 +143,7 @@ impl Build {
 /// # Errors
 /// When the engine does not do it.
 pub fn forget(client: &Client) -> Result<()> {
-    crate::command::run(client.buildx().args(["prune", "--all", "--force"]))
+    command::run(client.buildx().args(["prune", "--all", "--force"]))
 }
 
 /// How many cache mounts the engine keeps.
@@ -150,6 +151,6 @@ pub fn forget(client: &Client) -> Result<()> {
 /// # Errors
 /// When the engine does not tell.
 pub fn cache_mounts(client: &Client) -> Result<usize> {
-    let usage = crate::command::output(client.buildx().args(["du", "--verbose"]))?;
+    let usage = command::output(client.buildx().args(["du", "--verbose"]))?;
     Ok(usage.lines().filter(|line| line.starts_with("Type:") && line.ends_with("exec.cachemount")).count())
 }

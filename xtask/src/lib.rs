@@ -11,5 +11,6 @@ pub mod client;
 pub mod command;
 pub mod engines;
 pub mod images;
+pub mod machine;
 mod poll;
 pub mod workspace;

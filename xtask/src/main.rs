@@ -16,6 +16,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Build two racing Dockerfiles on a real engine, first as upstream does and then through ci-build
+    Demo,
+    /// Run everything that must hold before a change lands: formatting, lints, all tests on all engines
+    Test,
+    /// Measure what the frontend adds to a build, and write docs/bench
+    Bench,
+    /// Run the engine tests as often as the claims in the documentation say, and write docs/lab
+    Lab,
+    /// Have real engines make the build definitions in testdata/llb anew
+    Capture,
     /// Docker engines of several versions, side by side, out of Debian packages
     #[command(subcommand)]
     Engines(commands::engines::Command),
@@ -23,6 +33,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Demo => commands::demo::run(),
+        Command::Test => commands::test::run(),
+        Command::Bench => commands::bench::run(),
+        Command::Lab => commands::lab::run(),
+        Command::Capture => commands::capture::run(),
         Command::Engines(command) => command.run(),
     };
     match result {

@@ -1,11 +1,16 @@
-//! Waiting for what announces itself by no event.
+//! Waiting: for the end of a process, which is an event, and for what announces itself by none.
 
 use std::{
+    os::fd::OwnedFd,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
 
 /// Asks `question` again and again until it has an answer, or until `patience` is over: then `None`.
 ///
@@ -25,5 +30,21 @@ pub(crate) fn until<T>(
             return Ok(None);
         }
         thread::sleep(PAUSE);
+    }
+}
+
+/// Whether the process ends within `patience`.
+///
+/// # Errors
+/// When it cannot be waited for.
+pub(crate) fn is_over(handle: &OwnedFd, patience: Duration) -> Result<bool> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let rest = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(rest).context("a deadline beyond what poll(2) takes")?;
+        match poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&timeout)) {
+            Err(Errno::INTR) => {}
+            polled => return Ok(polled.context("cannot wait for a process")? > 0),
+        }
     }
 }

@@ -1,3 +1,8 @@
-//! One file a command of `cargo xtask`.
+//! The commands, one file each.
 
+pub(crate) mod bench;
+pub(crate) mod capture;
+pub(crate) mod demo;
 pub(crate) mod engines;
+pub(crate) mod lab;
+pub(crate) mod test;

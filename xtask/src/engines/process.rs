@@ -4,16 +4,17 @@ use std::{
     fs, io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 use serde::{Deserialize, Serialize};
+
+use crate::poll;
 
 /// One process of one boot of one machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,23 +75,11 @@ pub(super) fn end(process: &Identity, grace: Duration) -> Result<()> {
             Err(Errno::SRCH) => return Ok(()),
             sent => sent.with_context(|| format!("cannot signal process {}", process.pid))?,
         }
-        if is_over(&handle, patience)? {
+        if poll::is_over(&handle, patience)? {
             return Ok(());
         }
     }
     anyhow::bail!("process {} does not end, not even when it is killed", process.pid)
-}
-
-fn is_over(handle: &OwnedFd, patience: Duration) -> Result<bool> {
-    let deadline = Instant::now() + patience;
-    loop {
-        let rest = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(rest).context("a deadline beyond what poll(2) takes")?;
-        match poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&timeout)) {
-            Err(Errno::INTR) => {}
-            polled => return Ok(polled.context("cannot wait for a process")? > 0),
-        }
-    }
 }
 
 /// The processes that run one of `programs` (by file name) from beneath `home`, and were given a path beneath one of

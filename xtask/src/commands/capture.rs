@@ -1,0 +1,82 @@
+//! `cargo xtask capture`: fills testdata/llb with the definitions that real engines make of testdata/dockerfiles.
+
+use std::{fs, io, path::Path, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use xtask::{
+    artifacts,
+    build::Build,
+    client::Client,
+    command,
+    engines::{self, Kind, Options},
+    images, workspace,
+};
+
+const ENGINES: [Kind; 2] = [Kind::Docker20_10, Kind::Docker28_5];
+const IMAGE: &str = "local/capture:latest";
+
+pub(crate) fn run() -> Result<()> {
+    let binary = artifacts::capture()?;
+    for kind in ENGINES {
+        let engine = engines::start(kind, Options::default())?;
+        let client = engine.client();
+        images::busybox(&client)?;
+        images::debian(&client)?;
+        import(&client, &binary)?;
+        for (name, dockerfile) in dockerfiles()? {
+            let file =
+                workspace::root().join("testdata/llb").join(kind.name()).join(name).with_extension("pb");
+            capture(&client, &dockerfile, &file)?;
+        }
+        engine.stop()?;
+    }
+    Ok(())
+}
+
+/// Makes the image of the capturing frontend.
+fn import(client: &Client, binary: &Path) -> Result<()> {
+    let mut tar = tempfile::NamedTempFile::new().context("cannot create a tar file")?;
+    let mut archive = tar::Builder::new(&mut tar);
+    archive.append_path_with_name(binary, "capture").context("cannot write a tar file")?;
+    archive.finish().context("cannot write a tar file")?;
+    drop(archive);
+    let entrypoint = r#"ENTRYPOINT ["/capture"]"#;
+    command::run(client.docker().args(["import", "--change", entrypoint]).arg(tar.path()).arg(IMAGE))
+}
+
+/// The Dockerfiles of testdata, by `directory/name`, but for those that no frontend takes.
+fn dockerfiles() -> Result<Vec<(PathBuf, PathBuf)>> {
+    let root = workspace::root().join("testdata/dockerfiles");
+    let mut found = Vec::new();
+    let list = |dir: &Path| -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect()
+    };
+    for dir in list(&root).context("cannot read testdata")? {
+        if dir.ends_with("bad") || !dir.is_dir() {
+            continue;
+        }
+        for file in list(&dir).context("cannot read testdata")? {
+            let name = file.strip_prefix(&root).context("it lies in testdata")?.with_extension("");
+            found.push((name, file));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn capture(client: &Client, dockerfile: &Path, file: &Path) -> Result<()> {
+    let out = tempfile::tempdir().context("cannot create a directory")?;
+    let output = format!("--output=type=local,dest={}", out.path().display());
+    let outcome = Build::of(client, dockerfile).through(IMAGE).argument(&output).run()?;
+    let too_old = outcome.output.contains("unknown instruction");
+    if too_old {
+        eprintln!("{}: the engine is too old for it", file.display());
+        return Ok(());
+    }
+    if !outcome.succeeded() {
+        bail!("{} is not captured:\n{}", dockerfile.display(), outcome.output);
+    }
+    fs::create_dir_all(file.parent().unwrap_or(file)).context("cannot create a directory of testdata")?;
+    fs::copy(out.path().join("0.pb"), file).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(())
+}
