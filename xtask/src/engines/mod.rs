@@ -28,6 +28,7 @@ mod state;
 mod stop;
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Child, Command},
 };
@@ -57,6 +58,8 @@ pub struct Engine {
     version: String,
     /// Where docker and buildx are that drive it.
     tools: PathBuf,
+    /// What this process looks for programs in, after `tools`.
+    path: OsString,
     owned: Option<Owned>,
     child: Child,
 }
@@ -88,9 +91,6 @@ impl Engine {
     }
 
     /// `docker` with buildx, talking to this engine.
-    ///
-    /// # Panics
-    /// Never: a PATH that cannot be joined is passed on as it is.
     pub fn docker(&self) -> Command {
         let mut command = Command::new(self.tools.join("docker"));
         command.envs(self.environment()).env("DOCKER_BUILDKIT", "1");
@@ -102,9 +102,13 @@ impl Engine {
         command
     }
 
-    /// The variables that make any `docker` and `docker buildx` talk to this engine; `PATH` is not among them.
-    fn environment(&self) -> [(&'static str, String); 2] {
-        [("DOCKER_HOST", self.host()), ("DOCKER_CONFIG", self.docker_config().display().to_string())]
+    /// `DOCKER_HOST`, `DOCKER_CONFIG` and `PATH`: with them, any program that calls `docker` talks to this engine.
+    pub fn environment(&self) -> [(&'static str, OsString); 3] {
+        [
+            ("DOCKER_HOST", self.host().into()),
+            ("DOCKER_CONFIG", self.docker_config().into()),
+            ("PATH", self.path.clone()),
+        ]
     }
 
     /// Its own `DOCKER_CONFIG`, with buildx among its plugins.

@@ -184,6 +184,8 @@ pub(super) fn check_privileges() -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn nets(texts: &[&str]) -> Vec<Ipv4Net> {
@@ -217,6 +219,25 @@ mod tests {
             "172.24.0.0/24".parse().ok()
         );
         assert_eq!(choose_subnet(&nets(&["172.0.0.0/8"]), 0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_chosen_subnet_overlaps_with_nothing(
+            taken in prop::collection::vec((0_u32..1 << 20, 12_u8..=32), 0..40),
+            seed: u32,
+        ) {
+            let base = u32::from(Ipv4Addr::new(172, 16, 0, 0));
+            let taken: Vec<_> = taken
+                .into_iter()
+                .map(|(offset, length)| Ipv4Net::new_assert(Ipv4Addr::from(base + offset), length).trunc())
+                .collect();
+            if let Some(chosen) = choose_subnet(&taken, seed) {
+                let addresses = |net: &Ipv4Net| (net.network(), net.broadcast());
+                let (first, last) = addresses(&chosen);
+                prop_assert!(taken.iter().map(addresses).all(|(begin, end)| end < first || last < begin));
+            }
+        }
     }
 
     #[test]

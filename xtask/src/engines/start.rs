@@ -14,9 +14,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::{
-    Engine, ImageStore, Kind, fetch,
-    fetch::Fetched,
-    http,
+    Engine, ImageStore, Kind, fetch, http,
     kind::TOOLS,
     machine,
     network::{self, Network},
@@ -50,6 +48,9 @@ pub struct Options {
 /// Fetches `kind` if need be, cleans up after the dead, and starts an engine: with data, sockets, bridge and subnet of
 /// its own, so that any number of them run side by side. It answers on return.
 ///
+/// Containers and build steps reach the world through the default bridge or the host's network. What else
+/// `docker network create` makes is not connected, for dockerd is told not to touch the machine's packet filter.
+///
 /// # Errors
 /// When something of that fails, or when the engine has not answered after 60 seconds: then with the end of its log.
 /// Nothing is left behind.
@@ -57,11 +58,13 @@ pub fn start(kind: Kind, options: Options) -> Result<Engine> {
     network::check_privileges()?;
     machine::need(&[machine::IP, machine::IPTABLES, machine::SETPRIV])?;
     fetch::fetch(kind)?;
-    let programs = fetch::fetch_suite(kind.suite())?;
+    let programs = fetch::fetch_suite(kind.suite())?.bin();
+    let tools = fetch::fetch_suite(&TOOLS)?.bin();
+    let path = path(std::slice::from_ref(&tools))?;
 
     let (mut run, owned) = begin(kind)?;
     let held = owned.hold()?;
-    configure(&run, kind)?;
+    configure(&run, kind, &tools)?;
     let mut child = spawn(&run, &programs, &options)?;
     run.state.dockerd = Identity::of(child.id())?;
     run.save()?;
@@ -80,7 +83,7 @@ pub fn start(kind: Kind, options: Options) -> Result<Engine> {
             None
         }
     };
-    Ok(Engine { run, kind, version, tools: fetch::fetch_suite(&TOOLS)?.bin(), owned, child })
+    Ok(Engine { run, kind, version, tools, path, owned, child })
 }
 
 /// Reserves a directory and a network. Who chooses at the same time, waits.
@@ -119,7 +122,7 @@ fn sockets_dir(dir: &Path) -> Result<PathBuf> {
 }
 
 /// Writes all that dockerd and the command line find in files.
-fn configure(run: &Run, kind: Kind) -> Result<()> {
+fn configure(run: &Run, kind: Kind, tools: &Path) -> Result<()> {
     let mut daemon = json!({
         "data-root": run.data_root(),
         "exec-root": run.exec_root(),
@@ -144,12 +147,11 @@ fn configure(run: &Run, kind: Kind) -> Result<()> {
     let plugins = docker_config(run).join("cli-plugins");
     place::create_private_dir(&docker_config(run))?;
     place::create_private_dir(&plugins)?;
-    let buildx = fetch::fetch_suite(&TOOLS)?.bin().join("docker-buildx");
-    symlink(buildx, plugins.join("docker-buildx")).context("cannot link buildx")
+    symlink(tools.join("docker-buildx"), plugins.join("docker-buildx")).context("cannot link buildx")
 }
 
-fn spawn(run: &Run, programs: &Fetched, options: &Options) -> Result<Child> {
-    let dockerd = programs.bin().join("dockerd");
+fn spawn(run: &Run, programs: &Path, options: &Options) -> Result<Child> {
+    let dockerd = programs.join("dockerd");
     let mut command = match options.lifetime {
         Lifetime::Owned => {
             let mut command = Command::new(machine::SETPRIV.program);
@@ -166,7 +168,7 @@ fn spawn(run: &Run, programs: &Fetched, options: &Options) -> Result<Child> {
         .arg("--config-file")
         .arg(daemon_json(run))
         .args(&options.dockerd_arguments)
-        .env("PATH", path(&[wrappers(run), programs.bin()])?)
+        .env("PATH", path(&[wrappers(run), programs.to_owned()])?)
         .current_dir(&run.dir)
         .stdin(Stdio::null())
         .stdout(log.try_clone().context("cannot share the engine's log")?)
@@ -194,7 +196,7 @@ fn wait_until_ready(run: &Run, child: &mut Child) -> Result<()> {
 }
 
 /// `first` before what this process has.
-pub(super) fn path(first: &[PathBuf]) -> Result<OsString> {
+fn path(first: &[PathBuf]) -> Result<OsString> {
     let rest = env::var_os("PATH").unwrap_or_default();
     let dirs = first.iter().cloned().chain(env::split_paths(&rest));
     env::join_paths(dirs).context("a colon in the path of a directory of programs")
