@@ -17,7 +17,7 @@ use super::{
     Engine, ImageStore, Kind, fetch, http,
     kind::TOOLS,
     machine,
-    network::{self, Network},
+    network::Network,
     owned::{self, Owned},
     place,
     process::Identity,
@@ -55,7 +55,7 @@ pub struct Options {
 /// When something of that fails, or when the engine has not answered after 60 seconds: then with the end of its log.
 /// Nothing is left behind.
 pub fn start(kind: Kind, options: Options) -> Result<Engine> {
-    network::check_privileges()?;
+    machine::be_root()?;
     machine::need(&[machine::IP, machine::IPTABLES, machine::SETPRIV])?;
     fetch::fetch(kind)?;
     let programs = fetch::fetch_suite(kind.suite())?.bin();
