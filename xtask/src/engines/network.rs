@@ -2,8 +2,8 @@
 //!
 //! dockerd is told to leave iptables alone. All dockerds of a network namespace share the chains `DOCKER*`, and each
 //! flushes them as it starts. From 28 on, what lets replies through to a bridge is in these chains: seen with 28.5.2, the
-//! start of a second one left the first one's bridge with nothing but its MASQUERADE rule, and once any older dockerd has
-//! set the policy of FORWARD to DROP, its containers resolve no names any more.
+//! start of a second one left the first one's bridge with nothing but its MASQUERADE rule. Where some dockerd has set the
+//! policy of FORWARD to DROP, which they do when they turn forwarding on, no reply passes then, and names no longer resolve.
 
 use std::{net::Ipv4Addr, process::Command};
 
