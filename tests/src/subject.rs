@@ -29,7 +29,7 @@ impl Subject {
     /// When something of it cannot be built, fetched, started or made. An engine that does not start is a failure.
     pub fn start(kind: Kind) -> Result<Self> {
         let engine = engines::start(kind, Options::default())?;
-        let client = engine.client();
+        let client = engine.client().clone();
         images::busybox(&client)?;
         images::debian(&client)?;
         let command = artifacts::command()?;

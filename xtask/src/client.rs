@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -13,13 +14,19 @@ use crate::{command, engines};
 /// Where an engine is, and the programs that drive it: always the same ones, whatever the machine has.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub(crate) host: String,
-    /// The `DOCKER_CONFIG`, with buildx among its plugins.
-    pub(crate) config: PathBuf,
-    pub(crate) tools: PathBuf,
+    host: String,
+    config: PathBuf,
+    tools: PathBuf,
+    path: OsString,
 }
 
 impl Client {
+    /// `config` is a `DOCKER_CONFIG` with buildx among its plugins, `tools` the directory of docker and buildx.
+    pub(crate) fn new(host: String, config: PathBuf, tools: PathBuf) -> Result<Self> {
+        let path = command::search_path(std::slice::from_ref(&tools))?;
+        Ok(Self { host, config, tools, path })
+    }
+
     /// The engine that a user of this machine has: that of `DOCKER_HOST`, else the one behind docker's usual socket.
     /// None where neither answers.
     ///
@@ -28,8 +35,8 @@ impl Client {
     pub fn reachable(config: &Path) -> Result<Option<Self>> {
         let host = env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
         let tools = engines::fetch_suite(&engines::TOOLS)?.bin();
-        engines::link_buildx(config)?;
-        let client = Self { host, config: config.to_owned(), tools };
+        engines::link_buildx(config, &tools)?;
+        let client = Self::new(host, config.to_owned(), tools)?;
         let answers =
             command::succeeds(client.docker().args(["version", "--format", "{{.Server.Version}}"]))?;
         Ok(answers.then_some(client))
@@ -53,10 +60,26 @@ impl Client {
         self.set_up(Command::new(self.tools.join("docker-buildx")))
     }
 
-    /// Any program that finds the engine through the environment.
+    /// The directory of docker and buildx.
+    #[must_use]
+    pub fn tools(&self) -> &Path {
+        &self.tools
+    }
+
+    /// The `DOCKER_CONFIG`, with buildx among its plugins.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Any program that calls docker or finds the engine through the environment.
     #[must_use]
     pub fn set_up(&self, mut command: Command) -> Command {
-        command.env("DOCKER_HOST", &self.host).env("DOCKER_CONFIG", &self.config).env("DOCKER_BUILDKIT", "1");
+        command
+            .env("DOCKER_HOST", &self.host)
+            .env("DOCKER_CONFIG", &self.config)
+            .env("DOCKER_BUILDKIT", "1")
+            .env("PATH", &self.path);
         for variable in
             ["DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "BUILDX_BUILDER"]
         {

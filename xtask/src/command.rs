@@ -1,6 +1,11 @@
 //! Other programs, run to their end.
 
-use std::process::{Command, Output, Stdio};
+use std::{
+    env,
+    ffi::OsString,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -49,4 +54,14 @@ pub fn quoted_tail(written: &[u8]) -> String {
     let text = String::from_utf8_lossy(written);
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(LINES)..].iter().map(|line| format!("\n  {line}")).collect()
+}
+
+/// A `PATH` with `first` before what this process has.
+///
+/// # Errors
+/// When one of them has a colon in its name.
+pub fn search_path(first: &[PathBuf]) -> Result<OsString> {
+    let rest = env::var_os("PATH").unwrap_or_default();
+    let dirs = first.iter().cloned().chain(env::split_paths(&rest));
+    env::join_paths(dirs).context("a colon in the path of a directory of programs")
 }

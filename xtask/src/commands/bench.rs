@@ -18,7 +18,7 @@ const PAIRS: usize = 30;
 pub(crate) fn run() -> Result<()> {
     let kind = Kind::Docker28_5;
     let engine = engines::start(kind, Options::default())?;
-    let client = engine.client();
+    let client = engine.client().clone();
     images::busybox(&client)?;
     let binary = artifacts::frontend()?;
     let image = install(&client, &binary)?;

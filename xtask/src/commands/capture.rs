@@ -19,7 +19,7 @@ pub(crate) fn run() -> Result<()> {
     let binary = artifacts::capture()?;
     for kind in ENGINES {
         let engine = engines::start(kind, Options::default())?;
-        let client = engine.client();
+        let client = engine.client().clone();
         images::busybox(&client)?;
         images::debian(&client)?;
         import(&client, &binary)?;

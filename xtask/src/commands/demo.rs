@@ -73,8 +73,8 @@ fn client(config: PathBuf) -> Result<(Client, Option<Engine>)> {
     }
     say("no Docker is reachable: starting a private one");
     let engine = engines::start(Kind::Docker28_5, Options::default())?;
-    say(&format!("Docker {} runs at {}", engine.version(), engine.host()));
-    Ok((engine.client(), Some(engine)))
+    say(&format!("Docker {} runs at {}", engine.version(), engine.client().host()));
+    Ok((engine.client().clone(), Some(engine)))
 }
 
 /// Whether ours built it.
@@ -110,7 +110,8 @@ fn play(scene: &Scene, client: &Client, frontend: &str) -> Result<bool> {
     if outcome.succeeded() {
         say(&format!("  ci-build   built it in {:.1} s", outcome.wall.as_secs_f32()));
         for line in outcome.output.lines().filter(|line| line.contains("ci-build has ")) {
-            say(&format!("             {}", line.trim_start_matches(" - ")));
+            let notice = line.find(" - ").map_or(line, |at| &line[at + 3..]);
+            say(&format!("             {notice}"));
         }
     } else {
         say(&format!("  ci-build   did not build it:\n{}", outcome.output));

@@ -58,9 +58,9 @@ fn usage(engine: &Engine, seconds: f32) -> String {
         "# {name}: Docker {} started in {seconds:.1} s, runs until `cargo xtask engines stop {name}`\n\
          export DOCKER_HOST={}\nexport DOCKER_CONFIG={}\nexport PATH={}:\"$PATH\"\n",
         engine.version(),
-        quoted(&engine.host()),
-        quoted(&engine.docker_config().to_string_lossy()),
-        quoted(&engine.tools().to_string_lossy()),
+        quoted(engine.client().host()),
+        quoted(&engine.client().config().to_string_lossy()),
+        quoted(&engine.client().tools().to_string_lossy()),
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::{env, process::Command};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::command;
 
@@ -37,6 +37,17 @@ pub(crate) fn need(tools: &[Tool]) -> Result<()> {
             .args(["-qq", "install", "--yes", "--no-install-recommends"])
             .args(missing),
     )
+}
+
+/// Bridges, mounts and cgroups are root's.
+///
+/// # Errors
+/// When this process is somebody else's.
+pub(super) fn be_root() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        bail!("only root can start engines\n  help: run it as root, in a privileged container if need be");
+    }
+    Ok(())
 }
 
 fn is_there(program: &str) -> bool {

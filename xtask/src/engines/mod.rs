@@ -27,10 +27,7 @@ mod start;
 mod state;
 mod stop;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Child,
-};
+use std::{path::PathBuf, process::Child};
 
 use anyhow::{Context, Result, bail};
 
@@ -58,8 +55,7 @@ pub struct Engine {
     run: Run,
     kind: Kind,
     version: String,
-    /// Where docker and buildx are that drive it.
-    tools: PathBuf,
+    client: Client,
     owned: Option<Owned>,
     child: Child,
 }
@@ -85,24 +81,9 @@ impl Engine {
         self.run.socket()
     }
 
-    /// Its address for `DOCKER_HOST`: `unix:///…`.
-    pub fn host(&self) -> String {
-        format!("unix://{}", self.socket().display())
-    }
-
     /// The programs that talk to this engine.
-    pub fn client(&self) -> Client {
-        Client { host: self.host(), config: self.docker_config(), tools: self.tools.clone() }
-    }
-
-    /// Its own `DOCKER_CONFIG`, with buildx among its plugins.
-    pub fn docker_config(&self) -> PathBuf {
-        start::docker_config(&self.run)
-    }
-
-    /// The directory of `docker` and `docker-buildx`, for `PATH`.
-    pub fn tools(&self) -> &Path {
-        &self.tools
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// An empty directory, first in dockerd's `PATH`: a `runc` that is put there is run by each build step.

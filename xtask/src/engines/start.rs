@@ -1,7 +1,6 @@
 //! Starting an engine.
 
 use std::{
-    env,
     ffi::OsString,
     fs::{self, File},
     os::unix::{fs::symlink, process::CommandExt},
@@ -14,19 +13,21 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::{
-    Engine, ImageStore, Kind, fetch,
-    fetch::Fetched,
-    http,
+    Engine, ImageStore, Kind, fetch, http,
     kind::TOOLS,
     machine,
-    network::{self, Network},
+    network::Network,
     owned::{self, Owned},
     place,
     process::Identity,
     state::{Run, State},
     stop,
 };
-use crate::{command::quoted_tail, poll};
+use crate::{
+    client::Client,
+    command::{quoted_tail, search_path},
+    poll,
+};
 
 /// How long an engine lives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,18 +51,22 @@ pub struct Options {
 /// Fetches `kind` if need be, cleans up after the dead, and starts an engine: with data, sockets, bridge and subnet of
 /// its own, so that any number of them run side by side. It answers on return.
 ///
+/// Containers and build steps reach the world through the default bridge or the host's network. What else
+/// `docker network create` makes is not connected, for dockerd is told not to touch the machine's packet filter.
+///
 /// # Errors
 /// When something of that fails, or when the engine has not answered after 60 seconds: then with the end of its log.
 /// Nothing is left behind.
 pub fn start(kind: Kind, options: Options) -> Result<Engine> {
-    network::check_privileges()?;
+    machine::be_root()?;
     machine::need(&[machine::IP, machine::IPTABLES, machine::SETPRIV])?;
     fetch::fetch(kind)?;
-    let programs = fetch::fetch_suite(kind.suite())?;
+    let programs = fetch::fetch_suite(kind.suite())?.bin();
+    let tools = fetch::fetch_suite(&TOOLS)?.bin();
 
     let (mut run, owned) = begin(kind)?;
     let held = owned.hold()?;
-    configure(&run, kind)?;
+    configure(&run, kind, &tools)?;
     let mut child = spawn(&run, &programs, &options)?;
     run.state.dockerd = Identity::of(child.id())?;
     run.save()?;
@@ -80,7 +85,9 @@ pub fn start(kind: Kind, options: Options) -> Result<Engine> {
             None
         }
     };
-    Ok(Engine { run, kind, version, tools: fetch::fetch_suite(&TOOLS)?.bin(), owned, child })
+    let host = format!("unix://{}", run.socket().display());
+    let client = Client::new(host, docker_config(&run), tools)?;
+    Ok(Engine { run, kind, version, client, owned, child })
 }
 
 /// Reserves a directory and a network. Who chooses at the same time, waits.
@@ -119,7 +126,7 @@ fn sockets_dir(dir: &Path) -> Result<PathBuf> {
 }
 
 /// Writes all that dockerd and the command line find in files.
-fn configure(run: &Run, kind: Kind) -> Result<()> {
+fn configure(run: &Run, kind: Kind, tools: &Path) -> Result<()> {
     let mut daemon = json!({
         "data-root": run.data_root(),
         "exec-root": run.exec_root(),
@@ -141,23 +148,22 @@ fn configure(run: &Run, kind: Kind) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))?;
 
     place::create_private_dir(&wrappers(run))?;
-    link_buildx(&docker_config(run))
+    link_buildx(&docker_config(run), tools)
 }
 
 /// Makes `config` a `DOCKER_CONFIG` with buildx among its plugins.
 ///
 /// # Errors
 /// When it cannot be written.
-pub(crate) fn link_buildx(config: &Path) -> Result<()> {
+pub(crate) fn link_buildx(config: &Path, tools: &Path) -> Result<()> {
     let plugins = config.join("cli-plugins");
     place::create_private_dir(config)?;
     place::create_private_dir(&plugins)?;
-    let buildx = fetch::fetch_suite(&TOOLS)?.bin().join("docker-buildx");
-    symlink(buildx, plugins.join("docker-buildx")).context("cannot link buildx")
+    symlink(tools.join("docker-buildx"), plugins.join("docker-buildx")).context("cannot link buildx")
 }
 
-fn spawn(run: &Run, programs: &Fetched, options: &Options) -> Result<Child> {
-    let dockerd = programs.bin().join("dockerd");
+fn spawn(run: &Run, programs: &Path, options: &Options) -> Result<Child> {
+    let dockerd = programs.join("dockerd");
     let mut command = match options.lifetime {
         Lifetime::Owned => {
             let mut command = Command::new(machine::SETPRIV.program);
@@ -174,7 +180,7 @@ fn spawn(run: &Run, programs: &Fetched, options: &Options) -> Result<Child> {
         .arg("--config-file")
         .arg(daemon_json(run))
         .args(&options.dockerd_arguments)
-        .env("PATH", path(&[wrappers(run), programs.bin()])?)
+        .env("PATH", search_path(&[wrappers(run), programs.to_owned()])?)
         .current_dir(&run.dir)
         .stdin(Stdio::null())
         .stdout(log.try_clone().context("cannot share the engine's log")?)
@@ -199,13 +205,6 @@ fn wait_until_ready(run: &Run, child: &mut Child) -> Result<()> {
         Some(()) => Ok(()),
         None => bail!("{} did not answer within {} seconds{}", run.name(), PATIENCE.as_secs(), log()),
     }
-}
-
-/// `first` before what this process has.
-pub(super) fn path(first: &[PathBuf]) -> Result<OsString> {
-    let rest = env::var_os("PATH").unwrap_or_default();
-    let dirs = first.iter().cloned().chain(env::split_paths(&rest));
-    env::join_paths(dirs).context("a colon in the path of a directory of programs")
 }
 
 /// First in dockerd's PATH; empty.
