@@ -3,6 +3,7 @@
 
 mod equal;
 mod hazards;
+mod image;
 mod messages;
 
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject, &Measured) -> Result<()>;
 
-const TESTS: [(&str, Test); 10] = [
+const TESTS: [(&str, Test); 12] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -24,6 +25,8 @@ const TESTS: [(&str, Test); 10] = [
     ("with_policy_off_all_is_upstreams_build", equal::with_policy_off),
     ("a_hazard_is_told_once", messages::hazard),
     ("upstreams_errors_are_upstreams", messages::upstreams_errors),
+    ("the_image_is_installed_once", image::installed_once),
+    ("the_syntax_line_finds_the_image", image::syntax_line),
     ("what_does_not_exist_is_named", messages::unknown_policy),
     ("nothing_is_left_running", messages::nothing_left),
 ];

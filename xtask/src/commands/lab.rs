@@ -10,7 +10,7 @@ pub(crate) fn run() -> Result<()> {
     fs::create_dir_all(&dir).context("cannot create docs/lab")?;
     let raw = dir.join("hazards.json");
     let status = cargo()
-        .args(["test", "--package", "ci-build-tests", "--", "--test-threads=1"])
+        .args(["test", "--package", "ci-build-tests", "--", "--test-threads=2"])
         .env("CI_BUILD_LAB", &raw)
         .status()
         .context("cannot run cargo")?;
