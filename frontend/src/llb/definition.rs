@@ -108,7 +108,7 @@ impl Definition {
         for (span, digest) in spans.into_iter().zip(&digests) {
             let encoded = &bytes[span.clone()];
             let op = message::Op::decode(encoded).map_err(malformed)?;
-            let has_unknown_kind = has_unknown_kind(encoded).map_err(malformed)?;
+            let has_unknown_kind = check_fields(encoded).map_err(malformed)?;
             let inputs = op.inputs.iter().map(|input| {
                 places.get(input.digest.as_str()).copied().ok_or_else(|| DefinitionError::MissingInput {
                     op: digest.clone(),
@@ -158,11 +158,14 @@ fn op_spans(definition: &[u8]) -> Result<Vec<Range<usize>>, WireError> {
     Ok(spans)
 }
 
-fn has_unknown_kind(op: &[u8]) -> Result<bool, WireError> {
+/// Whether the op has fields that we do not know. What it does stands in it once: decoders disagree on what two are.
+fn check_fields(op: &[u8]) -> Result<bool, WireError> {
+    let mut has_unknown_kind = false;
+    let mut execs = 0;
     for field in wire::fields(op) {
-        if !number::OP_KNOWN.contains(&field?.number) {
-            return Ok(true);
-        }
+        let number = field?.number;
+        has_unknown_kind |= !number::OP_KNOWN.contains(&number);
+        execs += usize::from(number == number::OP_EXEC);
     }
-    Ok(false)
+    if execs > 1 { Err(WireError::new("an op holds several commands")) } else { Ok(has_unknown_kind) }
 }

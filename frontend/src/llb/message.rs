@@ -3,7 +3,10 @@
 //! Field numbers are those of BuildKit's `solver/pb/ops.proto`. A sub-message that is only passed on is `bytes`,
 //! which is the same on the wire.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+
+use crate::graph::Sharing;
 
 /// Numbers of the fields that the writer changes.
 pub(super) mod number {
@@ -134,5 +137,21 @@ pub(super) struct CacheOpt {
     #[prost(bytes = "vec", tag = "1")]
     pub id: Vec<u8>,
     #[prost(int32, tag = "2")]
-    pub sharing: i32,
+    pub sharing_opt: i32,
+}
+
+impl CacheOpt {
+    /// The id as far as it is text.
+    pub(super) fn id(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.id)
+    }
+
+    /// `pb.CacheSharingOpt`. The engine refuses other values, with a message of its own.
+    pub(super) fn sharing(&self) -> Sharing {
+        match self.sharing_opt {
+            1 => Sharing::Private,
+            2 => Sharing::Locked,
+            _ => Sharing::Shared,
+        }
+    }
 }

@@ -14,6 +14,12 @@ use prost::encoding::{self, DecodeContext, WireType};
 #[error("malformed protobuf: {0}")]
 pub struct WireError(String);
 
+impl WireError {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
 impl From<prost::DecodeError> for WireError {
     fn from(error: prost::DecodeError) -> Self {
         Self(error.to_string())

@@ -1,7 +1,8 @@
 //! What always holds of splicing.
 
 #![expect(clippy::unwrap_used, reason = "all of this is test, but clippy knows test functions alone")]
-#![allow(dead_code, reason = "whole definitions come next")]
 
+mod definition;
 mod message;
+mod splice;
 mod wire;
