@@ -90,7 +90,9 @@ pub struct Definition {
     bytes: Vec<u8>,
     pub(super) vertices: Vec<Vertex>,
     metadata: HashMap<String, message::OpMetadata>,
-    source: message::Source,
+    locations: HashMap<String, message::Locations>,
+    /// `pb.SourceInfo`, each still encoded.
+    sources: Vec<Vec<u8>>,
 }
 
 impl Definition {
@@ -119,7 +121,16 @@ impl Definition {
             vertices.push(Vertex { digest: digest.clone(), span, op, has_unknown_kind, inputs });
         }
         let source = decoded.source.unwrap_or_default();
-        Ok(Self { bytes, vertices, metadata: decoded.metadata, source })
+        let metadata = decoded.metadata.into_iter().map(|entry| (entry.key, entry.value.unwrap_or_default()));
+        let locations =
+            source.locations.into_iter().map(|entry| (entry.key, entry.value.unwrap_or_default()));
+        Ok(Self {
+            bytes,
+            vertices,
+            metadata: metadata.collect(),
+            locations: locations.collect(),
+            sources: source.infos,
+        })
     }
 
     /// The definition as it was received.
@@ -131,8 +142,8 @@ impl Definition {
     /// The source of an op, where the definition tells it.
     #[must_use]
     pub fn source_of(&self, digest: &str) -> Option<VertexSource> {
-        let location = self.source.locations.get(digest)?.locations.first()?;
-        let info = self.source.infos.get(usize::try_from(location.source_index).ok()?)?;
+        let location = self.locations.get(digest)?.locations.first()?;
+        let info = self.sources.get(usize::try_from(location.source_index).ok()?)?;
         Some(VertexSource { info: info.clone(), ranges: location.ranges.clone() })
     }
 

@@ -29,10 +29,20 @@ pub(super) mod number {
 /// Its ops (field 1) are walked on the wire: their digests are over their very bytes.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Definition {
-    #[prost(map = "string, message", tag = "2")]
-    pub metadata: HashMap<String, OpMetadata>,
+    #[prost(message, repeated, tag = "2")]
+    pub metadata: Vec<OpMetadataEntry>,
     #[prost(message, optional, tag = "3")]
     pub source: Option<Source>,
+}
+
+/// An entry of a map, which is a message of its own on the wire. Maps that the writer changes are read in this form:
+/// prost takes a map's field for one whatever its wire type, and the writer would not find it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct OpMetadataEntry {
+    #[prost(string, tag = "1")]
+    pub key: String,
+    #[prost(message, optional, tag = "2")]
+    pub value: Option<OpMetadata>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -43,10 +53,19 @@ pub(super) struct OpMetadata {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Source {
-    #[prost(map = "string, message", tag = "1")]
-    pub locations: HashMap<String, Locations>,
+    #[prost(message, repeated, tag = "1")]
+    pub locations: Vec<LocationsEntry>,
     #[prost(bytes = "vec", repeated, tag = "2")]
     pub infos: Vec<Vec<u8>>,
+}
+
+/// See [`OpMetadataEntry`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct LocationsEntry {
+    #[prost(string, tag = "1")]
+    pub key: String,
+    #[prost(message, optional, tag = "2")]
+    pub value: Option<Locations>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

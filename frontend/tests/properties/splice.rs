@@ -242,6 +242,18 @@ fn an_op_with_two_commands_is_refused() {
     );
 }
 
+/// A group where a map belongs: prost decodes it as an entry of the map, with its first byte for the length.
+#[test]
+fn a_map_that_is_a_group_is_refused() {
+    let model =
+        Model { ops: vec![Message(vec![exec(vec![mount("/a", 0)])])], definition: Message(vec![op(0)]) };
+    let metadata: &[u8] = &[0x13, 3, 0x0a, 1, 4];
+    let locations: &[u8] = &[0x1a, 5, 0x0b, 3, 0x0a, 1, 4];
+    for map in [metadata, locations] {
+        Definition::parse([&model.encode(), map].concat()).unwrap_err();
+    }
+}
+
 #[test]
 fn an_id_that_is_no_text_and_a_mode_that_is_unknown_stay() {
     let opt = |sharing| {
