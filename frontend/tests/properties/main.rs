@@ -1,7 +1,9 @@
-//! What always holds of splicing.
+//! What always holds: of splicing, of plans, and of the two together.
 
 #![expect(clippy::unwrap_used, reason = "all of this is test, but clippy knows test functions alone")]
 
+mod build;
+mod deadlock;
 mod definition;
 mod message;
 mod splice;
