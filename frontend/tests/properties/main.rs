@@ -6,5 +6,6 @@ mod build;
 mod deadlock;
 mod definition;
 mod message;
+mod plan;
 mod splice;
 mod wire;
