@@ -19,6 +19,8 @@ pub use build::build;
 pub use client::Client;
 pub use error::GatewayError;
 pub use options::{Options, OptionsError};
+#[doc(hidden)]
+pub use result::fuzzing;
 pub use transport::connect;
 
 /// Serves one build on this process's stdin and stdout, and gives the process's exit code.
