@@ -1,0 +1,162 @@
+//! Instructions as they were written.
+
+use std::ops::{Range, RangeInclusive};
+
+/// A Dockerfile. Its items tile the source: each begins where the one before it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dockerfile {
+    /// The character that escapes and continues lines: a backslash or a backtick.
+    pub escape: char,
+    /// Everything in it, in order.
+    pub items: Vec<Item>,
+}
+
+/// A part of a Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A parser directive.
+    Directive(Directive),
+    /// A comment outside of any instruction: one line.
+    Comment(Comment),
+    /// A line with nothing on it, or the mark at the beginning of some files (BOM).
+    Blank(Range<usize>),
+    /// An instruction with everything that belongs to it.
+    Instruction(Instruction),
+}
+
+/// `# syntax=…`, `# escape=…` or `# check=…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directive {
+    /// In lower case.
+    pub name: String,
+    /// As it was written, without white space around it.
+    pub value: String,
+    /// Its bytes, with the end of its line.
+    pub span: Range<usize>,
+    /// Its line, from 1.
+    pub line: u32,
+}
+
+/// A comment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    /// Its text behind the `#`, without white space around it.
+    pub text: String,
+    /// Its bytes, with the end of its line.
+    pub span: Range<usize>,
+    /// Its line, from 1.
+    pub line: u32,
+}
+
+/// An instruction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instruction {
+    /// What it is: `RUN`, in upper case.
+    pub keyword: Keyword,
+    /// Its bytes, from its first line to the end of its last, with continuations and heredocs.
+    pub span: Range<usize>,
+    /// Its lines, from 1.
+    pub lines: RangeInclusive<u32>,
+    /// The comments right above it, those of [`Item::Comment`], as upstream attributes them (`Node.PrevComment`).
+    pub comments: Vec<Comment>,
+    /// `--name=value`, in order. Those of an ONBUILD's inner instruction are there.
+    pub flags: Vec<Flag>,
+    /// The rest.
+    pub body: Body,
+}
+
+/// The instructions that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Keyword {
+    Add,
+    Arg,
+    Cmd,
+    Copy,
+    Entrypoint,
+    Env,
+    Expose,
+    From,
+    Healthcheck,
+    Label,
+    Maintainer,
+    Onbuild,
+    Run,
+    Shell,
+    Stopsignal,
+    User,
+    Volume,
+    Workdir,
+}
+
+/// `--name` or `--name=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag {
+    /// The name, as written.
+    pub name: String,
+    /// The value, as the instruction's parser sees it: continuations joined, escapes and quotes as they were.
+    pub value: Option<String>,
+    /// The bytes of `--name=value` in the source. A continuation may lie within.
+    pub span: Range<usize>,
+    /// The line that it begins on, from 1.
+    pub line: u32,
+}
+
+/// What stands behind the flags. Words are not expanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// `FROM base [AS name]`; the platform is a flag.
+    From {
+        /// The image or stage.
+        base: String,
+        /// The stage's name, in lower case.
+        name: Option<String>,
+    },
+    /// `ARG name[=default]…`.
+    Arg(Vec<(String, Option<String>)>),
+    /// `ENV name=value…`.
+    Env(Vec<(String, String)>),
+    /// `RUN`.
+    Run(Command),
+    /// `COPY` or `ADD`; where from is a flag.
+    Copy {
+        /// What is copied; heredocs by their names.
+        sources: Vec<String>,
+        /// Where to.
+        destination: String,
+        /// The heredocs among the sources.
+        heredocs: Vec<Heredoc>,
+    },
+    /// `WORKDIR path`.
+    Workdir(String),
+    /// `SHELL ["…"]`.
+    Shell(Vec<String>),
+    /// `ONBUILD instruction`.
+    Onbuild(Box<Instruction>),
+    /// Anything that neither starts a step nor changes what later words mean.
+    Other,
+}
+
+/// A command to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The shell's text, or the words of the JSON form joined by spaces.
+    pub text: String,
+    /// Whether it is in JSON form, which no shell sees.
+    pub is_json: bool,
+    /// What follows it.
+    pub heredocs: Vec<Heredoc>,
+}
+
+/// `<<NAME` and its lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heredoc {
+    /// The word that ends it.
+    pub name: String,
+    /// Whether variables in it are expanded: no part of the word was quoted.
+    pub expand: bool,
+    /// Whether tabs at the beginning of its lines are dropped (`<<-`).
+    pub chomp: bool,
+    /// The bytes of its lines in the source, without the line that ends it.
+    pub content: Range<usize>,
+}
