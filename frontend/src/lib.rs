@@ -7,11 +7,13 @@
 //! |---|---|
 //! | `gateway` | the BuildKit frontend: transport, messages, client, options, build |
 //! | [`llb`] | BuildKit's build definition: wire format, reader, writer |
+//! | [`dockerfile`] | Dockerfile text: instructions, reader |
 //! | [`report`] | what people are told, one file a form |
 //! | [`plan`] | policies and the changes that they make |
 //! | [`hazard`] | one file a rule |
 //! | [`graph`] | the steps, their caches, who is concurrent with whom |
 
+// pub mod dockerfile;
 pub mod graph;
 pub mod hazard;
 pub mod llb;

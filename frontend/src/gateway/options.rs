@@ -16,6 +16,16 @@ pub enum OptionsError {
         /// What is wrong.
         source: UnknownPolicy,
     },
+    /// A policy that only a text can be changed by.
+    #[error(
+        "{place}: the policy {policy} is not for the frontend yet\n  help: `ci-build rewrite --policy {policy}` changes the Dockerfile instead"
+    )]
+    InTextOnly {
+        /// Where the user wrote it.
+        place: &'static str,
+        /// Which.
+        policy: Policy,
+    },
     /// A word on the syntax line that is no option.
     #[error("# syntax line: there is no option {0:?}\n  help: the options are policy=NAME")]
     Word(String),
@@ -98,12 +108,19 @@ fn policy(frontend: &HashMap<String, String>) -> Result<Policy, OptionsError> {
     let line = frontend.get("cmdline").map(String::as_str).unwrap_or_default();
     for word in line.split_whitespace().skip(1) {
         let name = word.strip_prefix("policy=").ok_or_else(|| OptionsError::Word(word.to_owned()))?;
-        policy = name.parse().map_err(|source| OptionsError::Policy { place: SYNTAX_LINE, source })?;
+        policy = parse(name, SYNTAX_LINE)?;
     }
     if let Some(name) = frontend.get(POLICY_ARGUMENT) {
-        policy = name.parse().map_err(|source| OptionsError::Policy { place: "CI_BUILD_POLICY", source })?;
+        policy = parse(name, "CI_BUILD_POLICY")?;
     }
     Ok(policy)
+}
+
+fn parse(name: &str, place: &'static str) -> Result<Policy, OptionsError> {
+    match name.parse().map_err(|source| OptionsError::Policy { place, source })? {
+        policy @ Policy::Order => Err(OptionsError::InTextOnly { place, policy }),
+        policy => Ok(policy),
+    }
 }
 
 #[cfg(test)]
@@ -128,11 +145,11 @@ mod tests {
         let error = |pairs| options(pairs).unwrap_err().to_string();
         insta::assert_snapshot!(error(&[("cmdline", "image policy=fast")]), @r#"
         # syntax line: there is no policy "fast"
-          help: the policies are auto, lock, namespace, off
+          help: the policies are auto, lock, order, namespace, off
         "#);
         insta::assert_snapshot!(error(&[(POLICY_ARGUMENT, "")]), @r#"
         CI_BUILD_POLICY: there is no policy ""
-          help: the policies are auto, lock, namespace, off
+          help: the policies are auto, lock, order, namespace, off
         "#);
         insta::assert_snapshot!(error(&[("cmdline", "image  color=red")]), @r#"
         # syntax line: there is no option "color=red"

@@ -1,6 +1,7 @@
 //! Cache mounts: what makes two of them one cache, and how its users share it.
 
 use std::fmt;
+use std::ops::Range;
 
 /// Which cache a mount opens. Two mounts are one cache when key and identity agree.
 ///
@@ -76,7 +77,7 @@ pub struct CacheUse {
 }
 
 /// A mount of a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mount {
     /// Where it is mounted.
     pub target: String,
@@ -84,4 +85,6 @@ pub struct Mount {
     pub readonly: bool,
     /// The cache behind it, where it is a cache mount.
     pub cache: Option<CacheUse>,
+    /// The bytes of its flag in the source, where they are known.
+    pub span: Option<Range<usize>>,
 }

@@ -11,7 +11,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 pub use cache::{CacheKey, CacheUse, Mount, Sharing};
 pub use concurrent::User;
-pub use step::{Location, Step};
+pub use step::{Location, Stage, Step};
 
 /// A step's handle within its graph.
 pub type StepIndex = NodeIndex<u32>;
@@ -37,12 +37,18 @@ pub struct CycleError {
 #[derive(Debug, Default)]
 pub struct GraphBuilder {
     dag: DiGraph<Step, ()>,
+    stages: Vec<Stage>,
 }
 
 impl GraphBuilder {
     /// Adds a step.
     pub fn add(&mut self, step: Step) -> StepIndex {
         self.dag.add_node(step)
+    }
+
+    /// Names a stage that is built. A reader that knows none names none.
+    pub fn stage(&mut self, stage: Stage) {
+        self.stages.push(stage);
     }
 
     /// Says that `after` needs what `before` made.
@@ -61,7 +67,7 @@ impl GraphBuilder {
         for (place, step) in order.iter().enumerate() {
             rank[step.index()] = place;
         }
-        Ok(BuildGraph { dag: self.dag, order, rank })
+        Ok(BuildGraph { dag: self.dag, stages: self.stages, order, rank })
     }
 }
 
@@ -69,11 +75,18 @@ impl GraphBuilder {
 #[derive(Debug, Clone)]
 pub struct BuildGraph {
     dag: DiGraph<Step, ()>,
+    stages: Vec<Stage>,
     order: Vec<StepIndex>,
     rank: Vec<usize>,
 }
 
 impl BuildGraph {
+    /// The stages that are built, in file order, where the reader knows them.
+    #[must_use]
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
     /// The step behind a handle of this graph.
     #[must_use]
     pub fn step(&self, index: StepIndex) -> &Step {
@@ -132,10 +145,23 @@ impl BuildGraph {
         (self.step(at.step).location.as_ref(), self.rank(at.step), at.mount)
     }
 
+    /// The same build with more dependencies, each from the step that comes first. They follow the order of the build, so
+    /// they cannot run in a circle; one that does not is left out.
+    #[must_use]
+    pub fn with_dependencies(&self, more: impl IntoIterator<Item = (StepIndex, StepIndex)>) -> Self {
+        let mut graph = self.clone();
+        for (before, after) in more {
+            if self.rank(before) < self.rank(after) {
+                graph.dag.add_edge(before, after, ());
+            }
+        }
+        graph
+    }
+
     /// The same build with some steps changed. The dependencies stay.
     #[must_use]
     pub fn map_steps(&self, change: impl FnMut(StepIndex, &Step) -> Step) -> Self {
         let dag = self.dag.map(change, |_, ()| ());
-        Self { dag, order: self.order.clone(), rank: self.rank.clone() }
+        Self { dag, stages: self.stages.clone(), order: self.order.clone(), rank: self.rank.clone() }
     }
 }

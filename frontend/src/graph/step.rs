@@ -19,6 +19,19 @@ impl fmt::Display for Location {
     }
 }
 
+/// A stage of a Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// The name that it was given, else `stage-<index>`.
+    pub name: String,
+    /// Its place in the file, from 0.
+    pub index: usize,
+    /// The stage or image that it starts from.
+    pub base: String,
+    /// The line of its FROM, from 1.
+    pub line: u32,
+}
+
 /// A vertex of the build: a RUN, or anything else that depends on others and has others depend on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Step {
@@ -30,6 +43,8 @@ pub struct Step {
     pub platform: Option<String>,
     /// Where it was written.
     pub location: Option<Location>,
+    /// What it does, as it was written, in one line: `RUN make`.
+    pub title: String,
     /// Its mounts, in the order in which the engine takes their locks.
     pub mounts: Vec<Mount>,
 }

@@ -1,10 +1,14 @@
 //! What can go wrong between the cache mounts of a build: one file a rule.
 
+mod cache_identity_mismatch;
 mod cache_lock_inversion;
 mod finding;
 mod mixed_cache_sharing;
+mod nested_mountpoint_race;
+mod platform_cache_collision;
 mod shared_cache_race;
 mod tool;
+mod tool_lock_outside_mount;
 
 pub use finding::{Finding, Severity};
 
@@ -34,10 +38,14 @@ impl PartialEq for Rule {
 impl Eq for Rule {}
 
 /// All rules, in the order in which their findings are reported for one place.
-pub static RULES: [&Rule; 3] = [
+pub static RULES: [&Rule; 7] = [
     &shared_cache_race::SHARED_CACHE_RACE,
+    &nested_mountpoint_race::NESTED_MOUNTPOINT_RACE,
     &mixed_cache_sharing::MIXED_CACHE_SHARING,
     &cache_lock_inversion::CACHE_LOCK_INVERSION,
+    &cache_identity_mismatch::CACHE_IDENTITY_MISMATCH,
+    &platform_cache_collision::PLATFORM_CACHE_COLLISION,
+    &tool_lock_outside_mount::TOOL_LOCK_OUTSIDE_MOUNT,
 ];
 
 /// Everything that the rules find, in file order.

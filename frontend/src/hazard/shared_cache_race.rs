@@ -1,6 +1,6 @@
 //! Concurrent steps write to one cache.
 
-use super::{Finding, Rule, tool};
+use super::{Finding, Rule, tool, tool_lock_outside_mount};
 use crate::graph::{BuildGraph, CacheKey, MountRef, Sharing, User};
 
 /// See [`super::RULES`].
@@ -28,6 +28,9 @@ fn race(rule: &'static Rule, graph: &BuildGraph, key: &CacheKey, mounts: &[Mount
         .collect();
 
     let tool = mounts.iter().find_map(|at| tool::of(&graph.mount(*at).target)).or_else(|| tool::of(&key.id));
+    // A tool whose lock not all of them see protects nothing.
+    let tool =
+        tool.filter(|_| mounts.iter().all(|at| tool_lock_outside_mount::lock_outside(graph, *at).is_none()));
     let bears = match tool {
         Some(tool) if tool.bears => format!(" ({} is known to bear it)", tool.name),
         Some(tool) => format!(" ({} does not bear it)", tool.name),

@@ -19,6 +19,11 @@ pub(super) struct Tool {
     pub(super) name: String,
     paths: Vec<String>,
     pub(super) bears: bool,
+    /// What is cached is the same for all platforms.
+    #[serde(default)]
+    pub(super) neutral: bool,
+    /// The tool's lock file, from the matching path: where a mount of that path alone leaves it outside.
+    lock: Option<String>,
     /// Where it is known from: for whoever edits the file.
     #[serde(rename = "source")]
     _source: String,
@@ -31,12 +36,26 @@ static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
 
 /// The tool that a cache at this path, or with this path as its id, belongs to.
 pub(super) fn of(path: &str) -> Option<&'static Tool> {
+    found(path).map(|(tool, _)| tool)
+}
+
+/// The tool, and where its path begins.
+fn found(path: &str) -> Option<(&'static Tool, usize)> {
     let path = format!("{}/", path.trim_end_matches('/'));
-    TOOLS.iter().find(|tool| {
-        tool.paths.iter().any(|known| {
-            path.match_indices(&format!("{known}/")).any(|(at, _)| at == 0 || path[..at].ends_with('/'))
+    TOOLS.iter().find_map(|tool| {
+        tool.paths.iter().find_map(|known| {
+            let known = format!("{known}/");
+            let mut places = path.match_indices(&known).map(|(at, _)| at);
+            places.find(|at| *at == 0 || path[..*at].ends_with('/')).map(|at| (tool, at))
         })
     })
+}
+
+/// The lock file of the tool that a cache at this path belongs to, if it may lie outside.
+pub(super) fn lock_of(path: &str) -> Option<(&'static Tool, String)> {
+    let (tool, at) = found(path)?;
+    let lock = tool.lock.as_ref()?;
+    Some((tool, format!("{}{lock}", &path[..at])))
 }
 
 /// How bad it is that this tool's cache has several users at once.
@@ -55,6 +74,14 @@ mod tests {
     #[test]
     fn the_file_parses() {
         assert!(!TOOLS.is_empty());
+    }
+
+    #[test]
+    fn a_lock_lies_beside_its_cache() {
+        let lock = |path| lock_of(path).map(|(_, lock)| lock);
+        assert_eq!(lock("/usr/local/cargo/registry").as_deref(), Some("/usr/local/cargo/.package-cache"));
+        assert_eq!(lock("/root/.cargo/git/db").as_deref(), Some("/root/.cargo/.package-cache"));
+        assert_eq!(lock("/var/cache/apt"), None);
     }
 
     #[test]

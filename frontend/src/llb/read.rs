@@ -48,6 +48,7 @@ fn step(definition: &Definition, vertex: &Vertex) -> Step {
         stage: definition.name_of(&vertex.digest).and_then(stage_of).map(str::to_owned),
         platform: vertex.op.platform.as_ref().map(platform),
         location: location(definition, vertex),
+        title: definition.name_of(&vertex.digest).map(title_of).unwrap_or_default().to_owned(),
         mounts: mounts.iter().map(|mount| self::mount(vertex, mount)).collect(),
     }
 }
@@ -63,6 +64,12 @@ fn stage_of(name: &str) -> Option<&str> {
         return None;
     }
     words.pop().filter(|stage| !stage.contains('/'))
+}
+
+/// What a name says behind its prefix.
+fn title_of(name: &str) -> &str {
+    let title = name.strip_prefix('[').and_then(|name| name.split_once("] "));
+    title.map_or(name, |(_, title)| title)
 }
 
 fn platform(platform: &message::Platform) -> String {
@@ -83,6 +90,7 @@ fn mount(vertex: &Vertex, mount: &message::Mount) -> Mount {
         target: mount.dest.clone(),
         readonly: mount.readonly,
         cache: cache.map(|cache| CacheUse { key: key(vertex, mount, cache), sharing: cache.sharing() }),
+        span: None,
     }
 }
 

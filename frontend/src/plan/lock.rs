@@ -6,35 +6,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Plan;
+use super::{Mended, Plan, Strategy};
 use crate::graph::{BuildGraph, CacheKey, CacheUse, MountRef, Sharing, StepIndex};
-use crate::hazard::Finding;
-
-/// Mends `findings`, which are those of the build as the plan has it so far.
-pub(super) fn take_turns(graph: &BuildGraph, findings: &[Finding], plan: &mut Plan) {
-    let touched: BTreeSet<CacheKey> = findings.iter().flat_map(|finding| finding.caches.clone()).collect();
-    if touched.is_empty() {
-        return;
-    }
-    lock(graph, &touched, plan);
-    put_in_order(graph, touched, plan);
-}
 
 /// Every user of the caches in the build, also one that is not concurrent with any other: mixed modes fork a cache.
-fn lock(graph: &BuildGraph, touched: &BTreeSet<CacheKey>, plan: &mut Plan) {
+/// `graph` is the build as the plan has it.
+pub(super) fn lock(graph: &BuildGraph, pending: &[Mended], plan: &mut Plan) {
+    let touched = touched(pending);
     for (step, mounts) in graph.steps() {
-        for (mount, ..) in mounts.caches() {
+        for (mount, _, cache) in mounts.caches() {
             let at = MountRef { step, mount };
-            let Some(cache) = plan.cache(graph, at) else { continue };
-            if cache.sharing != Sharing::Locked && touched.contains(&cache.key) {
-                let cache = CacheUse { key: cache.key.clone(), sharing: Sharing::Locked };
+            let planned = plan.cache(graph, at).unwrap_or(cache);
+            if planned.sharing != Sharing::Locked && touched.contains(&cache.key) {
+                let cache = CacheUse { key: planned.key.clone(), sharing: Sharing::Locked };
                 plan.set_cache(at, cache);
             }
         }
     }
 }
 
-fn put_in_order(graph: &BuildGraph, touched: BTreeSet<CacheKey>, plan: &mut Plan) {
+fn touched(pending: &[Mended]) -> BTreeSet<CacheKey> {
+    let locked = pending.iter().filter(|mended| mended.strategy == Strategy::Lock);
+    locked.flat_map(|mended| mended.finding.caches.clone()).collect()
+}
+
+/// Gives one order to the locks of all steps that are connected with a cache that the plan locks, or that `pending`
+/// finds in conflicting orders.
+pub(super) fn put_in_order(graph: &BuildGraph, pending: &[Mended], plan: &mut Plan) {
+    let locked = plan.edits.values().flat_map(|edit| edit.caches.values());
+    let locked = locked.filter(|cache| cache.sharing == Sharing::Locked).map(|cache| cache.key.clone());
+    let touched: BTreeSet<_> = touched(pending).into_iter().chain(locked).collect();
     let holders = holders_of_several(graph, plan);
     let mut by_cache = BTreeMap::<_, Vec<StepIndex>>::new();
     for (step, locks) in &holders {

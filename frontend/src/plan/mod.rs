@@ -2,6 +2,7 @@
 
 mod lock;
 mod namespace;
+mod order;
 mod policy;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::fmt;
 
 pub use policy::{Policy, UnknownPolicy};
 
-use crate::graph::{BuildGraph, CacheUse, MountRef, StepIndex};
+use crate::graph::{BuildGraph, CacheKey, CacheUse, MountRef, StepIndex};
 use crate::hazard::{self, Finding, Severity};
 
 /// What was done about a hazard.
@@ -17,6 +18,8 @@ use crate::hazard::{self, Finding, Severity};
 pub enum Strategy {
     /// Every user of the cache takes its lock, all in the same order.
     Lock,
+    /// The users run one after the other.
+    Order,
     /// The users get caches of their own.
     Namespace,
     /// Nothing: the tool is known to bear it.
@@ -27,6 +30,7 @@ impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Lock => "lock",
+            Self::Order => "order",
             Self::Namespace => "namespace",
             Self::None => "none",
         })
@@ -41,6 +45,21 @@ pub struct StepEdit {
     /// The order in which the mounts are taken: the i-th place takes the mount that was at `order[i]`. Places in
     /// [`StepEdit::caches`] are those before.
     pub order: Option<Vec<usize>>,
+    /// The steps that have to end before this one starts, by the mount because of which.
+    pub after: BTreeMap<usize, Vec<StepIndex>>,
+}
+
+/// A change as scripts read it: what is done to a step because of a cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The step.
+    pub step: StepIndex,
+    /// The cache as it was written.
+    pub cache: CacheKey,
+    /// What is done.
+    pub strategy: Strategy,
+    /// The steps that it comes after because of that.
+    pub after: Vec<StepIndex>,
 }
 
 /// A hazard and what was done about it.
@@ -73,18 +92,61 @@ impl Plan {
             let strategy = choose(policy, &finding);
             plan.mended.push(Mended { finding, strategy });
         }
-        namespace::separate(graph, &mut plan);
-        // What caches of their own do not separate, and what they leave in conflict, takes turns.
-        let left = hazard::find(&plan.apply(graph));
-        let left: Vec<_> =
-            left.into_iter().filter(|finding| choose(policy, finding) != Strategy::None).collect();
-        lock::take_turns(graph, &left, &mut plan);
+        let mut pending = plan.mended.clone();
+        // What caches of their own do not separate, and what they leave in conflict, is found again.
+        for _ in 0..ROUNDS {
+            let before = plan.edits.clone();
+            let current = plan.apply(graph);
+            namespace::separate(&current, &pending, &mut plan);
+            order::chain(&current, &pending, &mut plan);
+            lock::lock(&current, &pending, &mut plan);
+            if plan.edits == before {
+                break;
+            }
+            let left = hazard::find(&plan.apply(graph)).into_iter();
+            pending =
+                left.map(|finding| Mended { strategy: choose_again(policy, &finding), finding }).collect();
+        }
+        lock::put_in_order(graph, &pending, &mut plan);
         plan
+    }
+
+    /// The changes one by one, in file order.
+    #[must_use]
+    pub fn changes(&self, graph: &BuildGraph) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (step, edit) in &self.edits {
+            for (mount, _, cache) in graph.step(*step).caches() {
+                let at = MountRef { step: *step, mount };
+                let mut push = |strategy, after| {
+                    changes.push((at, Change { step: *step, cache: cache.key.clone(), strategy, after }));
+                };
+                match edit.caches.get(&mount) {
+                    Some(new) if new.key != cache.key => push(Strategy::Namespace, Vec::new()),
+                    Some(_) => push(Strategy::Lock, Vec::new()),
+                    // Locked before, and now in another order.
+                    None if edit.order.as_ref().is_some_and(|order| order.get(mount) != Some(&mount)) => {
+                        push(Strategy::Lock, Vec::new());
+                    }
+                    None => {}
+                }
+                if let Some(after) = edit.after.get(&mount) {
+                    push(Strategy::Order, after.clone());
+                }
+            }
+        }
+        changes.sort_by(|(a, _), (b, _)| graph.file_order(*a).cmp(&graph.file_order(*b)));
+        changes.into_iter().map(|(_, change)| change).collect()
     }
 
     /// The build as it is after the changes.
     #[must_use]
     pub fn apply(&self, graph: &BuildGraph) -> BuildGraph {
+        let after = self
+            .edits
+            .iter()
+            .flat_map(|(step, edit)| edit.after.values().flatten().map(|before| (*before, *step)));
+        let graph = graph.with_dependencies(after);
         graph.map_steps(|index, step| {
             let mut step = step.clone();
             let Some(edit) = self.edits.get(&index) else { return step };
@@ -109,12 +171,29 @@ impl Plan {
     }
 }
 
+/// How often a plan may look at what it has left. Names are given at most twice, by stage and by identity, and then
+/// what is left is locked.
+const ROUNDS: usize = 4;
+
+/// The strategy for what a first one left.
+fn choose_again(policy: Policy, finding: &Finding) -> Strategy {
+    match choose(policy, finding) {
+        Strategy::Namespace if !namespace::is_the_only_way(finding) => Strategy::Lock,
+        Strategy::Order => Strategy::Lock,
+        strategy => strategy,
+    }
+}
+
 /// The strategy for one hazard.
 fn choose(policy: Policy, finding: &Finding) -> Strategy {
-    match policy {
-        Policy::Off => Strategy::None,
-        Policy::Auto if finding.severity == Severity::Note => Strategy::None,
-        Policy::Auto | Policy::Lock => Strategy::Lock,
-        Policy::Namespace => Strategy::Namespace,
+    match (policy, finding.rule.name) {
+        (Policy::Off, _) => Strategy::None,
+        (Policy::Auto, _) if finding.severity == Severity::Note => Strategy::None,
+        _ if namespace::is_the_only_way(finding) => Strategy::Namespace,
+        (Policy::Namespace, _) => Strategy::Namespace,
+        // A build beside this one still meets the other mode.
+        (Policy::Order, "MixedCacheSharing") => Strategy::Lock,
+        (Policy::Order, _) => Strategy::Order,
+        (Policy::Auto | Policy::Lock, _) => Strategy::Lock,
     }
 }

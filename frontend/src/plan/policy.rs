@@ -11,6 +11,8 @@ pub enum Policy {
     Auto,
     /// Every hazard by taking turns.
     Lock,
+    /// Races by an order in which the steps run; what an order does not mend, by taking turns. In text alone so far.
+    Order,
     /// Every hazard by caches of their own, as far as that goes.
     Namespace,
     /// Nothing: the build is what it would be without this frontend, byte for byte.
@@ -19,7 +21,7 @@ pub enum Policy {
 
 impl Policy {
     /// All policies, in the order in which they are listed for people.
-    pub const ALL: [Self; 4] = [Self::Auto, Self::Lock, Self::Namespace, Self::Off];
+    pub const ALL: [Self; 5] = [Self::Auto, Self::Lock, Self::Order, Self::Namespace, Self::Off];
 
     /// The name that a user writes.
     #[must_use]
@@ -27,6 +29,7 @@ impl Policy {
         match self {
             Self::Auto => "auto",
             Self::Lock => "lock",
+            Self::Order => "order",
             Self::Namespace => "namespace",
             Self::Off => "off",
         }

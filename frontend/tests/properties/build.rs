@@ -36,11 +36,13 @@ fn mount(size: Size) -> impl Strategy<Value = Mount> {
             let sharing = if size.only_locked { Sharing::Locked } else { sharing };
             CacheUse { key: CacheKey { id: IDS[id].to_owned(), identity }, sharing }
         });
-    let target = prop::sample::select(vec!["/w", "/root/.npm", "/var/cache/apt"]);
+    let target =
+        prop::sample::select(vec!["/w", "/w/x/y", "/root/.npm", "/var/cache/apt", "/root/.cargo/registry"]);
     (target, any::<bool>(), prop::option::weighted(0.8, cache)).prop_map(|(target, readonly, cache)| Mount {
         target: target.to_owned(),
         readonly,
         cache,
+        span: None,
     })
 }
 
@@ -55,6 +57,7 @@ fn step(size: Size) -> impl Strategy<Value = Step> {
             platform: Some(platform.to_owned()),
             location: line.map(|line| Location { file: "Dockerfile".to_owned(), line }),
             mounts,
+            ..Step::default()
         },
     )
 }

@@ -141,6 +141,7 @@ fn build(steps: &[Vec<usize>]) -> BuildGraph {
         target: "/w".to_owned(),
         readonly: false,
         cache: Some(CacheUse { key: CacheKey::new(format!("/{cache}")), sharing: Sharing::Locked }),
+        span: None,
     };
     let mut builder = GraphBuilder::default();
     for (id, locks) in steps.iter().enumerate() {

@@ -212,7 +212,7 @@ fn op(place: usize) -> Field {
 
 fn lock_all(model: &Model) -> Vec<u8> {
     let lock = CacheUse { key: CacheKey::new("/a"), sharing: Sharing::Locked };
-    let edit = StepEdit { caches: BTreeMap::from([(0, lock)]), order: None };
+    let edit = StepEdit { caches: BTreeMap::from([(0, lock)]), ..StepEdit::default() };
     let definition = Definition::parse(model.encode()).unwrap();
     llb::write(&definition, &|_| Some(&edit)).unwrap().bytes.into_owned()
 }
@@ -267,7 +267,7 @@ fn an_id_that_is_no_text_and_a_mode_that_is_unknown_stay() {
     };
     let written = |sharing| {
         let cache = CacheUse { key: CacheKey::new("\u{fffd}"), sharing };
-        let edit = StepEdit { caches: BTreeMap::from([(0, cache)]), order: None };
+        let edit = StepEdit { caches: BTreeMap::from([(0, cache)]), ..StepEdit::default() };
         let definition = Definition::parse(model(7).encode()).unwrap();
         llb::write(&definition, &|_| Some(&edit)).unwrap().bytes.into_owned()
     };

@@ -57,9 +57,10 @@ pub(crate) fn unknown_policy(subject: &Subject, _: &Measured) -> Result<()> {
     let build = subject.ours("none/two-lines").argument("--build-arg=CI_BUILD_POLICY=fast");
     let outcome = build.run()?;
     ensure!(!outcome.succeeded(), "it was built");
-    for line in
-        ["CI_BUILD_POLICY: there is no policy \"fast\"", "help: the policies are auto, lock, namespace, off"]
-    {
+    for line in [
+        "CI_BUILD_POLICY: there is no policy \"fast\"",
+        "help: the policies are auto, lock, order, namespace, off",
+    ] {
         ensure!(outcome.output.contains(line), "no {line:?} in:\n{}", outcome.output);
     }
     Ok(())

@@ -1,0 +1,406 @@
+//! A stage, instruction by instruction: what its words mean, and which steps it makes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sha2::{Digest, Sha256};
+
+use super::expand;
+use super::instruction::{Body, Command, Flag, Heredoc, Instruction};
+use super::mount::{self, MountKind, RunMount};
+use super::read::{BuildError, Place};
+use super::stage::{Names, Source};
+use crate::graph::{CacheKey, CacheUse, GraphBuilder, Location, Mount, Sharing, Step, StepIndex};
+
+/// What something is made of, in one number: equal for what BuildKit would make once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of parts, each with its length, so that they cannot run into each other.
+    fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
+    }
+
+    fn short(&self) -> String {
+        self.0[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Variables by name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    pub(super) fn set(&mut self, name: String, value: String) {
+        self.0.insert(name, value);
+    }
+
+    pub(super) fn expand(&self, word: &str, escape: char, place: Place) -> Result<String, BuildError> {
+        if !word.contains(['$', '\'', '"', escape]) {
+            return Ok(word.to_owned());
+        }
+        let lookup = |name: &str| self.0.get(name).cloned();
+        let expanded = expand::expand(word, escape, &lookup);
+        expanded.map(|expanded| expanded.text).map_err(|error| place.error(error.to_string(), None))
+    }
+
+    /// An ARG before the first FROM.
+    pub(super) fn declare_global(
+        &mut self,
+        instruction: &Instruction,
+        escape: char,
+        given: &BTreeMap<String, String>,
+    ) -> Result<(), BuildError> {
+        let Body::Arg(arguments) = &instruction.body else { return Ok(()) };
+        for (name, default) in arguments {
+            let value = match (given.get(name), default) {
+                (Some(given), _) => given.clone(),
+                (None, Some(default)) => self.expand(default, escape, Place::of(instruction))?,
+                // An automatic argument keeps its value.
+                (None, None) => continue,
+            };
+            self.set(name.clone(), value);
+        }
+        Ok(())
+    }
+}
+
+/// The file system and the configuration after an instruction.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    /// What made the file system, if a step of ours did.
+    step: Option<StepIndex>,
+    fingerprint: Fingerprint,
+    environment: Environment,
+    workdir: String,
+    user: String,
+    shell: Vec<String>,
+    pub platform: Option<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            step: None,
+            fingerprint: Fingerprint::of([]),
+            environment: Environment::default(),
+            workdir: "/".to_owned(),
+            user: String::new(),
+            shell: Vec::new(),
+            platform: None,
+        }
+    }
+}
+
+impl State {
+    pub(super) fn of_image(name: &str, platform: &str) -> Self {
+        Self { fingerprint: Fingerprint::of([b"image", name.as_bytes(), platform.as_bytes()]), ..Self::default() }
+    }
+
+    /// What a stage that starts from it starts with.
+    pub(super) fn as_base(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// A stage while it is read.
+pub(super) struct Evaluation<'e> {
+    pub file: &'e str,
+    pub source: &'e str,
+    pub escape: char,
+    pub stage: String,
+    /// What begins the ids of its steps.
+    pub id: String,
+    pub graph: &'e mut GraphBuilder,
+    /// The steps that there are, by what they are made of.
+    pub steps: &'e mut HashMap<Fingerprint, StepIndex>,
+    /// What was declared before the first FROM.
+    pub arguments: &'e Environment,
+    /// `--build-arg`.
+    pub given: &'e BTreeMap<String, String>,
+    pub names: &'e Names<'e>,
+    /// The stages before it.
+    pub done: &'e HashMap<usize, State>,
+    pub state: State,
+    /// Cache-mounting RUNs so far.
+    pub caches: usize,
+}
+
+impl Evaluation<'_> {
+    /// Does what an instruction says. A trigger stands `at` another one.
+    pub(super) fn run(&mut self, instruction: &Instruction, at: Option<&Instruction>) -> Result<(), BuildError> {
+        let place = Place::of(instruction);
+        match &instruction.body {
+            Body::Arg(arguments) => self.declare(arguments, place),
+            Body::Env(variables) => {
+                // All of one ENV see what was before it.
+                let before = self.state.environment.clone();
+                for (name, value) in variables {
+                    let name = before.expand(name, self.escape, place)?;
+                    let value = before.expand(value, self.escape, place)?;
+                    self.state.environment.set(name, value);
+                }
+                Ok(())
+            }
+            Body::Workdir(path) => {
+                let path = self.expand(path, place)?;
+                self.state.workdir = join(&self.state.workdir, &path);
+                let parts = ["workdir".to_owned(), self.state.workdir.clone(), self.state.user.clone()];
+                self.step(at.unwrap_or(instruction), &parts, &[], Vec::new());
+                Ok(())
+            }
+            Body::User(user) => {
+                self.state.user = self.expand(user, place)?;
+                Ok(())
+            }
+            Body::Shell(words) => {
+                self.state.shell.clone_from(words);
+                Ok(())
+            }
+            Body::Copy { sources, destination, heredocs } => {
+                self.copy(instruction, at, sources, destination, heredocs)
+            }
+            Body::Run(command) => self.command(instruction, at, command),
+            Body::From { .. } | Body::Onbuild(_) | Body::Other => Ok(()),
+        }
+    }
+
+    fn expand(&self, word: &str, place: Place) -> Result<String, BuildError> {
+        self.state.environment.expand(word, self.escape, place)
+    }
+
+    /// ARG within a stage: from the command line, else its default, else what was declared before the first FROM.
+    fn declare(&mut self, arguments: &[(String, Option<String>)], place: Place) -> Result<(), BuildError> {
+        for (name, default) in arguments {
+            let value = match (self.given.get(name), default) {
+                (Some(given), _) => Some(given.clone()),
+                (None, Some(default)) => Some(self.expand(default, place)?),
+                (None, None) => self.arguments.0.get(name).cloned(),
+            };
+            if let Some(value) = value {
+                self.state.environment.set(name.clone(), value);
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(
+        &mut self,
+        instruction: &Instruction,
+        at: Option<&Instruction>,
+        sources: &[String],
+        destination: &str,
+        heredocs: &[Heredoc],
+    ) -> Result<(), BuildError> {
+        let place = Place::of(instruction);
+        let mut parts = vec![format!("{:?}", instruction.keyword), self.state.workdir.clone()];
+        let mut inputs = Vec::new();
+        for flag in &instruction.flags {
+            let value = flag.value.as_deref().unwrap_or_default();
+            if flag.name == "from" {
+                let source = self.names.copied(flag, value)?;
+                parts.push(self.source(source, value, &mut inputs));
+            } else {
+                parts.push(format!("{}={}", flag.name, self.expand(value, place)?));
+            }
+        }
+        for word in sources.iter().chain([&destination.to_owned()]) {
+            parts.push(self.expand(word, place)?);
+        }
+        parts.extend(heredocs.iter().map(|heredoc| self.text(heredoc)));
+        self.step(at.unwrap_or(instruction), &parts, &inputs, Vec::new());
+        Ok(())
+    }
+
+    fn command(
+        &mut self,
+        instruction: &Instruction,
+        at: Option<&Instruction>,
+        command: &Command,
+    ) -> Result<(), BuildError> {
+        let mut parts = vec![
+            "RUN".to_owned(),
+            self.state.workdir.clone(),
+            self.state.user.clone(),
+            self.state.platform.clone().unwrap_or_default(),
+            format!("{:?}", self.state.shell),
+            format!("{} {}", command.is_json, command.text),
+        ];
+        parts.extend(command.heredocs.iter().map(|heredoc| self.text(heredoc)));
+        parts.extend(self.state.environment.0.iter().map(|(name, value)| format!("{name}={value}")));
+        let mut inputs = Vec::new();
+        let mut mounts = Vec::new();
+        for flag in &instruction.flags {
+            let value = flag.value.as_deref().unwrap_or_default();
+            if flag.name == "mount" {
+                let mount = self.parse_mount(flag, value)?;
+                let source = self.names.mounted(&mount.from);
+                let from = self.source(source, &mount.from, &mut inputs);
+                parts.push(format!("{mount:?} {from}"));
+                mounts.push(self.mount(mount, flag, from));
+            } else {
+                parts.push(format!("{}={}", flag.name, self.expand(value, Place::of_flag(flag))?));
+            }
+        }
+        // The order in which the engine takes them (`client/llb/exec.go`, `Marshal`).
+        mounts.sort_by(|a, b| a.target.cmp(&b.target));
+        self.step(at.unwrap_or(instruction), &parts, &inputs, mounts);
+        Ok(())
+    }
+
+    fn text(&self, heredoc: &Heredoc) -> String {
+        self.source.get(heredoc.content.clone()).unwrap_or_default().to_owned()
+    }
+
+    fn parse_mount(&self, flag: &Flag, value: &str) -> Result<RunMount, BuildError> {
+        let place = Place::of_flag(flag);
+        let mut failure = None;
+        let mut expand = |word: &str| {
+            self.expand(word, place).map_err(|error| {
+                let message = error.message.clone();
+                failure = Some(error);
+                message
+            })
+        };
+        let parsed = mount::parse(value, Some(&mut expand));
+        parsed.map_err(|error| failure.take().unwrap_or_else(|| place.error(error.to_string(), None)))
+    }
+
+    /// What an input is made of; a step that makes it becomes one of `inputs`.
+    fn source(&self, source: Source, name: &str, inputs: &mut Vec<StepIndex>) -> String {
+        match source {
+            Source::Stage(stage) => {
+                let state = self.done.get(&stage).cloned().unwrap_or_default();
+                inputs.extend(state.step);
+                state.fingerprint.short()
+            }
+            Source::Empty => String::new(),
+            Source::Elsewhere => {
+                let platform = self.state.platform.as_deref().unwrap_or_default();
+                State::of_image(name, platform).fingerprint.short()
+            }
+        }
+    }
+
+    fn mount(&self, mount: RunMount, flag: &Flag, from: String) -> Mount {
+        let target = join(&self.state.workdir, &mount.target);
+        let cache = (mount.kind == MountKind::Cache).then(|| {
+            let id = if mount.id.is_empty() { clean(&mount.target) } else { mount.id };
+            let namespace = self.given.get("BUILDKIT_CACHE_MOUNT_NS").map(String::as_str).unwrap_or_default();
+            // An owner or a mode makes the cache start from a directory that has them, unless a path within the
+            // source is named (`dockerfile2llb/convert_runmount.go`, `dispatchRunMounts`).
+            let names_path = clean(&format!("/{}", mount.source)) != "/";
+            let has_owner = mount.uid.is_some() || mount.gid.is_some() || mount.mode.is_some();
+            let owner = (has_owner && !names_path).then(|| {
+                let (uid, gid) = (mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
+                format!("uid={uid} gid={gid} mode={:o}", mount.mode.unwrap_or(0o755))
+            });
+            let from = (!from.is_empty()).then(|| format!("from={from}"));
+            let identity: Vec<_> = from.into_iter().chain(owner).collect();
+            CacheUse {
+                key: CacheKey {
+                    id: format!("{namespace}/{id}"),
+                    identity: (!identity.is_empty()).then(|| identity.join(" ")),
+                },
+                sharing: mount.sharing.unwrap_or(Sharing::Shared),
+            }
+        });
+        Mount { target, readonly: mount.readonly, cache, span: Some(flag.span.clone()) }
+    }
+
+    /// Adds a step behind what the stage is so far, unless there is one that is made of the same.
+    fn step(&mut self, at: &Instruction, parts: &[String], inputs: &[StepIndex], mounts: Vec<Mount>) {
+        let own = self.state.fingerprint.0;
+        let parts = parts.iter().map(String::as_bytes).chain([&own[..]]);
+        let fingerprint = Fingerprint::of(parts);
+        let line = *at.lines.start();
+        let has_caches = mounts.iter().any(|mount| mount.cache.is_some());
+        self.caches += usize::from(has_caches);
+        let id = if has_caches { format!("{}/{}", self.id, self.caches) } else { format!("{}:{line}", self.id) };
+        let new = || Step {
+            id,
+            stage: Some(self.stage.clone()),
+            platform: self.state.platform.clone(),
+            location: Some(Location { file: self.file.to_owned(), line }),
+            title: title(at),
+            mounts,
+        };
+        let index = match self.steps.get(&fingerprint) {
+            Some(index) => *index,
+            None => {
+                let index = self.graph.add(new());
+                for input in self.state.step.iter().chain(inputs) {
+                    self.graph.depend(*input, index);
+                }
+                self.steps.insert(fingerprint, index);
+                index
+            }
+        };
+        self.state.step = Some(index);
+        self.state.fingerprint = fingerprint;
+    }
+}
+
+/// An instruction in one line.
+fn title(instruction: &Instruction) -> String {
+    let text = match &instruction.body {
+        Body::Run(command) => &command.text,
+        Body::Copy { destination, .. } => destination,
+        Body::Workdir(path) => path,
+        _ => "",
+    };
+    format!("{} {text}", format!("{:?}", instruction.keyword).to_uppercase())
+}
+
+/// A path, absolute, as seen from a working directory.
+fn join(workdir: &str, path: &str) -> String {
+    if path.starts_with('/') { clean(path) } else { clean(&format!("{workdir}/{path}")) }
+}
+
+/// The shortest path that means the same (Go's `path.Clean`).
+fn clean(path: &str) -> String {
+    let absolute = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if absolute => {}
+            part => parts.push(part),
+        }
+    }
+    let joined = parts.join("/");
+    match (absolute, joined.is_empty()) {
+        (true, _) => format!("/{joined}"),
+        (false, true) => ".".to_owned(),
+        (false, false) => joined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{clean, join};
+
+    #[test]
+    fn paths_are_cleaned_as_go_does() {
+        for (path, expected) in [
+            ("/a//b/./c/..", "/a/b"),
+            ("", "."),
+            ("a/../..", ".."),
+            ("/../a", "/a"),
+            ("/", "/"),
+            ("cache/", "cache"),
+        ] {
+            assert_eq!(clean(path), expected, "{path}");
+        }
+        assert_eq!(join("/work", "cache"), "/work/cache");
+        assert_eq!(join("/work", "/cache/"), "/cache");
+    }
+}

@@ -1,0 +1,156 @@
+//! Stages: which there are, what each starts from and takes from others, and which of them a build needs.
+
+use std::collections::HashMap;
+
+use super::instruction::{Body, Dockerfile, Flag, Instruction, Item, Keyword};
+use super::read::{BuildError, Place};
+
+/// A stage as it was written.
+#[derive(Debug)]
+pub(super) struct Stage<'d> {
+    /// The name that it was given.
+    pub name: Option<&'d str>,
+    /// Its FROM.
+    pub from: &'d Instruction,
+    /// What it starts from, before any expansion.
+    pub base: &'d str,
+    /// Its other instructions.
+    pub instructions: Vec<&'d Instruction>,
+}
+
+impl Stage<'_> {
+    /// Its name, or what BuildKit calls the n-th stage.
+    pub(super) fn display(&self, index: usize) -> String {
+        self.name.map_or_else(|| format!("stage-{index}"), str::to_owned)
+    }
+}
+
+/// The instructions before the first FROM, which are ARGs, and the stages.
+pub(super) fn split(dockerfile: &Dockerfile) -> (Vec<&Instruction>, Vec<Stage<'_>>) {
+    let (mut global, mut stages) = (Vec::new(), Vec::<Stage<'_>>::new());
+    for item in &dockerfile.items {
+        let Item::Instruction(instruction) = item else { continue };
+        if let Body::From { base, name } = &instruction.body {
+            let (name, from) = (name.as_deref(), instruction);
+            stages.push(Stage { name, from, base, instructions: Vec::new() });
+        } else if let Some(stage) = stages.last_mut() {
+            stage.instructions.push(instruction);
+        } else {
+            global.push(instruction);
+        }
+    }
+    (global, stages)
+}
+
+/// The value of a flag.
+pub(super) fn flag<'i>(instruction: &'i Instruction, name: &str) -> Option<&'i Flag> {
+    instruction.flags.iter().find(|flag| flag.name == name)
+}
+
+/// What a name of another stage or image stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A stage, by its place.
+    Stage(usize),
+    /// Nothing: `scratch`.
+    Empty,
+    /// An image, or a named context.
+    Elsewhere,
+}
+
+/// How names find stages. A name that repeats means its last stage for `--from`, and the last one so far for FROM
+/// (`dockerfile2llb/convert.go`, `addState` and `findStateByName`).
+#[derive(Debug)]
+pub(super) struct Names<'d> {
+    all: HashMap<String, usize>,
+    count: usize,
+    stages: &'d [Stage<'d>],
+}
+
+impl<'d> Names<'d> {
+    pub(super) fn new(stages: &'d [Stage<'d>]) -> Self {
+        let named = stages.iter().enumerate().filter_map(|(at, stage)| Some((stage.name?.to_lowercase(), at)));
+        Self { all: named.collect(), count: stages.len(), stages }
+    }
+
+    /// What the FROM of the stage at `at` starts from, once expanded.
+    pub(super) fn base(&self, at: usize, base: &str) -> Result<Source, BuildError> {
+        if base == "scratch" {
+            return Ok(Source::Empty);
+        }
+        let is_base = |stage: &Stage<'_>| stage.name == Some(base);
+        if let Some(earlier) = self.stages[..at].iter().rposition(is_base) {
+            return Ok(Source::Stage(earlier));
+        }
+        match self.stages[at + 1..].iter().find(|stage| is_base(stage)) {
+            None => Ok(Source::Elsewhere),
+            Some(later) => Err(Place::of(self.stages[at].from).error(
+                format!("FROM {base}: the stage {base} comes later, in line {}", later.from.lines.start()),
+                Some("move that stage before this one, or give it another name if the image is meant"),
+            )),
+        }
+    }
+
+    /// What `COPY --from` means: the number of a stage, or a name.
+    pub(super) fn copied(&self, flag: &Flag, from: &str) -> Result<Source, BuildError> {
+        match from.parse::<usize>() {
+            Ok(number) if number < self.count => Ok(Source::Stage(number)),
+            Ok(number) => Err(Place::of_flag(flag).error(
+                format!("COPY --from={number}: there are just {} stages, and the first is 0", self.count),
+                None,
+            )),
+            Err(_) => Ok(self.mounted(from)),
+        }
+    }
+
+    /// What `RUN --mount=from=` means: a name, never a number.
+    pub(super) fn mounted(&self, from: &str) -> Source {
+        match self.all.get(&from.to_lowercase()) {
+            Some(stage) => Source::Stage(*stage),
+            None if from.is_empty() || from == "scratch" => Source::Empty,
+            None => Source::Elsewhere,
+        }
+    }
+
+    /// The stage of `--target`.
+    pub(super) fn target(&self, target: Option<&str>) -> Result<usize, BuildError> {
+        let Some(target) = target else { return Ok(self.count.saturating_sub(1)) };
+        self.all.get(&target.to_lowercase()).copied().ok_or_else(|| {
+            let names = self.stages.iter().filter_map(|stage| stage.name).collect::<Vec<_>>().join(", ");
+            let help = if names.is_empty() { None } else { Some(format!("the stages are {names}")) };
+            Place::START.error(format!("there is no stage {target:?}"), help.as_deref())
+        })
+    }
+}
+
+/// The triggers that a stage's child runs first.
+pub(super) fn triggers<'d>(stage: &Stage<'d>) -> impl Iterator<Item = &'d Instruction> {
+    stage.instructions.iter().filter_map(|instruction| match &instruction.body {
+        Body::Onbuild(trigger) => Some(&**trigger),
+        _ => None,
+    })
+}
+
+/// The flags of an instruction that name other stages, with what they name.
+pub(super) fn sources(
+    instruction: &Instruction,
+    names: &Names<'_>,
+) -> Result<Vec<(Source, Place)>, BuildError> {
+    let mut sources = Vec::new();
+    for flag in &instruction.flags {
+        let value = flag.value.as_deref().unwrap_or_default();
+        match (instruction.keyword, &*flag.name) {
+            (Keyword::Copy | Keyword::Add, "from") => {
+                sources.push((names.copied(flag, value)?, Place::of_flag(flag)));
+            }
+            (Keyword::Run, "mount") => {
+                // Syntax was checked when the file was parsed, and a variable is not allowed in `from`.
+                if let Ok(mount) = super::mount::parse(value, None) {
+                    sources.push((names.mounted(&mount.from), Place::of_flag(flag)));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(sources)
+}

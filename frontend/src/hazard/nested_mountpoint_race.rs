@@ -1,0 +1,74 @@
+//! Mounts inside a shared cache: the runtimes of concurrent steps make the same directory in it.
+//!
+//! A mount within a cache mount needs a mountpoint there. runc 1.2.0 to 1.2.2 look, then make it, and fail with "file
+//! exists" when another step was quicker (buildkit issue 5566, runc issue 4543).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Finding, Rule, Severity};
+use crate::graph::{BuildGraph, CacheKey, MountRef, Sharing, User};
+
+/// See [`super::RULES`].
+pub(super) static NESTED_MOUNTPOINT_RACE: Rule = Rule {
+    name: "NestedMountpointRace",
+    summary: "concurrent steps mount something inside one shared cache, and race to make the mountpoint",
+    find,
+};
+
+fn find(rule: &'static Rule, graph: &BuildGraph) -> Vec<Finding> {
+    graph.caches().into_iter().filter_map(|(key, mounts)| race(rule, graph, key, &mounts)).collect()
+}
+
+fn race(rule: &'static Rule, graph: &BuildGraph, key: &CacheKey, mounts: &[MountRef]) -> Option<Finding> {
+    // By the directory that would be made: the steps that make it.
+    let mut makers = BTreeMap::<&str, Vec<MountRef>>::new();
+    for at in mounts {
+        let outer = graph.mount(*at);
+        let is_shared = outer.cache.as_ref().is_some_and(|cache| cache.sharing == Sharing::Shared);
+        if !is_shared || outer.readonly {
+            continue;
+        }
+        let others = graph.step(at.step).mounts.iter().enumerate().filter(|(mount, _)| *mount != at.mount);
+        let inside: BTreeSet<_> =
+            others.filter_map(|(_, inner)| below(&outer.target, &inner.target)).collect();
+        for directory in inside {
+            makers.entry(directory).or_default().push(*at);
+        }
+    }
+    let mut racing = BTreeSet::new();
+    let mut directories = Vec::new();
+    for (directory, makers) in makers {
+        let users: Vec<_> = makers.iter().map(|at| User { step: at.step, writes: true }).collect();
+        let steps = graph.racing_users(&users);
+        if !steps.is_empty() {
+            directories.push(directory);
+            racing.extend(makers.into_iter().filter(|at| steps.contains(&at.step)));
+        }
+    }
+    let message = format!(
+        "concurrent steps mount something at {} inside the shared cache {key}, and some runtimes fail when two make it",
+        directories.join(", "),
+    );
+    Finding::new(graph, rule, Severity::Warning, vec![key.clone()], racing.into_iter().collect(), message)
+}
+
+/// The first component of `inner` below `outer`.
+fn below<'i>(outer: &str, inner: &'i str) -> Option<&'i str> {
+    let rest = inner.strip_prefix(outer.trim_end_matches('/'))?.strip_prefix('/')?;
+    rest.split('/').find(|part| !part.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::below;
+
+    #[test]
+    fn whole_components_count() {
+        assert_eq!(below("/foo/bar", "/foo/bar/baz/x"), Some("baz"));
+        assert_eq!(below("/foo/bar/", "/foo/bar/baz"), Some("baz"));
+        assert_eq!(below("/foo/bar", "/foo/barbaz"), None);
+        assert_eq!(below("/foo/bar", "/foo/bar"), None);
+        assert_eq!(below("/foo/bar", "/foo"), None);
+        assert_eq!(below("/", "/foo"), Some("foo"));
+    }
+}

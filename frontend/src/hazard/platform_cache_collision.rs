@@ -1,0 +1,48 @@
+//! One step on several platforms, and one cache for all of them: they run at once in one directory (buildx issue 549).
+
+use std::collections::HashMap;
+
+use super::{Finding, Rule, Severity, tool};
+use crate::graph::{BuildGraph, CacheKey, MountRef};
+
+/// See [`super::RULES`].
+pub(super) static PLATFORM_CACHE_COLLISION: Rule = Rule {
+    name: "PlatformCacheCollision",
+    summary: "a step is built for several platforms with one cache, which then holds files of all of them",
+    find,
+};
+
+fn find(rule: &'static Rule, graph: &BuildGraph) -> Vec<Finding> {
+    if !graph.is_multi_platform() {
+        return Vec::new();
+    }
+    graph.caches().into_iter().filter_map(|(key, mounts)| collision(rule, graph, key, &mounts)).collect()
+}
+
+fn collision(
+    rule: &'static Rule,
+    graph: &BuildGraph,
+    key: &CacheKey,
+    mounts: &[MountRef],
+) -> Option<Finding> {
+    let mut twins = HashMap::<_, Vec<MountRef>>::new();
+    for at in mounts {
+        let step = graph.step(at.step);
+        if let (Some(location), Some(_)) = (&step.location, &step.platform) {
+            twins.entry((location, &step.stage)).or_default().push(*at);
+        }
+    }
+    let is_collision = |mounts: &Vec<MountRef>| {
+        mounts.iter().any(|at| graph.step(at.step).platform != graph.step(mounts[0].step).platform)
+    };
+    let colliding: Vec<_> = twins.into_values().filter(is_collision).flatten().collect();
+    let mut platforms: Vec<_> =
+        colliding.iter().filter_map(|at| graph.step(at.step).platform.as_deref()).collect();
+    platforms.sort_unstable();
+    platforms.dedup();
+    let tool = colliding.iter().find_map(|at| tool::of(&graph.mount(*at).target));
+    let severity = if tool.is_some_and(|tool| tool.neutral) { Severity::Note } else { Severity::Warning };
+    let message =
+        format!("{} use one cache {key}: the id does not vary with the platform", platforms.join(" and "));
+    Finding::new(graph, rule, severity, vec![key.clone()], colliding, message)
+}
