@@ -6,12 +6,14 @@
 //! | module | holds |
 //! |---|---|
 //! | `gateway` | the BuildKit frontend: transport, messages, client, options, build |
+//! | [`dockerfile`] | Dockerfile text: its instructions, with the bytes that they stand in |
 //! | [`llb`] | BuildKit's build definition: wire format, reader, writer |
 //! | [`report`] | what people are told, one file a form |
 //! | [`plan`] | policies and the changes that they make |
 //! | [`hazard`] | one file a rule |
 //! | [`graph`] | the steps, their caches, who is concurrent with whom |
 
+pub mod dockerfile;
 pub mod graph;
 pub mod hazard;
 pub mod llb;
