@@ -13,7 +13,7 @@
 //! | [`hazard`] | one file a rule |
 //! | [`graph`] | the steps, their caches, who is concurrent with whom |
 
-// pub mod dockerfile;
+pub mod dockerfile;
 pub mod graph;
 pub mod hazard;
 pub mod llb;

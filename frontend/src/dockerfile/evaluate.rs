@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sha2::{Digest, Sha256};
 
 use super::expand;
-use super::instruction::{Body, Command, Flag, Heredoc, Instruction};
+use super::instruction::{Body, Command, Flag, Heredoc, Instruction, Keyword};
 use super::mount::{self, MountKind, RunMount};
 use super::read::{BuildError, Place};
 use super::stage::{Names, Source};
@@ -46,7 +46,7 @@ impl Environment {
         }
         let lookup = |name: &str| self.0.get(name).cloned();
         let expanded = expand::expand(word, escape, &lookup);
-        expanded.map(|expanded| expanded.text).map_err(|error| place.error(error.to_string(), None))
+        expanded.map(|expanded| expanded.value).map_err(|error| place.error(error.to_string(), None))
     }
 
     /// An ARG before the first FROM.
@@ -80,7 +80,7 @@ pub(super) struct State {
     workdir: String,
     user: String,
     shell: Vec<String>,
-    pub platform: Option<String>,
+    platform: Option<String>,
 }
 
 impl Default for State {
@@ -98,13 +98,13 @@ impl Default for State {
 }
 
 impl State {
-    pub(super) fn of_image(name: &str, platform: &str) -> Self {
-        Self { fingerprint: Fingerprint::of([b"image", name.as_bytes(), platform.as_bytes()]), ..Self::default() }
-    }
-
-    /// What a stage that starts from it starts with.
-    pub(super) fn as_base(&self) -> Self {
-        self.clone()
+    /// An image on a platform; none for an empty one.
+    pub(super) fn new(image: Option<&str>, platform: String) -> Self {
+        let fingerprint = match image {
+            Some(image) => Fingerprint::of([b"image", image.as_bytes(), platform.as_bytes()]),
+            None => Fingerprint::of([]),
+        };
+        Self { fingerprint, platform: Some(platform), ..Self::default() }
     }
 }
 
@@ -133,7 +133,11 @@ pub(super) struct Evaluation<'e> {
 
 impl Evaluation<'_> {
     /// Does what an instruction says. A trigger stands `at` another one.
-    pub(super) fn run(&mut self, instruction: &Instruction, at: Option<&Instruction>) -> Result<(), BuildError> {
+    pub(super) fn run(
+        &mut self,
+        instruction: &Instruction,
+        at: Option<&Instruction>,
+    ) -> Result<(), BuildError> {
         let place = Place::of(instruction);
         match &instruction.body {
             Body::Arg(arguments) => self.declare(arguments, place),
@@ -154,10 +158,6 @@ impl Evaluation<'_> {
                 self.step(at.unwrap_or(instruction), &parts, &[], Vec::new());
                 Ok(())
             }
-            Body::User(user) => {
-                self.state.user = self.expand(user, place)?;
-                Ok(())
-            }
             Body::Shell(words) => {
                 self.state.shell.clone_from(words);
                 Ok(())
@@ -166,6 +166,11 @@ impl Evaluation<'_> {
                 self.copy(instruction, at, sources, destination, heredocs)
             }
             Body::Run(command) => self.command(instruction, at, command),
+            Body::Other if instruction.keyword == Keyword::User => {
+                let text = self.source.get(instruction.span.clone()).unwrap_or_default();
+                self.state.user = self.expand(text.trim(), place)?;
+                Ok(())
+            }
             Body::From { .. } | Body::Onbuild(_) | Body::Other => Ok(()),
         }
     }
@@ -281,8 +286,8 @@ impl Evaluation<'_> {
             }
             Source::Empty => String::new(),
             Source::Elsewhere => {
-                let platform = self.state.platform.as_deref().unwrap_or_default();
-                State::of_image(name, platform).fingerprint.short()
+                let platform = self.state.platform.clone().unwrap_or_default();
+                State::new(Some(name), platform).fingerprint.short()
             }
         }
     }
@@ -321,7 +326,8 @@ impl Evaluation<'_> {
         let line = *at.lines.start();
         let has_caches = mounts.iter().any(|mount| mount.cache.is_some());
         self.caches += usize::from(has_caches);
-        let id = if has_caches { format!("{}/{}", self.id, self.caches) } else { format!("{}:{line}", self.id) };
+        let id =
+            if has_caches { format!("{}/{}", self.id, self.caches) } else { format!("{}:{line}", self.id) };
         let new = || Step {
             id,
             stage: Some(self.stage.clone()),

@@ -2,6 +2,8 @@
 
 use std::ops::{Range, RangeInclusive};
 
+use super::case;
+
 /// A Dockerfile. Its items tile the source: each begins where the one before it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dockerfile {
@@ -18,7 +20,7 @@ pub enum Item {
     Directive(Directive),
     /// A comment outside of any instruction: one line.
     Comment(Comment),
-    /// A line with nothing on it, or the mark at the beginning of some files (BOM).
+    /// Lines with nothing on them, or the mark at the beginning of some files (BOM).
     Blank(Range<usize>),
     /// An instruction with everything that belongs to it.
     Instruction(Instruction),
@@ -40,7 +42,7 @@ pub struct Directive {
 /// A comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comment {
-    /// Its text behind the `#`, without white space around it.
+    /// Its text behind the `#`, without white space around it. Where it is indented, the `#` is still there, as upstream.
     pub text: String,
     /// Its bytes, with the end of its line.
     pub span: Range<usize>,
@@ -57,7 +59,8 @@ pub struct Instruction {
     pub span: Range<usize>,
     /// Its lines, from 1.
     pub lines: RangeInclusive<u32>,
-    /// The comments right above it, those of [`Item::Comment`], as upstream attributes them (`Node.PrevComment`).
+    /// The comments above it, those of [`Item::Comment`], as upstream attributes them (`Node.PrevComment`): since the
+    /// instruction before or the last empty comment, blank lines notwithstanding.
     pub comments: Vec<Comment>,
     /// `--name=value`, in order. Those of an ONBUILD's inner instruction are there.
     pub flags: Vec<Flag>,
@@ -89,12 +92,73 @@ pub enum Keyword {
     Workdir,
 }
 
+impl Keyword {
+    /// Every keyword.
+    pub const ALL: [Self; 18] = [
+        Self::Add,
+        Self::Arg,
+        Self::Cmd,
+        Self::Copy,
+        Self::Entrypoint,
+        Self::Env,
+        Self::Expose,
+        Self::From,
+        Self::Healthcheck,
+        Self::Label,
+        Self::Maintainer,
+        Self::Onbuild,
+        Self::Run,
+        Self::Shell,
+        Self::Stopsignal,
+        Self::User,
+        Self::Volume,
+        Self::Workdir,
+    ];
+
+    /// The word, in upper case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "ADD",
+            Self::Arg => "ARG",
+            Self::Cmd => "CMD",
+            Self::Copy => "COPY",
+            Self::Entrypoint => "ENTRYPOINT",
+            Self::Env => "ENV",
+            Self::Expose => "EXPOSE",
+            Self::From => "FROM",
+            Self::Healthcheck => "HEALTHCHECK",
+            Self::Label => "LABEL",
+            Self::Maintainer => "MAINTAINER",
+            Self::Onbuild => "ONBUILD",
+            Self::Run => "RUN",
+            Self::Shell => "SHELL",
+            Self::Stopsignal => "STOPSIGNAL",
+            Self::User => "USER",
+            Self::Volume => "VOLUME",
+            Self::Workdir => "WORKDIR",
+        }
+    }
+
+    /// The keyword that a word is, in whatever case.
+    pub(super) fn read(word: &str) -> Option<Self> {
+        if word.is_ascii() {
+            Self::ALL.into_iter().find(|keyword| keyword.name().eq_ignore_ascii_case(word))
+        } else {
+            let word = case::lower(word).to_ascii_uppercase();
+            Self::ALL.into_iter().find(|keyword| keyword.name() == word)
+        }
+    }
+}
+
 /// `--name` or `--name=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
-    /// The name, as written.
+    /// The name, without the dashes.
     pub name: String,
-    /// The value, as the instruction's parser sees it: continuations joined, escapes and quotes as they were.
+    /// The value, as the instruction's parser sees it: continuations joined, quotes and escapes taken off.
+    ///
+    /// BuildKit takes the bytes of a flag for Latin-1, so what is not ASCII comes out garbled here as there.
     pub value: Option<String>,
     /// The bytes of `--name=value` in the source. A continuation may lie within.
     pub span: Range<usize>,
@@ -131,9 +195,10 @@ pub enum Body {
     Workdir(String),
     /// `SHELL ["…"]`.
     Shell(Vec<String>),
-    /// `ONBUILD instruction`.
+    /// `ONBUILD instruction`. Its body is [`Body::Other`] if it would be refused where the image is built upon: BuildKit
+    /// does not look there before.
     Onbuild(Box<Instruction>),
-    /// Anything that neither starts a step nor changes what later words mean.
+    /// Anything that neither starts a step nor changes what later words mean. An ONBUILD of an unknown instruction too.
     Other,
 }
 

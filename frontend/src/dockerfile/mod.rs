@@ -3,14 +3,30 @@
 //! [`parse`] gives the instructions as they were written, with the bytes that each stands in. What they mean – stages,
 //! arguments, the graph – is for [`read`].
 
+mod arguments;
+mod case;
+mod csv;
+mod device;
+mod directive;
+mod error;
 mod evaluate;
 pub mod expand;
+mod flags;
+mod form;
+mod heredoc;
 pub mod instruction;
+mod json;
+mod lex;
+mod lines;
 pub mod mount;
 mod parse;
+mod part;
+mod pattern;
 mod platform;
 mod read;
 mod stage;
+mod values;
+mod words;
 
 pub use instruction::{Dockerfile, Instruction, Item};
 pub use parse::{SyntaxError, parse};

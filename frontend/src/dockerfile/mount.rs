@@ -1,5 +1,6 @@
 //! `RUN --mount=…`.
 
+use super::{case, csv, values};
 use crate::graph::Sharing;
 
 /// A mount of a RUN, its words expanded.
@@ -25,15 +26,233 @@ pub struct RunMount {
     pub gid: Option<u32>,
     /// See `uid`.
     pub mode: Option<u32>,
+    /// Whether the step fails without the secret or agent.
+    pub required: bool,
+    /// The most that a tmpfs holds, in bytes, if given.
+    pub size: Option<i64>,
+    /// The environment variable that a secret is put into; empty for the default.
+    pub env: Option<String>,
 }
 
 /// What is mounted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum MountKind {
+    #[default]
     Bind,
     Cache,
     Tmpfs,
     Secret,
     Ssh,
+}
+
+impl MountKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Bind, Self::Cache, Self::Tmpfs, Self::Secret, Self::Ssh];
+
+    /// The name in a Dockerfile.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bind => "bind",
+            Self::Cache => "cache",
+            Self::Tmpfs => "tmpfs",
+            Self::Secret => "secret",
+            Self::Ssh => "ssh",
+        }
+    }
+}
+
+/// A mount that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct MountError {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl MountError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None }
+    }
+
+    fn with_help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+/// Puts the variables into a value.
+pub type Expander<'a> = dyn FnMut(&str) -> Result<String, String> + 'a;
+
+/// Reads the value of `--mount`, as the flag has it.
+///
+/// BuildKit reads it twice (`instructions.parseMount`). First, without an expander, it only parts the fields and takes
+/// `from=`, because the stage that it names is looked for before any variable has a value; everything else is not
+/// looked at and stays at its default. Then, with an expander, it reads everything.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn parse(value: &str, expand: Option<&mut Expander<'_>>) -> Result<RunMount, MountError> {
+    let fields =
+        csv::fields(value).map_err(|error| MountError::new(format!("bad mount `{value}`: {error}")))?;
+    let mut draft = Draft::default();
+    match expand {
+        None => fields.iter().try_for_each(|field| draft.read_from(field))?,
+        Some(expand) => fields.iter().try_for_each(|field| draft.read(field, expand))?,
+    }
+    draft.finish()
+}
+
+/// A mount of which some fields have been read.
+#[derive(Debug, Default)]
+struct Draft {
+    kind: MountKind,
+    from: String,
+    source: String,
+    target: String,
+    readonly: Option<bool>,
+    id: String,
+    sharing: Option<Sharing>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    mode: Option<u32>,
+    required: bool,
+    size: Option<i64>,
+    env: Option<String>,
+}
+
+impl Draft {
+    /// Takes `from=`, in which nothing can be expanded yet.
+    fn read_from(&mut self, field: &str) -> Result<(), MountError> {
+        let Some((key, value)) = field.split_once('=') else { return Ok(()) };
+        if !case::lower_is(key, "from") {
+            return Ok(());
+        }
+        if value.find('$').is_some_and(|at| at + 1 < value.len()) {
+            return Err(MountError::new(format!("mount option from takes no variable: `{value}`"))
+                .with_help("name a stage `FROM … AS name` with the variable in it, and mount from that"));
+        }
+        value.clone_into(&mut self.from);
+        Ok(())
+    }
+
+    fn read(&mut self, field: &str, expand: &mut Expander<'_>) -> Result<(), MountError> {
+        let Some((key, value)) = field.split_once('=') else { return self.read_word(field) };
+        let key = case::lower(key);
+        let value = expand(value).map_err(MountError::new)?;
+        let bad = || MountError::new(format!("bad value for mount option {key}: `{value}`"));
+        match &key[..] {
+            "type" => {
+                let kind = MountKind::ALL.into_iter().find(|kind| case::lower_is(&value, kind.name()));
+                self.kind = kind.ok_or_else(|| {
+                    MountError::new(format!("unknown mount type `{value}`"))
+                        .with_help("types are bind, cache, tmpfs, secret and ssh")
+                })?;
+            }
+            "from" => self.from = value,
+            "source" | "src" => self.source = value,
+            "target" | "dst" | "destination" => self.target = value,
+            "readonly" | "ro" => self.readonly = Some(values::boolean(&value).ok_or_else(bad)?),
+            "readwrite" | "rw" => self.readonly = Some(!values::boolean(&value).ok_or_else(bad)?),
+            "required" => {
+                self.only(&key, &[MountKind::Secret, MountKind::Ssh])?;
+                self.required = values::boolean(&value).ok_or_else(bad)?;
+            }
+            "size" => {
+                self.only(&key, &[MountKind::Tmpfs])?;
+                self.size = Some(values::size(&value).ok_or_else(bad)?);
+            }
+            "id" => self.id = value,
+            "sharing" => {
+                let modes = [Sharing::Shared, Sharing::Private, Sharing::Locked];
+                let mode = modes.into_iter().find(|mode| case::lower_is(&value, mode.name()));
+                self.sharing = Some(mode.ok_or_else(|| {
+                    MountError::new(format!("unknown sharing mode `{value}`"))
+                        .with_help("modes are shared, private and locked")
+                })?);
+            }
+            "mode" => self.mode = Some(values::unsigned(&value, 8).ok_or_else(bad)?),
+            "uid" => self.uid = Some(values::unsigned(&value, 10).ok_or_else(bad)?),
+            "gid" => self.gid = Some(values::unsigned(&value, 10).ok_or_else(bad)?),
+            "env" => self.env = Some(value),
+            _ => {
+                return Err(MountError::new(format!("mount has no option `{key}`")).with_help(
+                    "options are type, from, source, target, readonly, readwrite, id, sharing, required, size, \
+                     mode, uid, gid and env",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A field without a value.
+    fn read_word(&mut self, field: &str) -> Result<(), MountError> {
+        match &case::lower(field)[..] {
+            "readonly" | "ro" => self.readonly = Some(true),
+            "readwrite" | "rw" => self.readonly = Some(false),
+            "required" => {
+                self.only("required", &[MountKind::Secret, MountKind::Ssh])?;
+                self.required = true;
+            }
+            _ => {
+                return Err(MountError::new(format!("mount option `{field}` has no value"))
+                    .with_help("options are key=value, parted by commas"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Some options need the type to stand before them.
+    fn only(&self, key: &str, kinds: &[MountKind]) -> Result<(), MountError> {
+        if kinds.contains(&self.kind) {
+            return Ok(());
+        }
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+        Err(MountError::new(format!("mount of type {} has no option {key}", self.kind.name()))
+            .with_help(format!("put type={} in front of it", names.join(" or type="))))
+    }
+
+    fn finish(self) -> Result<RunMount, MountError> {
+        let kind = self.kind;
+        let name = kind.name();
+        if matches!(kind, MountKind::Bind | MountKind::Tmpfs) {
+            let given = [("mode", self.mode), ("uid", self.uid), ("gid", self.gid)];
+            if let Some((key, _)) = given.iter().find(|(_, value)| value.is_some()) {
+                return Err(MountError::new(format!("mount of type {name} has no option {key}")));
+            }
+        }
+        if kind == MountKind::Secret {
+            if !self.from.is_empty() {
+                return Err(MountError::new("mount of type secret has no option from"));
+            }
+            if self.source.is_empty() && self.target.is_empty() && self.id.is_empty() {
+                return Err(MountError::new("mount of type secret has neither id nor target"));
+            }
+            if !self.source.is_empty() && !self.id.is_empty() {
+                return Err(MountError::new("mount of type secret has both id and source")
+                    .with_help("they are two names of one option"));
+            }
+        }
+        if self.sharing.is_some() && kind != MountKind::Cache {
+            return Err(MountError::new(format!("mount of type {name} has no option sharing")));
+        }
+        Ok(RunMount {
+            kind,
+            from: self.from,
+            source: self.source,
+            target: self.target,
+            readonly: self.readonly.unwrap_or(!matches!(kind, MountKind::Cache | MountKind::Tmpfs)),
+            id: self.id,
+            sharing: self.sharing,
+            uid: self.uid,
+            gid: self.gid,
+            mode: self.mode,
+            required: self.required,
+            size: self.size,
+            env: self.env,
+        })
+    }
 }

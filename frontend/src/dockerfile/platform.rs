@@ -16,7 +16,9 @@ pub struct Platform {
 
 /// Something that is no platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no platform\n  help: write it as os/architecture or os/architecture/variant, as linux/arm64")]
+#[error(
+    "{0:?} is no platform\n  help: write it as os/architecture or os/architecture/variant, as linux/arm64"
+)]
 pub struct PlatformError(pub String);
 
 impl Platform {

@@ -129,16 +129,12 @@ impl Reader<'_> {
         for (at, stage) in self.stages.iter().enumerate().filter(|(at, _)| needed.contains(at)) {
             let base = &bases[at];
             let state = match base.source {
-                Source::Stage(from) => done.get(&from).cloned().unwrap_or_default().as_base(),
-                Source::Empty => State::default(),
-                Source::Elsewhere => {
-                    let platform = base.platform.as_ref().unwrap_or(self.platform);
-                    State::of_image(&base.name, &platform.to_string())
+                Source::Stage(from) => done.get(&from).cloned().unwrap_or_default(),
+                source => {
+                    let platform = base.platform.as_ref().unwrap_or(self.platform).to_string();
+                    let image = (source == Source::Elsewhere).then_some(&*base.name);
+                    State::new(image, platform)
                 }
-            };
-            let platform = match base.source {
-                Source::Stage(_) => None,
-                _ => Some(base.platform.as_ref().unwrap_or(self.platform).to_string()),
             };
             let mut evaluation = Evaluation {
                 file: self.file,
@@ -153,7 +149,7 @@ impl Reader<'_> {
                 names: self.names,
                 done: &done,
                 caches: 0,
-                state: State { platform: platform.or(state.platform.clone()), ..state },
+                state,
             };
             let triggers = match base.source {
                 Source::Stage(from) => stage::triggers(&self.stages[from]).collect(),

@@ -69,7 +69,8 @@ pub(super) struct Names<'d> {
 
 impl<'d> Names<'d> {
     pub(super) fn new(stages: &'d [Stage<'d>]) -> Self {
-        let named = stages.iter().enumerate().filter_map(|(at, stage)| Some((stage.name?.to_lowercase(), at)));
+        let named =
+            stages.iter().enumerate().filter_map(|(at, stage)| Some((stage.name?.to_lowercase(), at)));
         Self { all: named.collect(), count: stages.len(), stages }
     }
 

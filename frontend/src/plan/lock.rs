@@ -33,9 +33,15 @@ fn touched(pending: &[Mended]) -> BTreeSet<CacheKey> {
 /// Gives one order to the locks of all steps that are connected with a cache that the plan locks, or that `pending`
 /// finds in conflicting orders.
 pub(super) fn put_in_order(graph: &BuildGraph, pending: &[Mended], plan: &mut Plan) {
-    let locked = plan.edits.values().flat_map(|edit| edit.caches.values());
-    let locked = locked.filter(|cache| cache.sharing == Sharing::Locked).map(|cache| cache.key.clone());
-    let touched: BTreeSet<_> = touched(pending).into_iter().chain(locked).collect();
+    let mut touched = touched(pending);
+    for (step, edit) in &plan.edits {
+        for (mount, cache) in &edit.caches {
+            let before = graph.mount(MountRef { step: *step, mount: *mount }).cache.as_ref();
+            if before.is_some_and(|before| before.sharing != cache.sharing) {
+                touched.insert(cache.key.clone());
+            }
+        }
+    }
     let holders = holders_of_several(graph, plan);
     let mut by_cache = BTreeMap::<_, Vec<StepIndex>>::new();
     for (step, locks) in &holders {

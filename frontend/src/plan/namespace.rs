@@ -83,7 +83,7 @@ fn identities(graph: &BuildGraph, wanted: &BTreeMap<CacheKey, Apart>) -> BTreeMa
     mounts.sort_by(|(a, _), (b, _)| graph.file_order(*a).cmp(&graph.file_order(*b)));
     let mut seen = BTreeMap::<_, Vec<&CacheKey>>::new();
     let mut suffixes = BTreeMap::new();
-    for (at, key) in mounts {
+    for (_, key) in mounts {
         let seen = seen.entry(&key.id).or_default();
         if !seen.contains(&key) {
             seen.push(key);

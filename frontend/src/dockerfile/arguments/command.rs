@@ -1,0 +1,100 @@
+//! `RUN`, `SHELL` and `HEALTHCHECK`: commands that are run.
+
+use super::Arguments;
+use crate::dockerfile::case;
+use crate::dockerfile::device;
+use crate::dockerfile::error::Fault;
+use crate::dockerfile::flags::{self, RawFlag};
+use crate::dockerfile::form::Form;
+use crate::dockerfile::instruction::{Body, Command};
+use crate::dockerfile::{mount, values};
+
+/// The shortest interval that a health check may have, other than none: a millisecond, in nanoseconds.
+const MIN_INTERVAL: i64 = 1_000_000;
+
+pub(super) fn run(arguments: Arguments<'_>) -> Result<Body, Fault> {
+    for flag in arguments.flags {
+        let value = flag.value.as_deref().unwrap_or_default();
+        let fault = |message| Fault { at: flag.at, message, help: None };
+        match &flag.name[..] {
+            "mount" => {
+                mount::parse(value, None)
+                    .map_err(|error| Fault { help: error.help, ..fault(error.message) })?;
+            }
+            "device" => device::check(value).map_err(fault)?,
+            "network" if !matches!(value, "default" | "none" | "host") => {
+                return Err(fault(format!("unknown network `{value}`"))
+                    .with_help("networks are default, none and host"));
+            }
+            "security" if !matches!(value, "insecure" | "sandbox") => {
+                return Err(
+                    fault(format!("unknown security `{value}`")).with_help("it is sandbox or insecure")
+                );
+            }
+            _ => {}
+        }
+    }
+    let is_json = arguments.form.is_json();
+    let text = match arguments.form {
+        Form::Json(words) => words.join(" "),
+        _ => arguments.rest.text.to_owned(),
+    };
+    Ok(Body::Run(Command { text, is_json, heredocs: Vec::new() }))
+}
+
+pub(super) fn shell(arguments: Arguments<'_>) -> Result<Body, Fault> {
+    let help = r#"write SHELL ["/bin/sh", "-c"]"#;
+    match arguments.form {
+        Form::Json(words) if !words.is_empty() => Ok(Body::Shell(words)),
+        Form::Text(text) if !text.is_empty() => Err(text.fault("SHELL takes a JSON array").with_help(help)),
+        _ => Err(arguments.missing("command").with_help(help)),
+    }
+}
+
+pub(super) fn healthcheck(arguments: &Arguments<'_>) -> Result<Body, Fault> {
+    let Form::Kind(kind, command) = &arguments.form else { return Ok(Body::Other) };
+    if kind.is_empty() {
+        return Err(arguments.missing("command").with_help("write HEALTHCHECK CMD … or HEALTHCHECK NONE"));
+    }
+    let is_empty = match &**command {
+        Form::Json(words) => words.is_empty(),
+        Form::Text(text) => text.is_empty(),
+        _ => true,
+    };
+    if case::upper_is(kind.text, "NONE") {
+        if is_empty {
+            return Ok(Body::Other);
+        }
+        return Err(kind.fault("HEALTHCHECK NONE takes no arguments"));
+    }
+    flags::check(arguments.keyword, arguments.flags)?;
+    if !case::upper_is(kind.text, "CMD") {
+        return Err(kind
+            .fault(format!("unknown kind of HEALTHCHECK `{}`", kind.text))
+            .with_help("write HEALTHCHECK CMD … or HEALTHCHECK NONE"));
+    }
+    if is_empty {
+        return Err(kind.fault("HEALTHCHECK CMD has no command"));
+    }
+    arguments.flags.iter().try_for_each(healthcheck_flag)?;
+    Ok(Body::Other)
+}
+
+fn healthcheck_flag(flag: &RawFlag) -> Result<(), Fault> {
+    let (name, value) = (&flag.name, flag.value.as_deref().unwrap_or_default());
+    if value.is_empty() {
+        return Ok(());
+    }
+    if name == "retries" {
+        return match value.parse::<i32>() {
+            Ok(0..) => Ok(()),
+            _ => Err(Fault::new(flag.at, format!("--retries is no count: `{value}`"))),
+        };
+    }
+    match values::duration(value) {
+        Some(0 | MIN_INTERVAL..) => Ok(()),
+        Some(_) => Err(Fault::new(flag.at, format!("--{name} is shorter than a millisecond: `{value}`"))),
+        None => Err(Fault::new(flag.at, format!("--{name} is no duration: `{value}`"))
+            .with_help("write it like 30s, 1.5m or 1h30m")),
+    }
+}

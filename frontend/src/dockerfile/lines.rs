@@ -1,0 +1,153 @@
+//! Lines as they stand in the file, and the instructions that continuations join from them.
+
+use super::error::SyntaxError;
+
+/// The byte order mark, which some editors put before the first line.
+pub(super) const BOM: &str = "\u{feff}";
+
+/// The longest line in bytes, without its newline. BuildKit reads lines with Go's `bufio.Scanner`, which holds no more.
+pub(super) const MAX_LINE: usize = 65_535;
+
+/// A line of the file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'a> {
+    /// Without the characters that end it.
+    pub(super) text: &'a str,
+    /// Where its text begins in the source.
+    pub(super) start: usize,
+    /// Where the next line begins.
+    pub(super) end: usize,
+    /// From 1.
+    pub(super) number: u32,
+}
+
+impl Line<'_> {
+    /// Whether it is a comment, in an instruction or outside. What is indented is one too.
+    pub(super) fn is_comment(&self) -> bool {
+        self.text.trim_start().starts_with('#')
+    }
+}
+
+/// The lines of a file, one after the other.
+#[derive(Debug)]
+pub(super) struct Lines<'a> {
+    source: &'a str,
+    at: usize,
+    number: u32,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(source: &'a str) -> Self {
+        Self { source, at: 0, number: 0 }
+    }
+
+    /// Where the next line begins.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The number of the line that was read last.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The next line.
+    ///
+    /// # Errors
+    ///
+    /// When it is longer than [`MAX_LINE`].
+    pub(super) fn next(&mut self) -> Result<Option<Line<'a>>, SyntaxError> {
+        let mut start = self.at;
+        let rest = &self.source[start..];
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let newline = memchr::memchr(b'\n', rest.as_bytes());
+        let length = newline.unwrap_or(rest.len());
+        if length > MAX_LINE {
+            let message = format!("line of {length} bytes is longer than the {MAX_LINE} that are allowed");
+            return Err(SyntaxError::at(self.source.as_bytes(), start, message));
+        }
+        let mut text = rest[..length].trim_end_matches('\r');
+        if start == 0
+            && let Some(behind) = text.strip_prefix(BOM)
+        {
+            start = BOM.len();
+            text = behind;
+        }
+        self.at += newline.map_or(length, |newline| newline + 1);
+        self.number = self.number.saturating_add(1);
+        Ok(Some(Line { text, start, end: self.at, number: self.number }))
+    }
+}
+
+/// An instruction on one line, and where its bytes stand in the source.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Logical<'a> {
+    pub(super) text: &'a str,
+    /// Where a piece begins, here and in the source. The first begins at 0.
+    pieces: &'a [(usize, usize)],
+}
+
+impl Logical<'_> {
+    /// The byte of the source that a byte of the text is, or would be at the end of the text.
+    pub(super) fn source(&self, at: usize) -> usize {
+        let behind = self.pieces.partition_point(|&(start, _)| start <= at);
+        let (start, source) = behind.checked_sub(1).map_or((0, 0), |piece| self.pieces[piece]);
+        source + (at - start)
+    }
+
+    /// Where in the source the part of the text ends that ends here.
+    pub(super) fn source_end(&self, end: usize) -> usize {
+        end.checked_sub(1).map_or_else(|| self.source(0), |last| self.source(last) + 1)
+    }
+}
+
+/// Joins continued lines. Its buffers serve all the instructions of a file.
+#[derive(Debug, Default)]
+pub(super) struct Joiner {
+    text: String,
+    pieces: Vec<(usize, usize)>,
+}
+
+impl Joiner {
+    /// The instruction that begins on a line. Reads the lines that continue it.
+    ///
+    /// Comments and empty lines between them are skipped, as they are upstream (`parser.Parse`).
+    pub(super) fn join<'a, 'source: 'a>(
+        &'a mut self,
+        first: Line<'source>,
+        lines: &mut Lines<'source>,
+        escape: char,
+    ) -> Result<Logical<'a>, SyntaxError> {
+        self.text.clear();
+        self.pieces.clear();
+        let text = first.text.trim_start();
+        self.pieces.push((0, first.start + (first.text.len() - text.len())));
+        let Some(continued) = without_continuation(text, escape) else {
+            return Ok(Logical { text, pieces: &self.pieces });
+        };
+        self.text.push_str(continued);
+        while let Some(line) = lines.next()? {
+            let bare = line.text.trim_start();
+            if bare.is_empty() || bare.starts_with('#') {
+                continue;
+            }
+            self.pieces.push((self.text.len(), line.start));
+            match without_continuation(line.text, escape) {
+                Some(continued) => self.text.push_str(continued),
+                None => {
+                    self.text.push_str(line.text);
+                    break;
+                }
+            }
+        }
+        Ok(Logical { text: &self.text, pieces: &self.pieces })
+    }
+}
+
+/// What stands before the character that continues a line on the next one. Two of them do not.
+fn without_continuation(line: &str, escape: char) -> Option<&str> {
+    let before = line.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
+    (!before.ends_with(escape)).then_some(before)
+}

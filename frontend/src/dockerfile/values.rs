@@ -1,0 +1,93 @@
+//! Values of flags and options, as Go's `strconv`, `time` and Docker's `go-units` read them.
+
+/// `strconv.ParseBool`.
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// `strconv.ParseUint` of 32 bits: digits and nothing else.
+pub(super) fn unsigned(text: &str, radix: u32) -> Option<u32> {
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_digits { u32::from_str_radix(text, radix).ok() } else { None }
+}
+
+/// `time.ParseDuration`, in nanoseconds: `1h30m`, `1.5s`.
+pub(super) fn duration(text: &str) -> Option<i64> {
+    const LIMIT: u64 = 1 << 63;
+    let (is_negative, mut rest) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    if rest == "0" {
+        return Some(0);
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    let mut total: u64 = 0;
+    while !rest.is_empty() {
+        let (whole, behind) = digits(rest);
+        rest = behind;
+        let mut fraction = "";
+        if let Some(behind) = rest.strip_prefix('.') {
+            (fraction, rest) = digits(behind);
+        }
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let end = rest.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit = unit(&rest[..end])?;
+        rest = &rest[end..];
+        let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
+        // At most 18 digits are exact, and more than that is less than a nanosecond.
+        let fraction = &fraction[..fraction.len().min(18)];
+        let part = if fraction.is_empty() {
+            0
+        } else {
+            let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+            u64::try_from(u128::from(fraction.parse::<u64>().ok()?) * u128::from(unit) / scale).ok()?
+        };
+        total =
+            whole.checked_mul(unit)?.checked_add(part)?.checked_add(total).filter(|&total| total <= LIMIT)?;
+    }
+    if is_negative { 0_i64.checked_sub_unsigned(total) } else { i64::try_from(total).ok() }
+}
+
+fn digits(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+fn unit(name: &str) -> Option<u64> {
+    Some(match name {
+        "ns" => 1,
+        // The micro sign and the Greek letter.
+        "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return None,
+    })
+}
+
+/// `units.RAMInBytes`: `64m`, `1.5 GiB`.
+pub(super) fn size(text: &str) -> Option<i64> {
+    let last = text.rfind(|c: char| c.is_ascii_digit() || matches!(c, '.' | ' '))?;
+    let suffix = text[last + 1..].to_lowercase();
+    let number = if text.as_bytes()[last] == b' ' { &text[..last] } else { &text[..=last] };
+    let number: f64 = number.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)?;
+    let power = match suffix.as_bytes() {
+        [] | [b'b'] => 0,
+        [unit] | [unit, b'b'] | [unit, b'i', b'b'] => {
+            1 + i32::try_from(b"kmgtp".iter().position(|known| known == unit)?).ok()?
+        }
+        _ => return None,
+    };
+    // Saturates where Go's conversion says nothing.
+    Some((number * 1024_f64.powi(power)) as i64)
+}
