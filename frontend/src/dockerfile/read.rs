@@ -177,8 +177,7 @@ impl Reader<'_> {
     /// What begins the ids of a stage's steps: its name, unless another stage has it too.
     fn id(&self, at: usize) -> String {
         let name = self.stages[at].display(at);
-        let is_other = |(other, stage): (usize, &Stage<'_>)| other != at && stage.display(other) == name;
-        let repeats = self.stages.len() < 1000 && self.stages.iter().enumerate().any(is_other);
+        let repeats = self.names.repeats(&name);
         let name = if repeats { format!("{name}#{at}") } else { name };
         match &*self.options.platforms {
             [] | [_] => name,

@@ -62,16 +62,21 @@ pub(super) enum Source {
 /// (`dockerfile2llb/convert.go`, `addState` and `findStateByName`).
 #[derive(Debug)]
 pub(super) struct Names<'d> {
-    all: HashMap<String, usize>,
-    count: usize,
+    /// The places of the stages of a name, in order.
+    all: HashMap<&'d str, Vec<usize>>,
     stages: &'d [Stage<'d>],
 }
 
 impl<'d> Names<'d> {
     pub(super) fn new(stages: &'d [Stage<'d>]) -> Self {
-        let named =
-            stages.iter().enumerate().filter_map(|(at, stage)| Some((stage.name?.to_lowercase(), at)));
-        Self { all: named.collect(), count: stages.len(), stages }
+        let mut all = HashMap::<_, Vec<_>>::new();
+        for (at, stage) in stages.iter().enumerate() {
+            // Names are in lower case.
+            if let Some(name) = stage.name {
+                all.entry(name).or_default().push(at);
+            }
+        }
+        Self { all, stages }
     }
 
     /// What the FROM of the stage at `at` starts from, once expanded.
@@ -79,25 +84,32 @@ impl<'d> Names<'d> {
         if base == "scratch" {
             return Ok(Source::Empty);
         }
-        let is_base = |stage: &Stage<'_>| stage.name == Some(base);
-        if let Some(earlier) = self.stages[..at].iter().rposition(is_base) {
-            return Ok(Source::Stage(earlier));
+        let places = self.all.get(base).map(Vec::as_slice).unwrap_or_default();
+        let (earlier, rest) = places.split_at(places.partition_point(|place| *place < at));
+        if let Some(earlier) = earlier.last() {
+            return Ok(Source::Stage(*earlier));
         }
-        match self.stages[at + 1..].iter().find(|stage| is_base(stage)) {
+        match rest.iter().find(|place| **place > at) {
             None => Ok(Source::Elsewhere),
-            Some(later) => Err(Place::of(self.stages[at].from).error(
-                format!("FROM {base}: the stage {base} comes later, in line {}", later.from.lines.start()),
-                Some("move that stage before this one, or give it another name if the image is meant"),
-            )),
+            Some(later) => {
+                let line = self.stages[*later].from.lines.start();
+                Err(Place::of(self.stages[at].from).error(
+                    format!("FROM {base}: the stage {base} comes later, in line {line}"),
+                    Some("move that stage before this one, or give it another name if the image is meant"),
+                ))
+            }
         }
     }
 
     /// What `COPY --from` means: the number of a stage, or a name.
     pub(super) fn copied(&self, flag: &Flag, from: &str) -> Result<Source, BuildError> {
         match from.parse::<usize>() {
-            Ok(number) if number < self.count => Ok(Source::Stage(number)),
+            Ok(number) if number < self.stages.len() => Ok(Source::Stage(number)),
             Ok(number) => Err(Place::of_flag(flag).error(
-                format!("COPY --from={number}: there are just {} stages, and the first is 0", self.count),
+                format!(
+                    "COPY --from={number}: there are just {} stages, and the first is 0",
+                    self.stages.len()
+                ),
                 None,
             )),
             Err(_) => Ok(self.mounted(from)),
@@ -106,17 +118,27 @@ impl<'d> Names<'d> {
 
     /// What `RUN --mount=from=` means: a name, never a number.
     pub(super) fn mounted(&self, from: &str) -> Source {
-        match self.all.get(&from.to_lowercase()) {
-            Some(stage) => Source::Stage(*stage),
+        match self.last(from) {
+            Some(stage) => Source::Stage(stage),
             None if from.is_empty() || from == "scratch" => Source::Empty,
             None => Source::Elsewhere,
         }
     }
 
+    /// Whether several stages have a name.
+    pub(super) fn repeats(&self, name: &str) -> bool {
+        self.all.get(name).is_some_and(|places| places.len() > 1)
+    }
+
+    /// The last stage of a name.
+    fn last(&self, name: &str) -> Option<usize> {
+        self.all.get(&*name.to_lowercase())?.last().copied()
+    }
+
     /// The stage of `--target`.
     pub(super) fn target(&self, target: Option<&str>) -> Result<usize, BuildError> {
-        let Some(target) = target else { return Ok(self.count.saturating_sub(1)) };
-        self.all.get(&target.to_lowercase()).copied().ok_or_else(|| {
+        let Some(target) = target else { return Ok(self.stages.len().saturating_sub(1)) };
+        self.last(target).ok_or_else(|| {
             let names = self.stages.iter().filter_map(|stage| stage.name).collect::<Vec<_>>().join(", ");
             let help = if names.is_empty() { None } else { Some(format!("the stages are {names}")) };
             Place::START.error(format!("there is no stage {target:?}"), help.as_deref())

@@ -1,11 +1,16 @@
 //! Who is concurrent with whom.
 //!
-//! Two steps are concurrent when neither reaches the other. Looking at all pairs would cost the square of the
-//! steps, so a cache's users are judged together, in time linear in the part of the graph between the first and
+//! Two steps are concurrent when neither reaches the other. A few users of a cache are compared pair by pair. Looking at
+//! all pairs of many would cost their square, so these are judged together, in time linear in the part of the graph between the first and
 //! the last of them: in a topological order, a user is ordered with *every* other one exactly when each user before
 //! it reaches some user no later than it, and each user after it is reached by some user no earlier than it.
 
+use std::collections::HashSet;
+
 use super::{BuildGraph, StepIndex};
+
+/// Up to this many users are compared pair by pair, which looks at no step between them where there is no path.
+const PAIRWISE: usize = 32;
 
 /// A step as a user of one cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,17 +30,17 @@ impl BuildGraph {
     }
 
     fn reaches(&self, from: StepIndex, to: StepIndex) -> bool {
-        let floor = self.rank(from);
-        let mut seen = vec![false; self.rank(to) - floor + 1];
+        if !self.reach.may(from, to) {
+            return false;
+        }
+        let mut seen = HashSet::new();
         let mut stack = vec![to];
         while let Some(step) = stack.pop() {
             for needed in self.dependencies(step) {
                 if needed == from {
                     return true;
                 }
-                if let Some(place) = self.rank(needed).checked_sub(floor)
-                    && !std::mem::replace(&mut seen[place], true)
-                {
+                if self.reach.may(from, needed) && seen.insert(needed) {
                     stack.push(needed);
                 }
             }
@@ -48,13 +53,34 @@ impl BuildGraph {
     #[must_use]
     pub fn racing_users(&self, users: &[User]) -> Vec<StepIndex> {
         let users = self.merge_by_step(users);
+        if users.len() <= PAIRWISE { self.pairwise(&users) } else { self.in_window(&users) }
+    }
+
+    fn pairwise(&self, users: &[User]) -> Vec<StepIndex> {
+        let mut racing = vec![false; users.len()];
+        for (a, user) in users.iter().enumerate() {
+            for (b, other) in users.iter().enumerate().skip(a + 1) {
+                let known = racing[a] && racing[b];
+                if !known
+                    && (user.writes || other.writes)
+                    && self.are_concurrent(user.step, other.step)
+                    && !self.step(user.step).is_twin(self.step(other.step))
+                {
+                    (racing[a], racing[b]) = (true, true);
+                }
+            }
+        }
+        users.iter().zip(racing).filter_map(|(user, racing)| racing.then_some(user.step)).collect()
+    }
+
+    fn in_window(&self, users: &[User]) -> Vec<StepIndex> {
         let (Some(first), Some(last)) = (users.first(), users.last()) else { return Vec::new() };
         let window = Window { graph: self, start: self.rank(first.step), end: self.rank(last.step) };
-        let suspects = window.unordered(&users);
-        if users.iter().all(|user| user.writes) && !self.has_twins(&users) {
+        let suspects = window.unordered(users);
+        if users.iter().all(|user| user.writes) && !self.has_twins(users) {
             suspects.into_iter().map(|at| users[at].step).collect()
         } else {
-            window.confirm(&users, &suspects)
+            window.confirm(users, &suspects)
         }
     }
 
@@ -71,7 +97,7 @@ impl BuildGraph {
     }
 
     fn has_twins(&self, users: &[User]) -> bool {
-        let mut places = std::collections::HashSet::new();
+        let mut places = HashSet::new();
         self.is_multi_platform()
             && users.iter().any(|user| {
                 let step = self.step(user.step);
@@ -257,7 +283,9 @@ mod tests {
                     writes: users.iter().any(|other| other.step == user.step && other.writes),
                 })
                 .collect();
-            prop_assert_eq!(graph.racing_users(&merged), expected);
+            let merged = graph.merge_by_step(&merged);
+            prop_assert_eq!(graph.pairwise(&merged), expected.clone());
+            prop_assert_eq!(graph.in_window(&merged), expected);
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 mod cache;
 mod concurrent;
+mod reach;
 mod step;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 pub use cache::{CacheKey, CacheUse, Mount, Sharing};
 pub use concurrent::User;
+use reach::Reach;
 pub use step::{Location, Stage, Step};
 
 /// A step's handle within its graph.
@@ -67,7 +69,8 @@ impl GraphBuilder {
         for (place, step) in order.iter().enumerate() {
             rank[step.index()] = place;
         }
-        Ok(BuildGraph { dag: self.dag, stages: self.stages, order, rank })
+        let reach = Reach::new(&self.dag, &order);
+        Ok(BuildGraph { dag: self.dag, stages: self.stages, order, rank, reach })
     }
 }
 
@@ -78,6 +81,7 @@ pub struct BuildGraph {
     stages: Vec<Stage>,
     order: Vec<StepIndex>,
     rank: Vec<usize>,
+    reach: Reach,
 }
 
 impl BuildGraph {
@@ -155,6 +159,9 @@ impl BuildGraph {
                 graph.dag.add_edge(before, after, ());
             }
         }
+        if graph.dag.edge_count() > self.dag.edge_count() {
+            graph.reach = Reach::new(&graph.dag, &graph.order);
+        }
         graph
     }
 
@@ -162,6 +169,12 @@ impl BuildGraph {
     #[must_use]
     pub fn map_steps(&self, change: impl FnMut(StepIndex, &Step) -> Step) -> Self {
         let dag = self.dag.map(change, |_, ()| ());
-        Self { dag, stages: self.stages.clone(), order: self.order.clone(), rank: self.rank.clone() }
+        Self {
+            dag,
+            stages: self.stages.clone(),
+            order: self.order.clone(),
+            rank: self.rank.clone(),
+            reach: self.reach.clone(),
+        }
     }
 }
