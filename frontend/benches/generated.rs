@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 /// A Dockerfile of this many stages. A third of the RUNs share one cache, a third one of `stages / 10` caches, a third lock
 /// two of those in either order.
-pub fn dockerfile(stages: usize) -> String {
+pub(crate) fn dockerfile(stages: usize) -> String {
     const LAYER: usize = 100;
     let groups = (stages / 10).max(1);
     let mut text = String::from("# syntax=docker/dockerfile:1\n");

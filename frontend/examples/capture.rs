@@ -1,5 +1,5 @@
 //! A frontend that builds nothing: its result is a directory with the definitions that `dockerfile.v0` made of the
-//! build, as `0.pb`, `1.pb` and so on, one a platform and one an attestation. `cargo xtask capture` fills
+//! build, as `0.pb`, `1.pb` and so on, one a platform in the order of their names. `cargo xtask capture` fills
 //! `testdata/llb` with it.
 
 use std::process::ExitCode;
@@ -13,7 +13,9 @@ fn main() -> ExitCode {
 }
 
 async fn capture(client: &Client, options: &Options) -> Result<Vec<u8>, GatewayError> {
-    let definitions = gateway::definitions(client, options).await?;
+    let mut solvables = gateway::definitions(client, options).await?;
+    solvables.sort_by(|a, b| a.platform.cmp(&b.platform));
+    let definitions: Vec<_> = solvables.into_iter().map(|solvable| solvable.definition).collect();
     gateway::solve(client, options, files(&definitions)).await
 }
 

@@ -1,11 +1,13 @@
 //! The text of a Dockerfile and the definition that an engine made of it have the same hazards.
 
-use std::path::Path;
-
 use ci_build_frontend::dockerfile::{self, Options};
 use ci_build_frontend::graph::{BuildGraph, MountRef};
 use ci_build_frontend::hazard;
-use ci_build_frontend::llb::{self, Definition};
+use ci_build_frontend::llb;
+
+mod support;
+
+use support::{definitions, is_further};
 
 /// What both graphs know of a hazard: rule, severity, caches, and the mounts as line, target and platform.
 type Seen = (&'static str, String, Vec<String>, Vec<(u32, String, String)>);
@@ -14,7 +16,7 @@ fn hazards(graph: &BuildGraph) -> Vec<Seen> {
     let place = |at: MountRef| {
         let step = graph.step(at.step);
         let line = step.location.as_ref().map_or(0, |location| location.line);
-        (line, graph.mount(at).target.clone(), step.platform.clone().unwrap_or_default())
+        (line, graph.mount(at).target.clone(), step.built_for().unwrap_or_default().to_owned())
     };
     let seen = |finding: hazard::Finding| {
         let caches = finding.caches.iter().map(ToString::to_string).collect();
@@ -29,19 +31,21 @@ fn hazards(graph: &BuildGraph) -> Vec<Seen> {
 
 #[test]
 fn text_and_engine_agree() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata");
     let mut compared = 0;
     insta::glob!("../../testdata/llb", "*/*/*.pb", |path| {
-        let name = path.strip_prefix(root.canonicalize().unwrap().join("llb")).unwrap();
-        let name: std::path::PathBuf = name.components().skip(1).collect();
-        let source =
-            std::fs::read_to_string(root.join("dockerfiles").join(name).with_extension("Dockerfile"));
+        if is_further(path) {
+            return;
+        }
+        let source = std::fs::read_to_string(support::dockerfile(path));
         let source = source.expect("each definition was captured from a Dockerfile");
         let dockerfile = dockerfile::parse(source.as_bytes()).expect("an engine read it");
-        let options = Options::default();
+        let mut options = Options::default();
+        let platforms = support::platforms(path);
+        if !platforms.is_empty() {
+            options.platforms = platforms.iter().map(|name| name.parse().expect("it is one")).collect();
+        }
         let text = dockerfile::read("Dockerfile", &source, &dockerfile, &options).expect("an engine read it");
-        let definition = Definition::parse(std::fs::read(path).unwrap()).unwrap();
-        let engine = llb::read(&[definition]).unwrap();
+        let engine = llb::read(&definitions(path)).unwrap();
         assert_eq!(hazards(&text), hazards(&engine), "{}", path.display());
         compared += 1;
     });

@@ -114,6 +114,8 @@ pub(super) struct Evaluation<'e> {
     pub source: &'e str,
     pub escape: char,
     pub stage: String,
+    /// The platform that is built for, where there are several.
+    pub target: Option<String>,
     /// What begins the ids of its steps.
     pub id: String,
     pub graph: &'e mut GraphBuilder,
@@ -332,6 +334,7 @@ impl Evaluation<'_> {
             id,
             stage: Some(self.stage.clone()),
             platform: self.state.platform.clone(),
+            target: self.target.clone(),
             location: Some(Location { file: self.file.to_owned(), line }),
             title: title(at),
             mounts,

@@ -130,10 +130,11 @@ impl Reader<'_> {
             let base = &bases[at];
             let state = match base.source {
                 Source::Stage(from) => done.get(&from).cloned().unwrap_or_default(),
-                source => {
+                // An empty one has the platform that is built for, whatever its FROM says (`resolveReachableStages`).
+                Source::Empty => State::new(None, self.platform.to_string()),
+                Source::Elsewhere => {
                     let platform = base.platform.as_ref().unwrap_or(self.platform).to_string();
-                    let image = (source == Source::Elsewhere).then_some(&*base.name);
-                    State::new(image, platform)
+                    State::new(Some(&base.name), platform)
                 }
             };
             let mut evaluation = Evaluation {
@@ -141,6 +142,7 @@ impl Reader<'_> {
                 source: self.source,
                 escape: self.dockerfile.escape,
                 stage: stage.display(at),
+                target: self.several().then(|| self.platform.to_string()),
                 id: self.id(at),
                 graph,
                 steps,
@@ -179,10 +181,12 @@ impl Reader<'_> {
         let name = self.stages[at].display(at);
         let repeats = self.names.repeats(&name);
         let name = if repeats { format!("{name}#{at}") } else { name };
-        match &*self.options.platforms {
-            [] | [_] => name,
-            _ => format!("{}/{name}", self.platform),
-        }
+        if self.several() { format!("{}/{name}", self.platform) } else { name }
+    }
+
+    /// Whether there are several platforms to build for.
+    fn several(&self) -> bool {
+        self.options.platforms.len() > 1
     }
 
     fn global_arguments(&self, global: &[&Instruction]) -> Result<Environment, BuildError> {

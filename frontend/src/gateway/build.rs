@@ -6,10 +6,10 @@ use futures_util::future::{try_join, try_join_all};
 
 use super::client::Client;
 use super::error::GatewayError;
-use super::messages::Ref;
+use super::inner;
 use super::notices::{self, Notice};
 use super::options::Options;
-use super::{inner, result};
+use super::result::{self, Reference};
 use crate::graph::BuildGraph;
 use crate::llb::{self, Definition, Digest};
 use crate::plan::{Plan, Policy};
@@ -25,7 +25,7 @@ pub async fn build(client: &Client, options: &Options) -> Result<Vec<u8>, Gatewa
         return Ok(result);
     }
     let references = result::references(&result)?;
-    let Some(definitions) = definitions_of(&references) else {
+    let Some(definitions) = solvables(&references) else {
         // Nothing to solve again: what the inner frontend solved has to do.
         return if options.policy() == Policy::Off { Ok(result) } else { Err(GatewayError::NoDefinition) };
     };
@@ -35,23 +35,32 @@ pub async fn build(client: &Client, options: &Options) -> Result<Vec<u8>, Gatewa
     let solving = mended.definitions.into_iter().map(|definition| async {
         let result = solve(client, options, definition).await?;
         let reference = result::references(&result)?.into_iter().next();
-        reference.map(|Ref { id, .. }| id).filter(|id| !id.is_empty()).ok_or(GatewayError::NoDefinition)
+        reference.map(|reference| reference.id).filter(|id| !id.is_empty()).ok_or(GatewayError::NoDefinition)
     });
     let (solved, ()) = try_join(try_join_all(solving), notices::show(client, mended.notices)).await?;
 
     let mut solved = solved.into_iter();
-    let id_of = |reference: &Ref| if reference.id.is_empty() { None } else { solved.next() };
+    let id_of = |reference: &Reference| if reference.id.is_empty() { None } else { solved.next() };
     let ids: Vec<_> = references.iter().map(id_of).collect();
     Ok(result::with_references(&result, &ids)?)
 }
 
-/// The encoded definitions that the Dockerfile frontend makes of a build, before anything is changed.
+/// What a build is to solve, for one platform where there are several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Solvable {
+    /// The platform.
+    pub platform: Option<String>,
+    /// The encoded definition.
+    pub definition: Vec<u8>,
+}
+
+/// The definitions that the Dockerfile frontend makes of a build, before anything is changed.
 ///
 /// # Errors
 /// The engine or the Dockerfile frontend fails.
-pub async fn definitions(client: &Client, options: &Options) -> Result<Vec<Vec<u8>>, GatewayError> {
+pub async fn definitions(client: &Client, options: &Options) -> Result<Vec<Solvable>, GatewayError> {
     let result = inner(client, options).await?;
-    definitions_of(&result::references(&result)?).ok_or(GatewayError::NoDefinition)
+    solvables(&result::references(&result)?).ok_or(GatewayError::NoDefinition)
 }
 
 /// Solves an encoded definition with the build's cache imports and gives the encoded `Result`.
@@ -68,12 +77,13 @@ async fn inner(client: &Client, options: &Options) -> Result<Vec<u8>, GatewayErr
 }
 
 /// The definitions of the references that are not empty. None if the engine left one out.
-fn definitions_of(references: &[Ref]) -> Option<Vec<Vec<u8>>> {
-    references
-        .iter()
-        .filter(|reference| !reference.id.is_empty())
-        .map(|reference| reference.def.clone())
-        .collect()
+fn solvables(references: &[Reference]) -> Option<Vec<Solvable>> {
+    let solved = references.iter().filter(|reference| !reference.id.is_empty());
+    let solvable = |reference: &Reference| {
+        let definition = reference.definition.clone()?;
+        Some(Solvable { platform: reference.platform.clone(), definition })
+    };
+    solved.map(solvable).collect()
 }
 
 #[derive(Default)]
@@ -85,15 +95,21 @@ struct Mended {
 /// Read, plan, write, until there is nothing to change: steps that become equal are one, and caches that start from
 /// them too, so that a change can bring users of one cache together. Each further round has fewer steps, so there is
 /// a last one. With [`Policy::Off`] the definitions are not even looked at.
-fn mend(definitions: Vec<Vec<u8>>, policy: Policy) -> Result<Mended, GatewayError> {
+fn mend(solvables: Vec<Solvable>, policy: Policy) -> Result<Mended, GatewayError> {
+    let (platforms, definitions): (Vec<_>, _) =
+        solvables.into_iter().map(|solvable| (solvable.platform, solvable.definition)).unzip();
     let mut mended = Mended { definitions, notices: Vec::new() };
     if policy == Policy::Off {
         return Ok(mended);
     }
     let mut steps = usize::MAX;
     loop {
-        let definitions =
-            mended.definitions.into_iter().map(Definition::parse).collect::<Result<Vec<_>, _>>()?;
+        let definitions = mended
+            .definitions
+            .into_iter()
+            .zip(&platforms)
+            .map(|(definition, platform)| Ok(Definition::parse(definition)?.built_for(platform.clone())));
+        let definitions = definitions.collect::<Result<Vec<_>, GatewayError>>()?;
         let graph = llb::read(&definitions)?;
         let plan = Plan::of(&graph, policy);
         let edits: HashMap<_, _> =

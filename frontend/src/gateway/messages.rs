@@ -13,6 +13,7 @@ pub(super) mod number {
     pub(crate) const REF_MAP_REFS: u32 = 1;
     pub(crate) const ATTESTATIONS_ATTESTATION: u32 = 1;
     pub(crate) const ATTESTATION_REF: u32 = 3;
+    pub(crate) const MAP_KEY: u32 = 1;
     pub(crate) const MAP_VALUE: u32 = 2;
 }
 

@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use transport::connect;
 
-pub use build::{build, definitions, solve};
+pub use build::{Solvable, build, definitions, solve};
 pub use client::Client;
 pub use error::GatewayError;
 pub use options::{Options, OptionsError};

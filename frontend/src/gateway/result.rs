@@ -7,13 +7,26 @@ use std::borrow::Cow;
 use prost::Message;
 
 use super::messages::{Ref, number};
-use crate::llb::wire::{self, WireError};
+use crate::llb::wire::{self, Field, Value, WireError};
+
+/// A reference of a result.
+#[derive(Debug, Clone)]
+pub(super) struct Reference {
+    /// Which platform's it is, where there are several.
+    pub platform: Option<String>,
+    /// Empty for an empty image.
+    pub id: String,
+    /// The encoded definition.
+    pub definition: Option<Vec<u8>>,
+}
 
 /// The references of an encoded `Result`, in a fixed order.
-pub(super) fn references(result: &[u8]) -> Result<Vec<Ref>, WireError> {
+pub(super) fn references(result: &[u8]) -> Result<Vec<Reference>, WireError> {
     let mut references = Vec::new();
-    map(result, &mut |reference| {
-        references.push(Ref::decode(reference)?);
+    map(result, &mut |key, reference| {
+        let Ref { id, def } = Ref::decode(reference)?;
+        let platform = key.map(|key| String::from_utf8_lossy(key).into_owned());
+        references.push(Reference { platform, id, definition: def });
         Ok(Cow::Borrowed(reference))
     })?;
     Ok(references)
@@ -23,7 +36,7 @@ pub(super) fn references(result: &[u8]) -> Result<Vec<Ref>, WireError> {
 /// one stays as it was: it stands for an empty image.
 pub(super) fn with_references(result: &[u8], ids: &[Option<String>]) -> Result<Vec<u8>, WireError> {
     let mut ids = ids.iter();
-    let result = map(result, &mut |reference| {
+    let result = map(result, &mut |_, reference| {
         Ok(match ids.next().and_then(Option::as_ref) {
             Some(id) => Cow::Owned(Ref { id: id.clone(), def: None }.encode_to_vec()),
             None => Cow::Borrowed(reference),
@@ -32,26 +45,40 @@ pub(super) fn with_references(result: &[u8], ids: &[Option<String>]) -> Result<V
     Ok(result.into_owned())
 }
 
-type Change<'c> = dyn for<'a> FnMut(&'a [u8]) -> Result<Cow<'a, [u8]>, WireError> + 'c;
+/// Makes another reference of one, told the key that it stands under.
+type Change<'c> = dyn for<'a> FnMut(Option<&'a [u8]>, &'a [u8]) -> Result<Cow<'a, [u8]>, WireError> + 'c;
 
 fn map<'a>(result: &'a [u8], change: &mut Change<'_>) -> Result<Cow<'a, [u8]>, WireError> {
-    let result = wire::map_bytes(result, number::RESULT_REF, &mut *change)?;
+    let result = wire::map_bytes(result, number::RESULT_REF, |reference| change(None, reference))?;
     let result = then(result, |result| {
         wire::map_bytes(result, number::RESULT_REFS, |refs| {
             wire::map_bytes(refs, number::REF_MAP_REFS, |entry| {
-                wire::map_bytes(entry, number::MAP_VALUE, &mut *change)
+                let key = key_of(entry)?;
+                wire::map_bytes(entry, number::MAP_VALUE, |reference| change(key, reference))
             })
         })
     })?;
     then(result, |result| {
         wire::map_bytes(result, number::RESULT_ATTESTATIONS, |entry| {
+            let key = key_of(entry)?;
             wire::map_bytes(entry, number::MAP_VALUE, |attestations| {
                 wire::map_bytes(attestations, number::ATTESTATIONS_ATTESTATION, |attestation| {
-                    wire::map_bytes(attestation, number::ATTESTATION_REF, &mut *change)
+                    wire::map_bytes(attestation, number::ATTESTATION_REF, |reference| change(key, reference))
                 })
             })
         })
     })
+}
+
+/// The key of a map's entry.
+fn key_of(entry: &[u8]) -> Result<Option<&[u8]>, WireError> {
+    let mut key = None;
+    for field in wire::fields(entry) {
+        if let Field { number: number::MAP_KEY, value: Value::Bytes(bytes), .. } = field? {
+            key = Some(bytes);
+        }
+    }
+    Ok(key)
 }
 
 /// Applies a change to what an earlier one made.

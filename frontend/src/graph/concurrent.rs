@@ -56,6 +56,15 @@ impl BuildGraph {
         if users.len() <= PAIRWISE { self.pairwise(&users) } else { self.in_window(&users) }
     }
 
+    /// Those `users` that are concurrent with another one, whatever they are of the source.
+    #[must_use]
+    pub fn concurrent_users(&self, users: &[User]) -> Vec<StepIndex> {
+        let users = self.merge_by_step(users);
+        let (Some(first), Some(last)) = (users.first(), users.last()) else { return Vec::new() };
+        let window = Window { graph: self, start: self.rank(first.step), end: self.rank(last.step) };
+        window.unordered(&users).into_iter().map(|at| users[at].step).collect()
+    }
+
     fn pairwise(&self, users: &[User]) -> Vec<StepIndex> {
         let mut racing = vec![false; users.len()];
         for (a, user) in users.iter().enumerate() {

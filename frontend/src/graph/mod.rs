@@ -127,7 +127,7 @@ impl BuildGraph {
     /// Whether the build has steps for more than one platform.
     #[must_use]
     pub fn is_multi_platform(&self) -> bool {
-        let mut platforms = self.dag.node_weights().filter_map(|step| step.platform.as_ref());
+        let mut platforms = self.dag.node_weights().filter_map(Step::built_for);
         platforms.next().is_some_and(|first| platforms.any(|other| other != first))
     }
 

@@ -41,6 +41,9 @@ pub struct Step {
     pub stage: Option<String>,
     /// The platform that it runs on, where it is known: `linux/arm64`.
     pub platform: Option<String>,
+    /// The platform that it is built for, where there are several: another one where something is cross-compiled. Of a
+    /// step that several platforms share, any of them.
+    pub target: Option<String>,
     /// Where it was written.
     pub location: Option<Location>,
     /// What it does, as it was written, in one line: `RUN make`.
@@ -50,15 +53,21 @@ pub struct Step {
 }
 
 impl Step {
+    /// What tells it from its twins: the platform that it is built for, else the one that it runs on.
+    #[must_use]
+    pub fn built_for(&self) -> Option<&str> {
+        self.target.as_deref().or(self.platform.as_deref())
+    }
+
     /// The cache mounts with their places among [`Step::mounts`], in the order in which their locks are taken.
     pub fn caches(&self) -> impl Iterator<Item = (usize, &Mount, &CacheUse)> {
         self.mounts.iter().enumerate().filter_map(|(i, mount)| Some((i, mount, mount.cache.as_ref()?)))
     }
 
-    /// Whether `other` is this step of the source, built for another platform.
+    /// Whether `other` is this step of the source once more, for another platform.
     #[must_use]
     pub fn is_twin(&self, other: &Self) -> bool {
-        self.platform != other.platform
+        self.built_for() != other.built_for()
             && self.stage == other.stage
             && self.location.is_some()
             && self.location == other.location

@@ -32,7 +32,7 @@ fn mismatch(
     let mut by_platform = BTreeMap::<_, BTreeSet<&CacheKey>>::new();
     for (key, mounts) in &caches {
         for at in mounts {
-            by_platform.entry(&graph.step(at.step).platform).or_default().insert(key);
+            by_platform.entry(graph.step(at.step).built_for()).or_default().insert(key);
         }
     }
     if by_platform.values().all(|keys| keys.len() < 2) {

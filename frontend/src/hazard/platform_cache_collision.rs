@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Finding, Rule, Severity, tool};
-use crate::graph::{BuildGraph, CacheKey, MountRef};
+use crate::graph::{BuildGraph, CacheKey, MountRef, User};
 
 /// See [`super::RULES`].
 pub(super) static PLATFORM_CACHE_COLLISION: Rule = Rule {
@@ -25,19 +25,22 @@ fn collision(
     key: &CacheKey,
     mounts: &[MountRef],
 ) -> Option<Finding> {
-    let mut twins = HashMap::<_, Vec<MountRef>>::new();
+    let mut copies = HashMap::<_, Vec<MountRef>>::new();
     for at in mounts {
         let step = graph.step(at.step);
-        if let (Some(location), Some(_)) = (&step.location, &step.platform) {
-            twins.entry((location, &step.stage)).or_default().push(*at);
+        if let Some(location) = &step.location {
+            copies.entry((location, &step.stage)).or_default().push(*at);
         }
     }
+    // Two triggers of an image stand in one place as well, but one after the other.
     let is_collision = |mounts: &Vec<MountRef>| {
-        mounts.iter().any(|at| graph.step(at.step).platform != graph.step(mounts[0].step).platform)
+        let first = graph.step(mounts[0].step).built_for();
+        let differs = mounts.iter().any(|at| graph.step(at.step).built_for() != first);
+        let steps = mounts.iter().map(|at| User { step: at.step, writes: true });
+        differs && !graph.concurrent_users(&steps.collect::<Vec<_>>()).is_empty()
     };
-    let colliding: Vec<_> = twins.into_values().filter(is_collision).flatten().collect();
-    let mut platforms: Vec<_> =
-        colliding.iter().filter_map(|at| graph.step(at.step).platform.as_deref()).collect();
+    let colliding: Vec<_> = copies.into_values().filter(is_collision).flatten().collect();
+    let mut platforms: Vec<_> = colliding.iter().filter_map(|at| graph.step(at.step).built_for()).collect();
     platforms.sort_unstable();
     platforms.dedup();
     let tool = colliding.iter().find_map(|at| tool::of(&graph.mount(*at).target));

@@ -89,6 +89,7 @@ pub(super) struct Vertex {
 pub struct Definition {
     bytes: Vec<u8>,
     pub(super) vertices: Vec<Vertex>,
+    pub(super) platform: Option<String>,
     metadata: HashMap<String, message::OpMetadata>,
     locations: HashMap<String, message::Locations>,
     /// `pb.SourceInfo`, each still encoded.
@@ -127,10 +128,18 @@ impl Definition {
         Ok(Self {
             bytes,
             vertices,
+            platform: None,
             metadata: metadata.collect(),
             locations: locations.collect(),
             sources: source.infos,
         })
+    }
+
+    /// Says which platform it is built for, where there are several.
+    #[must_use]
+    pub fn built_for(mut self, platform: Option<String>) -> Self {
+        self.platform = platform;
+        self
     }
 
     /// The definition as it was received.

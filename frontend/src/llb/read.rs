@@ -47,6 +47,7 @@ fn step(definition: &Definition, vertex: &Vertex) -> Step {
         id: vertex.digest.to_string(),
         stage: definition.name_of(&vertex.digest).and_then(stage_of).map(str::to_owned),
         platform: vertex.op.platform.as_ref().map(platform),
+        target: definition.platform.clone(),
         location: location(definition, vertex),
         title: definition.name_of(&vertex.digest).map(title_of).unwrap_or_default().to_owned(),
         mounts: mounts.iter().map(|mount| self::mount(vertex, mount)).collect(),

@@ -69,7 +69,7 @@ fn stage_suffix(graph: &BuildGraph, at: MountRef) -> String {
 }
 
 fn platform_suffix(graph: &BuildGraph, at: MountRef) -> String {
-    graph.step(at.step).platform.as_ref().map_or(String::new(), |platform| format!("@{platform}"))
+    graph.step(at.step).built_for().map_or(String::new(), |platform| format!("@{platform}"))
 }
 
 /// The caches of one id by number, in file order: the first keeps the id.

@@ -8,11 +8,12 @@ use xtask::{
     build::Build,
     client::Client,
     command,
-    engines::{self, Kind, Options},
+    engines::{self, ImageStore, Kind, Options},
     images, workspace,
 };
 
-const ENGINES: [Kind; 2] = [Kind::Docker20_10, Kind::Docker28_5];
+/// The last one makes what is for several platforms, which buildx refuses with a graph driver, and nothing else.
+const ENGINES: [Kind; 3] = [Kind::Docker20_10, Kind::Docker28_5, Kind::Docker28_5Containerd];
 const IMAGE: &str = "local/capture:latest";
 
 pub(crate) fn run() -> Result<()> {
@@ -26,7 +27,10 @@ pub(crate) fn run() -> Result<()> {
         for (name, dockerfile) in dockerfiles()? {
             let file =
                 workspace::root().join("testdata/llb").join(kind.name()).join(name).with_extension("pb");
-            capture(&client, &dockerfile, &file)?;
+            let platforms = platforms(&dockerfile)?;
+            if platforms.is_some() == (kind.image_store() == ImageStore::Containerd) {
+                capture(&client, &dockerfile, platforms.as_deref(), &file)?;
+            }
         }
         engine.stop()?;
     }
@@ -64,10 +68,14 @@ fn dockerfiles() -> Result<Vec<(PathBuf, PathBuf)>> {
     Ok(found)
 }
 
-fn capture(client: &Client, dockerfile: &Path, file: &Path) -> Result<()> {
+fn capture(client: &Client, dockerfile: &Path, platforms: Option<&str>, file: &Path) -> Result<()> {
     let out = tempfile::tempdir().context("cannot create a directory")?;
     let output = format!("--output=type=local,dest={}", out.path().display());
-    let outcome = Build::of(client, dockerfile).through(IMAGE).argument(&output).run()?;
+    let mut build = Build::of(client, dockerfile).through(IMAGE).argument(&output);
+    if let Some(platforms) = platforms {
+        build = build.argument(&format!("--platform={platforms}"));
+    }
+    let outcome = build.run()?;
     let too_old = outcome.output.contains("unknown instruction");
     if too_old {
         eprintln!("{}: the engine is too old for it", file.display());
@@ -77,6 +85,22 @@ fn capture(client: &Client, dockerfile: &Path, file: &Path) -> Result<()> {
         bail!("{} is not captured:\n{}", dockerfile.display(), outcome.output);
     }
     fs::create_dir_all(file.parent().unwrap_or(file)).context("cannot create a directory of testdata")?;
-    fs::copy(out.path().join("0.pb"), file).with_context(|| format!("cannot write {}", file.display()))?;
+    for number in 0.. {
+        let captured = out.path().join(format!("{number}.pb"));
+        if !captured.exists() {
+            break;
+        }
+        // The first one has the file's name, any other one its number as well.
+        let extension = if number == 0 { "pb".to_owned() } else { format!("{number}.pb") };
+        let file = file.with_extension(extension);
+        fs::copy(captured, &file).with_context(|| format!("cannot write {}", file.display()))?;
+    }
     Ok(())
+}
+
+/// What the first line of a Dockerfile of testdata says it is for: `# platforms: linux/amd64,linux/arm64`.
+fn platforms(dockerfile: &Path) -> Result<Option<String>> {
+    let text = fs::read_to_string(dockerfile).context("cannot read testdata")?;
+    let first = text.lines().next().unwrap_or_default();
+    Ok(first.strip_prefix("# platforms: ").map(str::to_owned))
 }
