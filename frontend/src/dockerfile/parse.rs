@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
         let logical = joiner.join(first, lines, escape)?;
         let error = |fault: Fault| {
             let error = SyntaxError::at(self.source, logical.source(fault.at), fault.message);
-            SyntaxError { help: fault.help, ..error }
+            fault.help.into_iter().fold(error, SyntaxError::with_help)
         };
         let place = Place { source: self.source, first: &first, logical: &logical };
         let whole = Head::read(Part::new(logical.text, 0).trim(), escape);
