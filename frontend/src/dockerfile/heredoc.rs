@@ -13,6 +13,11 @@ pub(super) struct Announced {
     pub(super) chomp: bool,
 }
 
+/// Where the first `<<` of a text is.
+pub(super) fn sign(text: &str) -> Option<usize> {
+    memchr::memchr_iter(b'<', text.as_bytes()).find(|&at| text[at + 1..].starts_with('<'))
+}
+
 /// The heredocs that an instruction announces, in order.
 ///
 /// A text that a shell could not part into words announces none. Whatever the file's escape character is, here it is

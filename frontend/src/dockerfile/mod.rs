@@ -21,6 +21,7 @@ pub mod mount;
 mod parse;
 mod part;
 mod pattern;
+mod statement;
 mod values;
 mod words;
 

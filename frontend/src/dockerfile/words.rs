@@ -3,25 +3,25 @@
 use super::part::Part;
 
 /// The words of a text. White space in quotes or behind the escape character parts none.
-pub(super) fn quoted(text: Part<'_>, escape: char) -> impl Iterator<Item = (String, usize)> {
+pub(super) fn quoted(text: Part<'_>, escape: char) -> impl Iterator<Item = Part<'_>> {
     let mut rest = text.trim_start();
     std::iter::from_fn(move || {
         loop {
             if rest.is_empty() {
                 return None;
             }
-            let at = rest.at;
             let (word, length) = word(rest.text, escape);
+            let word = Part::new(word, rest.at);
             rest = rest.skip(length).trim_start();
             if !word.is_empty() {
-                return Some((word, at));
+                return Some(word);
             }
         }
     })
 }
 
 /// The word that a text begins with, and its length. An escape character at the very end is dropped.
-fn word(text: &str, escape: char) -> (String, usize) {
+fn word(text: &str, escape: char) -> (&str, usize) {
     let mut quote = None;
     let mut is_escaped = false;
     let mut end = text.len();
@@ -43,5 +43,5 @@ fn word(text: &str, escape: char) -> (String, usize) {
         }
     }
     let kept = if is_escaped { end - escape.len_utf8() } else { end };
-    (text[..kept].to_owned(), end)
+    (&text[..kept], end)
 }
