@@ -13,6 +13,26 @@ pub struct Dockerfile {
     pub items: Vec<Item>,
 }
 
+impl Dockerfile {
+    /// The instructions, in order.
+    pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Instruction(instruction) => Some(instruction),
+            _ => None,
+        })
+    }
+
+    /// The comments above one of its instructions, as upstream attributes them (`Node.PrevComment`): since the
+    /// instruction before or the last empty comment, blank lines notwithstanding.
+    pub fn comments(&self, instruction: &Instruction) -> impl Iterator<Item = &Comment> {
+        let items = self.items.get(instruction.comments.clone()).unwrap_or_default();
+        items.iter().filter_map(|item| match item {
+            Item::Comment(comment) => Some(comment),
+            _ => None,
+        })
+    }
+}
+
 /// A part of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
@@ -59,9 +79,8 @@ pub struct Instruction {
     pub span: Range<usize>,
     /// Its lines, from 1.
     pub lines: RangeInclusive<u32>,
-    /// The comments above it, those of [`Item::Comment`], as upstream attributes them (`Node.PrevComment`): since the
-    /// instruction before or the last empty comment, blank lines notwithstanding.
-    pub comments: Vec<Comment>,
+    /// The items that its comments are among, see [`Dockerfile::comments`].
+    pub comments: Range<usize>,
     /// `--name=value`, in order. Those of an ONBUILD's inner instruction are there.
     pub flags: Vec<Flag>,
     /// The rest.

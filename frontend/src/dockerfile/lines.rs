@@ -1,6 +1,7 @@
 //! Lines as they stand in the file, and the instructions that continuations join from them.
 
 use super::error::SyntaxError;
+use super::part::trim_start;
 
 /// The byte order mark, which some editors put before the first line.
 pub(super) const BOM: &str = "\u{feff}";
@@ -19,13 +20,6 @@ pub(super) struct Line<'a> {
     pub(super) end: usize,
     /// From 1.
     pub(super) number: u32,
-}
-
-impl Line<'_> {
-    /// Whether it is a comment, in an instruction or outside. What is indented is one too.
-    pub(super) fn is_comment(&self) -> bool {
-        self.text.trim_start().starts_with('#')
-    }
 }
 
 /// The lines of a file, one after the other.
@@ -68,7 +62,7 @@ impl<'a> Lines<'a> {
             let message = format!("line of {length} bytes is longer than the {MAX_LINE} that are allowed");
             return Err(SyntaxError::at(self.source.as_bytes(), start, message));
         }
-        let mut text = rest[..length].trim_end_matches('\r');
+        let mut text = without_returns(&rest[..length]);
         if start == 0
             && let Some(behind) = text.strip_prefix(BOM)
         {
@@ -104,10 +98,16 @@ impl Logical<'_> {
 }
 
 /// Joins continued lines. Its buffers serve all the instructions of a file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Joiner {
     text: String,
     pieces: Vec<(usize, usize)>,
+}
+
+impl Default for Joiner {
+    fn default() -> Self {
+        Self { text: String::with_capacity(1024), pieces: Vec::with_capacity(16) }
+    }
 }
 
 impl Joiner {
@@ -122,15 +122,14 @@ impl Joiner {
     ) -> Result<Logical<'a>, SyntaxError> {
         self.text.clear();
         self.pieces.clear();
-        let text = first.text.trim_start();
+        let text = trim_start(first.text);
         self.pieces.push((0, first.start + (first.text.len() - text.len())));
         let Some(continued) = without_continuation(text, escape) else {
             return Ok(Logical { text, pieces: &self.pieces });
         };
         self.text.push_str(continued);
         while let Some(line) = lines.next()? {
-            let bare = line.text.trim_start();
-            if bare.is_empty() || bare.starts_with('#') {
+            if matches!(trim_start(line.text).as_bytes().first(), None | Some(b'#')) {
                 continue;
             }
             self.pieces.push((self.text.len(), line.start));
@@ -146,8 +145,13 @@ impl Joiner {
     }
 }
 
+fn without_returns(line: &str) -> &str {
+    if line.ends_with('\r') { line.trim_end_matches('\r') } else { line }
+}
+
 /// What stands before the character that continues a line on the next one. Two of them do not.
 fn without_continuation(line: &str, escape: char) -> Option<&str> {
-    let before = line.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
+    let last = line.bytes().rposition(|byte| !matches!(byte, b' ' | b'\t'))?;
+    let before = line.get(..=last)?.strip_suffix(escape)?;
     (!before.ends_with(escape)).then_some(before)
 }

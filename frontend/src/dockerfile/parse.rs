@@ -6,6 +6,7 @@ pub use super::error::SyntaxError;
 use super::heredoc;
 use super::instruction::{Comment, Directive, Dockerfile, Instruction, Item, Keyword};
 use super::lines::{BOM, Joiner, Line, Lines};
+use super::part::trim_start;
 use super::statement::{self, Place};
 
 /// The bytes that an instruction or comment of real files has at the least, on average.
@@ -28,7 +29,7 @@ pub fn parse(source: &[u8]) -> Result<Dockerfile, SyntaxError> {
         source,
         directives: Directives::default(),
         items: Vec::with_capacity(source.len() / BYTES_PER_ITEM + 1),
-        comments: Vec::new(),
+        comments: 0,
     };
     if text.starts_with(BOM) {
         reader.items.push(Item::Blank(0..BOM.len()));
@@ -36,17 +37,22 @@ pub fn parse(source: &[u8]) -> Result<Dockerfile, SyntaxError> {
     let mut has_stage = false;
     let mut has_instruction = false;
     while let Some(line) = lines.next()? {
-        if let Some(directive) = reader.directive(&line)? {
+        if !reader.directives.are_over
+            && let Some(directive) = reader.directive(&line)?
+        {
             reader.items.push(Item::Directive(directive));
             continue;
         }
-        if line.is_comment() {
-            reader.comment(&line);
-            continue;
-        }
-        if line.text.trim_start().is_empty() {
-            reader.blank(&line);
-            continue;
+        match trim_start(line.text).as_bytes().first() {
+            None => {
+                reader.blank(&line);
+                continue;
+            }
+            Some(b'#') => {
+                reader.comment(&line);
+                continue;
+            }
+            Some(_) => {}
         }
         let instruction = reader.instruction(&mut joiner, line, &mut lines)?;
         has_instruction = true;
@@ -81,8 +87,8 @@ struct Reader<'a> {
     source: &'a [u8],
     directives: Directives,
     items: Vec<Item>,
-    /// The comments since the last instruction or empty comment.
-    comments: Vec<Comment>,
+    /// The first item after the last instruction or empty comment.
+    comments: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -95,12 +101,11 @@ impl<'a> Reader<'a> {
         // Upstream takes a character off and white space around what is left. So an indented comment keeps its sign.
         let text = line.text.strip_prefix('#').unwrap_or(line.text).trim();
         let comment = Comment { text: text.to_owned(), span: line.start..line.end, line: line.number };
-        if text.is_empty() {
-            self.comments.clear();
-        } else {
-            self.comments.push(comment.clone());
-        }
+        let is_empty = text.is_empty();
         self.items.push(Item::Comment(comment));
+        if is_empty {
+            self.comments = self.items.len();
+        }
     }
 
     /// Lines with nothing on them are one item.
@@ -138,7 +143,8 @@ impl<'a> Reader<'a> {
             }
             statement::attach(&mut instruction, heredocs);
         }
-        instruction.comments = std::mem::take(&mut self.comments);
+        instruction.comments = self.comments..self.items.len();
+        self.comments = self.items.len() + 1;
         statement::end(&mut instruction, lines.at(), lines.number());
         Ok(instruction)
     }

@@ -43,7 +43,7 @@ impl Place<'_> {
             keyword,
             span: start..start,
             lines: self.first.number..=self.first.number,
-            comments: Vec::new(),
+            comments: 0..0,
             flags: self.flags(head.flags),
             body,
         }
