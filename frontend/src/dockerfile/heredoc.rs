@@ -1,6 +1,5 @@
 //! `<<NAME` in an instruction, and the lines behind it.
 
-use super::error::SyntaxError;
 use super::instruction::Heredoc;
 use super::lex::{ExpandError, Keep, Lexer};
 use super::lines::Lines;
@@ -51,15 +50,15 @@ pub(super) fn word_of(word: &str) -> Result<Option<Announced>, ExpandError> {
 }
 
 /// Reads the lines of a heredoc, and the one that ends it. `None` if there is none.
-pub(super) fn read(announced: &Announced, lines: &mut Lines<'_>) -> Result<Option<Heredoc>, SyntaxError> {
+pub(super) fn read(announced: &Announced, lines: &mut Lines<'_>) -> Option<Heredoc> {
     let start = lines.at();
     loop {
         let end = lines.at();
-        let Some(line) = lines.next()? else { return Ok(None) };
+        let line = lines.next()?;
         let text = if announced.chomp { line.text.trim_start_matches('\t') } else { line.text };
         if text == announced.name {
             let Announced { name, expand, chomp } = announced.clone();
-            return Ok(Some(Heredoc { name, expand, chomp, content: start..end }));
+            return Some(Heredoc { name, expand, chomp, content: start..end });
         }
     }
 }

@@ -161,12 +161,35 @@ impl Keyword {
 
     /// The keyword that a word is, in whatever case.
     pub(super) fn read(word: &str) -> Option<Self> {
-        if word.is_ascii() {
-            Self::ALL.into_iter().find(|keyword| keyword.name().eq_ignore_ascii_case(word))
-        } else {
-            let word = case::lower(word).to_ascii_uppercase();
-            Self::ALL.into_iter().find(|keyword| keyword.name() == word)
+        if !word.is_ascii() {
+            let word = case::lower(word);
+            return Self::ALL.into_iter().find(|keyword| keyword.name().eq_ignore_ascii_case(&word));
         }
+        let mut upper = [0; "HEALTHCHECK".len()];
+        let upper = upper.get_mut(..word.len())?;
+        upper.copy_from_slice(word.as_bytes());
+        upper.make_ascii_uppercase();
+        Some(match &*upper {
+            b"ADD" => Self::Add,
+            b"ARG" => Self::Arg,
+            b"CMD" => Self::Cmd,
+            b"COPY" => Self::Copy,
+            b"ENTRYPOINT" => Self::Entrypoint,
+            b"ENV" => Self::Env,
+            b"EXPOSE" => Self::Expose,
+            b"FROM" => Self::From,
+            b"HEALTHCHECK" => Self::Healthcheck,
+            b"LABEL" => Self::Label,
+            b"MAINTAINER" => Self::Maintainer,
+            b"ONBUILD" => Self::Onbuild,
+            b"RUN" => Self::Run,
+            b"SHELL" => Self::Shell,
+            b"STOPSIGNAL" => Self::Stopsignal,
+            b"USER" => Self::User,
+            b"VOLUME" => Self::Volume,
+            b"WORKDIR" => Self::Workdir,
+            _ => return None,
+        })
     }
 }
 

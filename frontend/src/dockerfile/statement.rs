@@ -37,18 +37,6 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn instruction(&self, keyword: Keyword, head: Head<'_>, body: Body) -> Instruction {
-        let start = self.logical.source(head.word.at);
-        Instruction {
-            keyword,
-            span: start..start,
-            lines: self.first.number..=self.first.number,
-            comments: 0..0,
-            flags: self.flags(head.flags),
-            body,
-        }
-    }
-
     fn flags(&self, flags: Vec<RawFlag>) -> Vec<Flag> {
         let mut line = self.first.number;
         let mut seen = self.first.start;
@@ -63,36 +51,52 @@ impl Place<'_> {
     }
 }
 
-/// An instruction, and whether heredocs may follow it.
-pub(super) fn read(place: &Place<'_>, escape: char) -> Result<(Instruction, bool), Fault> {
+/// An instruction, but for the heredocs that may follow it.
+pub(super) struct Statement {
+    pub(super) keyword: Keyword,
+    pub(super) flags: Vec<Flag>,
+    pub(super) body: Body,
+    pub(super) takes_heredocs: bool,
+}
+
+/// Reads an instruction.
+pub(super) fn read(place: &Place<'_>, escape: char) -> Result<Statement, Fault> {
     let head = Head::read(Part::new(place.logical.text, 0).trim(), escape);
     let Some(keyword) = head.keyword else { return Err(unknown(head.word)) };
     let form = form::read(keyword, head.rest, escape)?;
-    let is_heredoc = takes_heredocs(keyword, &form);
+    let takes_heredocs = takes_heredocs(keyword, &form);
     let body = arguments::check(head.arguments(keyword, form, escape))?;
-    let (body, is_heredoc) = match keyword {
-        Keyword::Onbuild => onbuild(&head, place, escape)?,
-        _ => (body, is_heredoc),
+    let (body, takes_heredocs) = match keyword {
+        Keyword::Onbuild => onbuild(head.rest, place, escape)?,
+        _ => (body, takes_heredocs),
     };
-    let mut instruction = place.instruction(keyword, head, body);
-    instruction.span.start = place.first.start;
-    Ok((instruction, is_heredoc))
+    Ok(Statement { keyword, flags: place.flags(head.flags), body, takes_heredocs })
 }
 
 /// The instruction in an ONBUILD, and whether heredocs may follow it.
 ///
 /// Only its form must be right: BuildKit reads the rest of it where the image is built upon.
-fn onbuild(head: &Head<'_>, place: &Place<'_>, escape: char) -> Result<(Body, bool), Fault> {
-    let inner = Head::read(head.rest, escape);
+fn onbuild(text: Part<'_>, place: &Place<'_>, escape: char) -> Result<(Body, bool), Fault> {
+    let head = Head::read(text, escape);
     let refused = ["FROM", "MAINTAINER", "ONBUILD"];
-    if let Some(name) = refused.into_iter().find(|name| case::upper_is(inner.word.text, name)) {
-        return Err(inner.word.fault(format!("{name} cannot stand in an ONBUILD")));
+    if let Some(name) = refused.into_iter().find(|name| case::upper_is(head.word.text, name)) {
+        return Err(head.word.fault(format!("{name} cannot stand in an ONBUILD")));
     }
-    let Some(keyword) = inner.keyword else { return Ok((Body::Other, false)) };
-    let form = form::read(keyword, inner.rest, escape)?;
-    let is_heredoc = takes_heredocs(keyword, &form);
-    let body = arguments::check(inner.arguments(keyword, form, escape)).unwrap_or(Body::Other);
-    Ok((Body::Onbuild(Box::new(place.instruction(keyword, inner, body))), is_heredoc))
+    let Some(keyword) = head.keyword else { return Ok((Body::Other, false)) };
+    let form = form::read(keyword, head.rest, escape)?;
+    let takes_heredocs = takes_heredocs(keyword, &form);
+    let body = arguments::check(head.arguments(keyword, form, escape)).unwrap_or(Body::Other);
+    let start = place.logical.source(head.word.at);
+    let inner = Instruction {
+        keyword,
+        // Where it ends is not known yet.
+        span: start..start,
+        lines: place.first.number..=place.first.number,
+        comments: 0..0,
+        flags: place.flags(head.flags),
+        body,
+    };
+    Ok((Body::Onbuild(Box::new(inner)), takes_heredocs))
 }
 
 fn unknown(word: Part<'_>) -> Fault {
@@ -108,22 +112,12 @@ fn takes_heredocs(keyword: Keyword, form: &Form<'_>) -> bool {
 }
 
 /// Gives an instruction, or the one in it, the heredocs that follow.
-pub(super) fn attach(instruction: &mut Instruction, read: Vec<Heredoc>) {
-    let body = match &mut instruction.body {
+pub(super) fn attach(body: &mut Body, read: Vec<Heredoc>) {
+    let body = match body {
         Body::Onbuild(inner) => &mut inner.body,
         body => body,
     };
     if let Body::Run(Command { heredocs, .. }) | Body::Copy { heredocs, .. } = body {
         *heredocs = read;
-    }
-}
-
-/// Sets where an instruction ends, and the one in it.
-pub(super) fn end(instruction: &mut Instruction, at: usize, line: u32) {
-    instruction.span.end = at;
-    instruction.lines = *instruction.lines.start()..=line;
-    if let Body::Onbuild(inner) = &mut instruction.body {
-        inner.span.end = at;
-        inner.lines = *inner.lines.start()..=line;
     }
 }
