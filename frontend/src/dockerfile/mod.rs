@@ -27,3 +27,6 @@ mod words;
 
 pub use instruction::{Dockerfile, Instruction, Item};
 pub use parse::{SyntaxError, parse};
+
+#[cfg(test)]
+mod tests;
