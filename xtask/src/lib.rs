@@ -12,5 +12,5 @@ pub mod command;
 pub mod engines;
 pub mod images;
 pub mod machine;
-mod poll;
+pub mod poll;
 pub mod workspace;

@@ -16,10 +16,7 @@ use rustix::{
 ///
 /// # Errors
 /// The first error of `question` ends the wait.
-pub(crate) fn until<T>(
-    patience: Duration,
-    mut question: impl FnMut() -> Result<Option<T>>,
-) -> Result<Option<T>> {
+pub fn until<T>(patience: Duration, mut question: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
     const PAUSE: Duration = Duration::from_millis(20);
     let deadline = Instant::now() + patience;
     loop {

@@ -76,45 +76,58 @@ fn definitions_of(references: &[Ref]) -> Option<Vec<Vec<u8>>> {
         .collect()
 }
 
+#[derive(Default)]
 struct Mended {
     definitions: Vec<Vec<u8>>,
     notices: Vec<Notice>,
 }
 
-/// Read, plan, write. With [`Policy::Off`] the definitions are not even looked at.
+/// Read, plan, write, until there is nothing to change: steps that become equal are one, and caches that start from
+/// them too, so that a change can bring users of one cache together. Each further round has fewer steps, so there is
+/// a last one. With [`Policy::Off`] the definitions are not even looked at.
 fn mend(definitions: Vec<Vec<u8>>, policy: Policy) -> Result<Mended, GatewayError> {
+    let mut mended = Mended { definitions, notices: Vec::new() };
     if policy == Policy::Off {
-        return Ok(Mended { definitions, notices: Vec::new() });
+        return Ok(mended);
     }
-    let definitions: Vec<_> = definitions.into_iter().map(Definition::parse).collect::<Result<_, _>>()?;
-    let graph = llb::read(&definitions)?;
-    let plan = Plan::of(&graph, policy);
-    let edits: HashMap<_, _> =
-        plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
-    let edit_of = |digest: &Digest| edits.get(digest.as_str()).copied();
-    let written: Vec<_> =
-        definitions.iter().map(|definition| llb::write(definition, &edit_of)).collect::<Result<_, _>>()?;
-    let notices = notices(&graph, &plan, &definitions, &written);
-    Ok(Mended {
-        definitions: written.into_iter().map(|written| written.bytes.into_owned()).collect(),
-        notices,
-    })
+    let mut steps = usize::MAX;
+    loop {
+        let definitions =
+            mended.definitions.into_iter().map(Definition::parse).collect::<Result<Vec<_>, _>>()?;
+        let graph = llb::read(&definitions)?;
+        let plan = Plan::of(&graph, policy);
+        let edits: HashMap<_, _> =
+            plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
+        let edit_of = |digest: &Digest| edits.get(digest.as_str()).copied();
+        let written: Vec<_> = definitions
+            .iter()
+            .map(|definition| llb::write(definition, &edit_of))
+            .collect::<Result<_, _>>()?;
+
+        mended.notices.extend(notices(&graph, &plan, &definitions));
+        for notice in &mut mended.notices {
+            let renamed = written.iter().find_map(|written| written.renamed.get(notice.vertex.as_str()));
+            notice.vertex = renamed.map_or(std::mem::take(&mut notice.vertex), ToString::to_string);
+        }
+        mended.definitions = written.into_iter().map(|written| written.bytes.into_owned()).collect();
+        if plan.edits.is_empty() {
+            return Ok(mended);
+        }
+        let before = std::mem::replace(&mut steps, graph.steps().count());
+        if steps >= before {
+            return Err(GatewayError::Endless);
+        }
+    }
 }
 
-fn notices(
-    graph: &BuildGraph,
-    plan: &Plan,
-    definitions: &[Definition],
-    written: &[llb::Written<'_>],
-) -> Vec<Notice> {
+fn notices(graph: &BuildGraph, plan: &Plan, definitions: &[Definition]) -> Vec<Notice> {
     let notice = |mended| {
         let text = report::notice(graph, mended)?;
         let step = graph.step(mended.finding.at.step);
-        let renamed = written.iter().find_map(|written| written.renamed.get(step.id.as_str()));
         Some(Notice {
             text,
             line: step.location.as_ref().map(|location| location.line),
-            vertex: renamed.map_or_else(|| step.id.clone(), ToString::to_string),
+            vertex: step.id.clone(),
             source: definitions.iter().find_map(|definition| definition.source_of(&step.id)),
         })
     };

@@ -40,6 +40,11 @@ pub enum GatewayError {
     /// A definition that we cannot change.
     #[error("{0}\n  help: with policy=off the build runs as it is; a newer ci-build may know this")]
     Write(#[from] WriteError),
+    /// A plan that leaves hazards: a bug.
+    #[error(
+        "this build's cache mounts are still in conflict after they were mended\n  help: with policy=off the build runs as it is; this is a bug in ci-build, please report it with the Dockerfile"
+    )]
+    Endless,
     /// The engine's answer is not what its protocol says.
     #[error("the engine's answer cannot be read: {0}\n  help: please report this with the engine's version")]
     Protocol(#[from] WireError),

@@ -26,6 +26,8 @@ pub use build::{build, definitions, solve};
 pub use client::Client;
 pub use error::GatewayError;
 pub use options::{Options, OptionsError};
+#[doc(hidden)]
+pub use result::fuzzing;
 
 /// Serves one build on this process's stdin and stdout, and gives the process's exit code. `handle` makes an encoded
 /// `Result`: [`build`] is the frontend itself.

@@ -64,3 +64,25 @@ fn then<'a>(
         Cow::Owned(message) => Ok(Cow::Owned(change(&message)?.into_owned())),
     }
 }
+
+/// A door for the fuzzer, which cannot name the crate's private messages.
+#[doc(hidden)]
+pub mod fuzzing {
+    use super::{WireError, references, with_references};
+
+    /// The ids of the references of an encoded `Result`.
+    ///
+    /// # Errors
+    /// The result is malformed.
+    pub fn reference_ids(result: &[u8]) -> Result<Vec<String>, WireError> {
+        Ok(references(result)?.into_iter().map(|reference| reference.id).collect())
+    }
+
+    /// The same result with other references, in the order of [`reference_ids`].
+    ///
+    /// # Errors
+    /// The result is malformed.
+    pub fn replace_references(result: &[u8], ids: &[Option<String>]) -> Result<Vec<u8>, WireError> {
+        with_references(result, ids)
+    }
+}

@@ -2,12 +2,13 @@
 //!
 //! The engine takes a step's locks one after another, in the order of its mounts, and keeps them while it waits for
 //! the next (`solver/llbsolver/mounts/mount.go`, `getRefCacheDirNoCache`). So an edge leads from each locked cache of
-//! a step to each that the step takes later; a cycle of edges that belong to mutually concurrent steps can hang.
+//! a step to each that the step takes later. A build can hang exactly when there is a cycle of edges that belong to
+//! mutually concurrent steps, no two of which have taken one lock by then: a lock that two of them take first lets only
+//! one of them on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::EdgeRef;
 
 use super::{Finding, Rule, Severity};
 use crate::graph::{BuildGraph, CacheKey, MountRef, Sharing, StepIndex};
@@ -32,42 +33,56 @@ fn find(rule: &'static Rule, graph: &BuildGraph) -> Vec<Finding> {
         .collect()
 }
 
-/// Which cache's lock is awaited while which other is held, and by whom.
+/// The locks of a build, and who takes them.
 struct Waits<'g> {
-    caches: DiGraph<&'g CacheKey, Vec<Wait>>,
+    /// The caches, with an edge from each to the one that a step takes next.
+    caches: DiGraph<&'g CacheKey, ()>,
+    holders: Vec<Holder>,
+    /// Who takes a cache's lock, by holder and place.
+    takers: Vec<Vec<(usize, usize)>>,
 }
 
-/// A step that holds one lock and awaits another.
+/// A step that takes locks.
+struct Holder {
+    step: StepIndex,
+    /// The mount and its cache, in the order in which they are taken, each cache once: a step shares a lock with itself.
+    locks: Vec<(usize, NodeIndex)>,
+    /// The places of the caches in `locks`.
+    places: HashMap<NodeIndex, usize>,
+}
+
+/// A holder that holds the lock of one place and awaits that of another.
 #[derive(Debug, Clone, Copy)]
 struct Wait {
-    step: StepIndex,
+    holder: usize,
     held: usize,
     awaited: usize,
 }
 
 impl<'g> Waits<'g> {
     fn of(graph: &'g BuildGraph) -> Self {
-        let mut caches = DiGraph::new();
+        let mut waits = Self { caches: DiGraph::new(), holders: Vec::new(), takers: Vec::new() };
         let mut nodes = BTreeMap::new();
-        let mut edges = BTreeMap::<_, Vec<Wait>>::new();
         for (index, step) in graph.steps() {
-            let mut taken: Vec<(usize, NodeIndex)> = Vec::new();
+            let mut holder = Holder { step: index, locks: Vec::new(), places: HashMap::new() };
             for (mount, _, cache) in step.caches().filter(|(_, _, cache)| cache.sharing == Sharing::Locked) {
-                let node = *nodes.entry(&cache.key).or_insert_with(|| caches.add_node(&cache.key));
-                if taken.iter().any(|(_, held)| *held == node) {
-                    continue; // a step shares a lock with itself
+                let node = *nodes.entry(&cache.key).or_insert_with(|| {
+                    waits.takers.push(Vec::new());
+                    waits.caches.add_node(&cache.key)
+                });
+                let place = holder.locks.len();
+                if *holder.places.entry(node).or_insert(place) != place {
+                    continue;
                 }
-                for (held, from) in &taken {
-                    let wait = Wait { step: index, held: *held, awaited: mount };
-                    edges.entry((*from, node)).or_default().push(wait);
+                if let Some((_, previous)) = holder.locks.last() {
+                    waits.caches.update_edge(*previous, node, ());
                 }
-                taken.push((mount, node));
+                holder.locks.push((mount, node));
+                waits.takers[node.index()].push((waits.holders.len(), place));
             }
+            waits.holders.push(holder);
         }
-        for ((from, to), waits) in edges {
-            caches.add_edge(from, to, waits);
-        }
-        Self { caches }
+        waits
     }
 
     /// Groups of caches that are entangled: each can be reached from each other.
@@ -81,30 +96,42 @@ impl<'g> Waits<'g> {
         groups
     }
 
-    /// The cycles of a group whose steps are mutually concurrent, one for each set of caches. Where the search gives
-    /// up, the group as a whole.
+    /// The cycles of a group that can hang, one for each set of caches. Where the search gives up, the group as a whole.
     fn cycles(&self, graph: &BuildGraph, group: &[NodeIndex]) -> Vec<Cycle> {
-        let mut search = Search { waits: self, graph, found: BTreeMap::new(), tries: TRIES };
-        for place in 0..group.len() {
-            // Each cycle is found from its first cache alone.
-            let allowed: BTreeSet<_> = group[place..].iter().copied().collect();
-            if search.from(group[place], &allowed).is_err() {
-                return vec![self.whole(group)];
+        let places = group.iter().enumerate().map(|(place, node)| (*node, place)).collect();
+        let mut search = Search {
+            waits: self,
+            graph,
+            places,
+            concurrent: HashMap::new(),
+            found: BTreeMap::new(),
+            tries: TRIES,
+        };
+        for start in group {
+            if search.from(*start).is_err() {
+                return vec![self.whole(group, &search.places)];
             }
         }
         search.found.into_values().collect()
     }
 
-    /// The waits along the edges between `at` and the caches of `allowed`.
-    fn next(&self, at: NodeIndex, allowed: &BTreeSet<NodeIndex>) -> Vec<(NodeIndex, Wait)> {
-        let edges = self.caches.edges(at).filter(|edge| allowed.contains(&edge.target()));
-        edges.flat_map(|edge| edge.weight().iter().map(move |wait| (edge.target(), *wait))).collect()
+    fn whole(&self, group: &[NodeIndex], places: &HashMap<NodeIndex, usize>) -> Cycle {
+        let in_group = |holder: &Holder| {
+            let locks = holder.locks.iter().filter(|(_, node)| places.contains_key(node));
+            locks.map(|(mount, _)| MountRef { step: holder.step, mount: *mount }).collect::<Vec<_>>()
+        };
+        Cycle {
+            caches: group.iter().map(|node| self.caches[*node].clone()).collect(),
+            mounts: self.holders.iter().map(in_group).filter(|locks| locks.len() > 1).flatten().collect(),
+        }
     }
 
-    fn whole(&self, group: &[NodeIndex]) -> Cycle {
-        let allowed = group.iter().copied().collect();
-        let waits = group.iter().flat_map(|at| self.next(*at, &allowed)).map(|(_, wait)| wait).collect();
-        Cycle { caches: group.iter().map(|node| self.caches[*node].clone()).collect(), waits }
+    /// Whether two holders have taken a lock that is the same, each when it awaits its next one.
+    fn contend(&self, a: Wait, b: Wait) -> bool {
+        let (few, many) = if a.awaited <= b.awaited { (a, b) } else { (b, a) };
+        let others = &self.holders[many.holder].places;
+        let taken = &self.holders[few.holder].locks[..few.awaited];
+        taken.iter().any(|(_, node)| others.get(node).is_some_and(|place| *place < many.awaited))
     }
 }
 
@@ -114,6 +141,10 @@ struct GaveUp;
 struct Search<'a, 'g> {
     waits: &'a Waits<'g>,
     graph: &'a BuildGraph,
+    /// The places of the caches in their group.
+    places: HashMap<NodeIndex, usize>,
+    /// What is known of pairs of steps.
+    concurrent: HashMap<(StepIndex, StepIndex), bool>,
     found: BTreeMap<Vec<CacheKey>, Cycle>,
     tries: usize,
 }
@@ -126,10 +157,10 @@ struct Frame {
 }
 
 impl Search<'_, '_> {
-    /// Finds the paths of mutually concurrent waits that lead from `start` back to it, depth first.
-    fn from(&mut self, start: NodeIndex, allowed: &BTreeSet<NodeIndex>) -> Result<(), GaveUp> {
-        let frame = |at| Frame { at, next: self.waits.next(at, allowed).into_iter(), chosen: None };
-        let mut path = vec![frame(start)];
+    /// Finds the paths of waits that can come about together and lead from `start` back to it, depth first. Each cycle
+    /// is found from its first cache alone.
+    fn from(&mut self, start: NodeIndex) -> Result<(), GaveUp> {
+        let mut path = vec![self.frame(start, start)];
         while let Some(top) = path.last_mut() {
             top.chosen = None;
             let Some((next, wait)) = top.next.next() else {
@@ -137,8 +168,7 @@ impl Search<'_, '_> {
                 continue;
             };
             self.tries = self.tries.checked_sub(1).ok_or(GaveUp)?;
-            let mut chosen = path.iter().filter_map(|frame| frame.chosen);
-            if !chosen.all(|other| self.graph.are_concurrent(wait.step, other.step)) {
+            if !path.iter().filter_map(|frame| frame.chosen).all(|other| self.are_compatible(wait, other)) {
                 continue;
             }
             let closes = next == start;
@@ -149,36 +179,61 @@ impl Search<'_, '_> {
                 top.chosen = Some(wait);
             }
             if closes {
-                let caches: Vec<_> = path.iter().map(|frame| self.waits.caches[frame.at].clone()).collect();
-                let mut set = caches.clone();
-                set.sort();
-                let waits = path.iter().filter_map(|frame| frame.chosen).collect();
-                self.found.entry(set).or_insert(Cycle { caches, waits });
+                self.close(&path);
             } else {
-                path.push(frame(next));
+                path.push(self.frame(next, start));
             }
         }
         Ok(())
+    }
+
+    /// The waits for caches that come no earlier in the group than `start`, while `at` is held.
+    fn frame(&self, at: NodeIndex, start: NodeIndex) -> Frame {
+        let first = self.places.get(&start);
+        let mut next = Vec::new();
+        for (holder, held) in self.waits.takers[at.index()].iter().copied() {
+            let locks = self.waits.holders[holder].locks.iter().enumerate().skip(held + 1);
+            let allowed = locks.filter(|(_, (_, node))| {
+                let place = self.places.get(node);
+                place.is_some() && place >= first
+            });
+            next.extend(allowed.map(|(awaited, (_, node))| (*node, Wait { holder, held, awaited })));
+        }
+        Frame { at, next: next.into_iter(), chosen: None }
+    }
+
+    fn are_compatible(&mut self, a: Wait, b: Wait) -> bool {
+        let [first, second] = [a, b].map(|wait| self.waits.holders[wait.holder].step);
+        let pair = (first.min(second), first.max(second));
+        let graph = self.graph;
+        *self.concurrent.entry(pair).or_insert_with(|| graph.are_concurrent(first, second))
+            && !self.waits.contend(a, b)
+    }
+
+    fn close(&mut self, path: &[Frame]) {
+        let caches: Vec<_> = path.iter().map(|frame| self.waits.caches[frame.at].clone()).collect();
+        let mut set = caches.clone();
+        set.sort();
+        let mounts = path.iter().filter_map(|frame| frame.chosen).flat_map(|wait| {
+            let Holder { step, locks, .. } = &self.waits.holders[wait.holder];
+            [wait.held, wait.awaited].map(|place| MountRef { step: *step, mount: locks[place].0 })
+        });
+        self.found.entry(set).or_insert(Cycle { caches, mounts: mounts.collect() });
     }
 }
 
 struct Cycle {
     caches: Vec<CacheKey>,
-    waits: Vec<Wait>,
+    mounts: Vec<MountRef>,
 }
 
 impl Cycle {
     fn finding(self, rule: &'static Rule, graph: &BuildGraph) -> Option<Finding> {
-        let mounts = self
-            .waits
-            .iter()
-            .flat_map(|wait| [wait.held, wait.awaited].map(|mount| MountRef { step: wait.step, mount }));
         let names: Vec<_> = self.caches.iter().map(ToString::to_string).collect();
         let message = format!(
             "concurrent steps lock the caches {} in conflicting orders and can wait for each other for ever",
             names.join(", "),
         );
-        let mounts = mounts.collect::<BTreeSet<_>>().into_iter().collect();
-        Finding::new(graph, rule, Severity::Error, self.caches, mounts, message)
+        Finding::new(graph, rule, Severity::Error, self.caches, self.mounts, message)
     }
 }

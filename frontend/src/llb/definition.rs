@@ -90,7 +90,9 @@ pub struct Definition {
     bytes: Vec<u8>,
     pub(super) vertices: Vec<Vertex>,
     metadata: HashMap<String, message::OpMetadata>,
-    source: message::Source,
+    locations: HashMap<String, message::Locations>,
+    /// `pb.SourceInfo`, each still encoded.
+    sources: Vec<Vec<u8>>,
 }
 
 impl Definition {
@@ -108,7 +110,7 @@ impl Definition {
         for (span, digest) in spans.into_iter().zip(&digests) {
             let encoded = &bytes[span.clone()];
             let op = message::Op::decode(encoded).map_err(malformed)?;
-            let has_unknown_kind = has_unknown_kind(encoded).map_err(malformed)?;
+            let has_unknown_kind = check_fields(encoded).map_err(malformed)?;
             let inputs = op.inputs.iter().map(|input| {
                 places.get(input.digest.as_str()).copied().ok_or_else(|| DefinitionError::MissingInput {
                     op: digest.clone(),
@@ -119,7 +121,16 @@ impl Definition {
             vertices.push(Vertex { digest: digest.clone(), span, op, has_unknown_kind, inputs });
         }
         let source = decoded.source.unwrap_or_default();
-        Ok(Self { bytes, vertices, metadata: decoded.metadata, source })
+        let metadata = decoded.metadata.into_iter().map(|entry| (entry.key, entry.value.unwrap_or_default()));
+        let locations =
+            source.locations.into_iter().map(|entry| (entry.key, entry.value.unwrap_or_default()));
+        Ok(Self {
+            bytes,
+            vertices,
+            metadata: metadata.collect(),
+            locations: locations.collect(),
+            sources: source.infos,
+        })
     }
 
     /// The definition as it was received.
@@ -131,8 +142,8 @@ impl Definition {
     /// The source of an op, where the definition tells it.
     #[must_use]
     pub fn source_of(&self, digest: &str) -> Option<VertexSource> {
-        let location = self.source.locations.get(digest)?.locations.first()?;
-        let info = self.source.infos.get(usize::try_from(location.source_index).ok()?)?;
+        let location = self.locations.get(digest)?.locations.first()?;
+        let info = self.sources.get(usize::try_from(location.source_index).ok()?)?;
         Some(VertexSource { info: info.clone(), ranges: location.ranges.clone() })
     }
 
@@ -158,11 +169,14 @@ fn op_spans(definition: &[u8]) -> Result<Vec<Range<usize>>, WireError> {
     Ok(spans)
 }
 
-fn has_unknown_kind(op: &[u8]) -> Result<bool, WireError> {
+/// Whether the op has fields that we do not know. What it does stands in it once: decoders disagree on what two are.
+fn check_fields(op: &[u8]) -> Result<bool, WireError> {
+    let mut has_unknown_kind = false;
+    let mut execs = 0;
     for field in wire::fields(op) {
-        if !number::OP_KNOWN.contains(&field?.number) {
-            return Ok(true);
-        }
+        let number = field?.number;
+        has_unknown_kind |= !number::OP_KNOWN.contains(&number);
+        execs += usize::from(number == number::OP_EXEC);
     }
-    Ok(false)
+    if execs > 1 { Err(WireError::new("an op holds several commands")) } else { Ok(has_unknown_kind) }
 }

@@ -3,7 +3,10 @@
 //! Field numbers are those of BuildKit's `solver/pb/ops.proto`. A sub-message that is only passed on is `bytes`,
 //! which is the same on the wire.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+
+use crate::graph::Sharing;
 
 /// Numbers of the fields that the writer changes.
 pub(super) mod number {
@@ -26,10 +29,20 @@ pub(super) mod number {
 /// Its ops (field 1) are walked on the wire: their digests are over their very bytes.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Definition {
-    #[prost(map = "string, message", tag = "2")]
-    pub metadata: HashMap<String, OpMetadata>,
+    #[prost(message, repeated, tag = "2")]
+    pub metadata: Vec<OpMetadataEntry>,
     #[prost(message, optional, tag = "3")]
     pub source: Option<Source>,
+}
+
+/// An entry of a map, which is a message of its own on the wire. Maps that the writer changes are read in this form:
+/// prost takes a map's field for one whatever its wire type, and the writer would not find it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct OpMetadataEntry {
+    #[prost(string, tag = "1")]
+    pub key: String,
+    #[prost(message, optional, tag = "2")]
+    pub value: Option<OpMetadata>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -40,10 +53,19 @@ pub(super) struct OpMetadata {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Source {
-    #[prost(map = "string, message", tag = "1")]
-    pub locations: HashMap<String, Locations>,
+    #[prost(message, repeated, tag = "1")]
+    pub locations: Vec<LocationsEntry>,
     #[prost(bytes = "vec", repeated, tag = "2")]
     pub infos: Vec<Vec<u8>>,
+}
+
+/// See [`OpMetadataEntry`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct LocationsEntry {
+    #[prost(string, tag = "1")]
+    pub key: String,
+    #[prost(message, optional, tag = "2")]
+    pub value: Option<Locations>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -134,5 +156,21 @@ pub(super) struct CacheOpt {
     #[prost(bytes = "vec", tag = "1")]
     pub id: Vec<u8>,
     #[prost(int32, tag = "2")]
-    pub sharing: i32,
+    pub sharing_opt: i32,
+}
+
+impl CacheOpt {
+    /// The id as far as it is text.
+    pub(super) fn id(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.id)
+    }
+
+    /// `pb.CacheSharingOpt`. The engine refuses other values, with a message of its own.
+    pub(super) fn sharing(&self) -> Sharing {
+        match self.sharing_opt {
+            1 => Sharing::Private,
+            2 => Sharing::Locked,
+            _ => Sharing::Shared,
+        }
+    }
 }

@@ -6,9 +6,7 @@ use prost::Message;
 
 use super::definition::{Definition, Vertex};
 use super::message;
-use crate::graph::{
-    BuildGraph, CacheKey, CacheUse, CycleError, GraphBuilder, Location, Mount, Sharing, Step,
-};
+use crate::graph::{BuildGraph, CacheKey, CacheUse, CycleError, GraphBuilder, Location, Mount, Step};
 
 /// A graph that cannot be made of the definitions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,25 +82,15 @@ fn mount(vertex: &Vertex, mount: &message::Mount) -> Mount {
     Mount {
         target: mount.dest.clone(),
         readonly: mount.readonly,
-        cache: cache
-            .map(|cache| CacheUse { key: key(vertex, mount, cache), sharing: sharing(cache.sharing) }),
+        cache: cache.map(|cache| CacheUse { key: key(vertex, mount, cache), sharing: cache.sharing() }),
     }
 }
 
 fn key(vertex: &Vertex, mount: &message::Mount, cache: &message::CacheOpt) -> CacheKey {
     let input = usize::try_from(mount.input).ok().and_then(|input| vertex.op.inputs.get(input));
     CacheKey {
-        id: String::from_utf8_lossy(&cache.id).into_owned(),
+        id: cache.id().into_owned(),
         identity: input.map(|input| format!("{}/{}", input.digest, input.index)),
-    }
-}
-
-/// `pb.CacheSharingOpt`. The engine refuses other values, with a message of its own.
-fn sharing(value: i32) -> Sharing {
-    match value {
-        1 => Sharing::Private,
-        2 => Sharing::Locked,
-        _ => Sharing::Shared,
     }
 }
 

@@ -14,6 +14,12 @@ use prost::encoding::{self, DecodeContext, WireType};
 #[error("malformed protobuf: {0}")]
 pub struct WireError(String);
 
+impl WireError {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
 impl From<prost::DecodeError> for WireError {
     fn from(error: prost::DecodeError) -> Self {
         Self(error.to_string())
@@ -165,7 +171,7 @@ pub fn permute<'a>(message: &'a [u8], number: u32, order: &[usize]) -> Result<Co
     Ok(splice.finish())
 }
 
-/// Sets the scalar field `number` to a varint.
+/// Sets the scalar field `number` to a varint. An absent field is zero.
 ///
 /// # Errors
 /// The message is malformed.
@@ -173,7 +179,7 @@ pub fn set_varint(message: &[u8], number: u32, value: u64) -> Result<Cow<'_, [u8
     set(message, number, Value::Varint(value), &encode_varint(number, value))
 }
 
-/// Sets the string, bytes or message field `number`.
+/// Sets the string or bytes field `number`. An absent field is empty.
 ///
 /// # Errors
 /// The message is malformed.
@@ -181,35 +187,30 @@ pub fn set_bytes<'a>(message: &'a [u8], number: u32, value: &[u8]) -> Result<Cow
     set(message, number, Value::Bytes(value), &encode_bytes(number, value))
 }
 
-/// Replaces the last occurrence (the one that counts) and drops the others; without any, the field goes behind the
-/// last one of a lower number, where a canonical encoder would have put it.
+/// Replaces the last occurrence, which is the one that counts; without any, the field goes behind the last one of a
+/// lower number, where a canonical encoder would have put it.
 fn set<'a>(
     message: &'a [u8],
     number: u32,
     value: Value<'_>,
     encoded: &[u8],
 ) -> Result<Cow<'a, [u8]>, WireError> {
-    let mut occurrences = Vec::new();
+    let mut last = None;
     let mut insert_at = 0;
     for field in fields(message) {
         let field = field?;
         if field.number == number {
-            occurrences.push(field);
+            last = Some(field);
         } else if field.number < number {
             insert_at = field.span.end;
         }
     }
     let mut splice = Splice::new(message);
-    match occurrences.pop() {
+    match last {
+        None if matches!(value, Value::Varint(0) | Value::Bytes([])) => {} // what an absent field means
         None => splice.replace(insert_at..insert_at, encoded),
-        Some(last) => {
-            for earlier in occurrences {
-                splice.replace(earlier.span, &[]);
-            }
-            if last.value != value {
-                splice.replace(last.span, encoded);
-            }
-        }
+        Some(last) if last.value == value => {}
+        Some(last) => splice.replace(last.span, encoded),
     }
     Ok(splice.finish())
 }

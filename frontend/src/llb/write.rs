@@ -6,12 +6,10 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use prost::Message;
-
 use super::definition::{Definition, Digest, Vertex};
 use super::message::{self, number};
-use super::wire::{self, WireError};
-use crate::graph::Sharing;
+use super::wire::{self, Field, Value, WireError};
+use crate::graph::{CacheUse, Sharing};
 use crate::plan::StepEdit;
 
 /// A definition that cannot be changed as planned.
@@ -86,7 +84,7 @@ fn change_ops<'a>(
             op = Cow::Owned(rename_inputs(&op, vertex, definition, &renamed)?);
         }
         if let Some(edit) = edits(&vertex.digest) {
-            let edited = edit_exec(&op, edit)?.into_owned();
+            let edited = edit_exec(&op, vertex, edit)?.into_owned();
             op = Cow::Owned(edited);
         }
         if *op != definition.bytes()[vertex.span.clone()] {
@@ -137,29 +135,42 @@ fn rename_inputs(
     Ok(op.into_owned())
 }
 
-fn edit_exec<'a>(op: &'a [u8], edit: &StepEdit) -> Result<Cow<'a, [u8]>, WireError> {
+fn edit_exec<'a>(op: &'a [u8], vertex: &Vertex, edit: &StepEdit) -> Result<Cow<'a, [u8]>, WireError> {
+    let mounts = vertex.op.exec.as_ref().map(|exec| exec.mounts.as_slice()).unwrap_or_default();
     wire::map_bytes(op, number::OP_EXEC, |exec| {
         let mut place = 0;
         let edited = wire::map_bytes(exec, number::EXEC_MOUNTS, |mount| {
             let cache = edit.caches.get(&place);
+            let before = mounts.get(place).and_then(|mount| mount.cache_opt.as_ref());
             place += 1;
-            let Some(cache) = cache else { return Ok::<_, WireError>(Cow::Borrowed(mount)) };
-            wire::map_bytes(mount, number::MOUNT_CACHE_OPT, |opt| {
-                let before = message::CacheOpt::decode(opt)?;
-                let changed = wire::set_varint(opt, number::CACHE_OPT_SHARING, sharing(cache.sharing))?;
-                // An id that stays keeps its bytes, which need not be text.
-                if String::from_utf8_lossy(&before.id) == cache.key.id {
-                    return Ok(changed);
-                }
-                let changed = wire::set_bytes(&changed, number::CACHE_OPT_ID, cache.key.id.as_bytes())?;
-                Ok::<_, WireError>(Cow::Owned(changed.into_owned()))
-            })
+            let (Some(cache), Some(before)) = (cache, before) else {
+                return Ok::<_, WireError>(Cow::Borrowed(mount));
+            };
+            wire::map_bytes(mount, number::MOUNT_CACHE_OPT, |opt| edit_cache(opt, before, cache))
         })?;
         match &edit.order {
             None => Ok(edited),
             Some(order) => Ok(Cow::Owned(wire::permute(&edited, number::EXEC_MOUNTS, order)?.into_owned())),
         }
     })
+}
+
+/// What stays keeps its bytes: an id need not be text, and a sharing mode need not be one that we know.
+fn edit_cache<'a>(
+    opt: &'a [u8],
+    before: &message::CacheOpt,
+    cache: &CacheUse,
+) -> Result<Cow<'a, [u8]>, WireError> {
+    let mut opt = Cow::Borrowed(opt);
+    if before.sharing() != cache.sharing {
+        let value = sharing(cache.sharing);
+        opt = Cow::Owned(wire::set_varint(&opt, number::CACHE_OPT_SHARING, value)?.into_owned());
+    }
+    if before.id() != cache.key.id {
+        let id = cache.key.id.as_bytes();
+        opt = Cow::Owned(wire::set_bytes(&opt, number::CACHE_OPT_ID, id)?.into_owned());
+    }
+    Ok(opt)
 }
 
 /// `pb.CacheSharingOpt`.
@@ -171,7 +182,8 @@ fn sharing(sharing: Sharing) -> u64 {
     }
 }
 
-/// Puts the changed ops in their places and re-keys what is known about them. Two ops that became equal are one.
+/// Puts the changed ops in their places and re-keys what is known about them. Two ops that became equal are one; the
+/// last op stays the last, since that is what makes it the root.
 fn splice_definition(
     bytes: &[u8],
     ops: &HashMap<Digest, Vec<u8>>,
@@ -184,14 +196,25 @@ fn splice_definition(
             None => Cow::Borrowed(op),
         })
     })?;
-    let mut seen = HashSet::new();
-    let definition =
-        wire::retain_bytes(&definition, number::DEFINITION_DEF, |op| seen.insert(Digest::of(op)))?;
+    let definition = merge_equal_ops(&definition)?;
     let definition = rename_keys(&definition, number::DEFINITION_METADATA, &renamed)?;
     let definition = wire::map_bytes(&definition, number::DEFINITION_SOURCE, |source| {
         rename_keys(source, number::SOURCE_LOCATIONS, &renamed)
     })?;
     Ok(definition.into_owned())
+}
+
+fn merge_equal_ops(definition: &[u8]) -> Result<Cow<'_, [u8]>, WireError> {
+    let mut digests = Vec::new();
+    for field in wire::fields(definition) {
+        if let Field { number: number::DEFINITION_DEF, value: Value::Bytes(op), .. } = field? {
+            digests.push(Digest::of(op));
+        }
+    }
+    let Some(root) = digests.pop() else { return Ok(Cow::Borrowed(definition)) };
+    let mut seen = HashSet::from([&root]);
+    let mut keep = digests.iter().map(|digest| seen.insert(digest)).chain([true]);
+    wire::retain_bytes(definition, number::DEFINITION_DEF, |_| keep.next().unwrap_or(true))
 }
 
 /// Re-keys a map whose keys are digests.
@@ -201,14 +224,16 @@ fn rename_keys<'a>(
     renamed: &HashMap<&str, &str>,
 ) -> Result<Cow<'a, [u8]>, WireError> {
     wire::map_bytes(message, map, |entry| {
+        let mut new = None;
         for field in wire::fields(entry) {
-            let field = field?;
-            if let (number::MAP_KEY, wire::Value::Bytes(key)) = (field.number, field.value)
-                && let Some(new) = std::str::from_utf8(key).ok().and_then(|key| renamed.get(key))
-            {
-                return wire::set_bytes(entry, number::MAP_KEY, new.as_bytes());
+            // The last key counts.
+            if let Field { number: number::MAP_KEY, value: Value::Bytes(key), .. } = field? {
+                new = std::str::from_utf8(key).ok().and_then(|key| renamed.get(key));
             }
         }
-        Ok(Cow::Borrowed(entry))
+        match new {
+            Some(new) => wire::set_bytes(entry, number::MAP_KEY, new.as_bytes()),
+            None => Ok(Cow::Borrowed(entry)),
+        }
     })
 }

@@ -4,35 +4,13 @@ use std::collections::HashMap;
 
 use super::captured;
 use super::engine::{Engine, single};
+use super::ops::{definition, exec, op};
 use crate::gateway::Options;
-use crate::llb::Digest;
-use crate::llb::wire::{encode_bytes, encode_varint};
+use crate::llb::wire::encode_bytes;
 
 async fn error_of(definition: &[u8]) -> String {
     let asked = Engine::new(Ok(single(definition))).build(&[]).await;
     asked.error()
-}
-
-/// An op with these inputs and fields.
-fn op(inputs: &[&[u8]], fields: &[u8]) -> Vec<u8> {
-    let input = |op: &&[u8]| encode_bytes(1, &encode_bytes(1, Digest::of(op).as_str().as_bytes()));
-    inputs.iter().flat_map(input).chain(fields.iter().copied()).collect()
-}
-
-/// An exec op that mounts the cache `/X` at `/x`, shared.
-fn exec(name: &str) -> Vec<u8> {
-    let mount = [
-        encode_varint(1, -1_i64 as u64),
-        encode_bytes(3, b"/x"),
-        encode_varint(6, 3),
-        encode_bytes(20, &encode_bytes(1, b"/X")),
-    ];
-    let meta = encode_bytes(1, name.as_bytes());
-    op(&[], &encode_bytes(2, &[encode_bytes(1, &meta), encode_bytes(2, &mount.concat())].concat()))
-}
-
-fn definition(ops: &[&[u8]]) -> Vec<u8> {
-    ops.iter().flat_map(|op| encode_bytes(1, op)).collect()
 }
 
 #[tokio::test]
@@ -45,16 +23,16 @@ async fn a_definition_that_cannot_be_read() {
 
 #[tokio::test]
 async fn an_op_that_is_missing() {
-    let a = exec("a");
+    let a = exec(&[], "/X", "a", 0);
     insta::assert_snapshot!(error_of(&definition(&[&op(&[&a], b"")])).await, @r"
-    the build definition is incomplete: op sha256:d5a2d7c4f5a1815138150771e04940ab1c7ebe6e23dd6fbe83da598688eb90e0 needs sha256:aabd05e0c39454f1bcee6db4f3d5a2c6455129609eb710919e63bd1242b1de85, which is not in it
+    the build definition is incomplete: op sha256:e6b4f5ab383840e6304c11bd3ab8e146869200f0b55eeb16c82d8ebac738f81c needs sha256:13f445c82ae5b46bbccb8b104e36136d1b755bc7d0e398723ece00ad2f3a4c61, which is not in it
       help: with policy=off the build runs as it is; please report this with the engine's version
     ");
 }
 
 #[tokio::test]
 async fn an_op_of_an_unknown_kind_is_passed_but_not_changed() {
-    let (a, b) = (exec("a"), exec("b"));
+    let (a, b) = (exec(&[], "/X", "a", 0), exec(&[], "/X", "b", 0));
     let unknown = op(&[], &encode_bytes(77, b"new"));
     let passed = definition(&[&a, &b, &unknown, &op(&[&a, &b, &unknown], b"")]);
     let asked = Engine::new(Ok(single(&passed))).build(&[]).await;
@@ -63,7 +41,7 @@ async fn an_op_of_an_unknown_kind_is_passed_but_not_changed() {
 
     let changed = op(&[&a], &encode_bytes(77, b"new"));
     insta::assert_snapshot!(error_of(&definition(&[&a, &b, &changed, &op(&[&b, &changed], b"")])).await, @r"
-    op sha256:c14326f82391a29f68ec2478eb03d336b95f0672a818ada93755010ed85749fd (no name) is of a kind that this version of ci-build does not know, and depends on a step to change
+    op sha256:c6a2f12f8da588fd5a1a2f53678670221eb11d5db8d274166dba00fa6cdb1824 (no name) is of a kind that this version of ci-build does not know, and depends on a step to change
       help: with policy=off the build runs as it is; a newer ci-build may know this
     ");
 }

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod engine;
+mod ops;
 mod wrapper;
 
 use std::path::Path;

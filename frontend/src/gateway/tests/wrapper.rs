@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 
 use super::captured;
 use super::engine::{Engine, reference, single};
+use super::ops::{definition, exec, op};
 use crate::llb::wire::{encode_bytes, encode_varint};
 use crate::llb::{self, Definition};
 
@@ -47,6 +48,24 @@ async fn a_hazard_is_mended_and_told_once() {
         let source = solved.source_of(&warning.digest);
         source.map(|source| (source.info, source.ranges))
     });
+}
+
+/// Two steps that differ in a sharing mode alone become one, and with them the caches that start from their results.
+#[tokio::test]
+async fn caches_that_become_one_are_kept_apart_too() {
+    let bases = [0, 2].map(|sharing| exec(&[], "/base", "base", sharing));
+    let users = [("a", 0), ("b", 1)].map(|(name, base)| exec(&[&bases[base]], "/own", name, 0));
+    let root = op(&[&users[0], &users[1]], b"");
+    let engine = Engine::new(Ok(single(&definition(&[&bases[0], &bases[1], &users[0], &users[1], &root]))));
+    let asked = engine.build(&[]).await;
+    let solved = Definition::parse(asked.definition(0).to_vec()).unwrap();
+    let graph = llb::read(&[solved]).unwrap();
+    assert_eq!(graph.steps().count(), 4);
+    assert_eq!(crate::hazard::find(&graph), []);
+    assert_eq!(asked.warnings.len(), 2);
+    for warning in &asked.warnings {
+        assert!(graph.steps().any(|(_, step)| step.id == warning.digest), "{warning:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,11 @@
+//! What always holds: of splicing, of plans, and of the two together.
+
+#![expect(clippy::unwrap_used, reason = "all of this is test, but clippy knows test functions alone")]
+
+mod build;
+mod deadlock;
+mod definition;
+mod message;
+mod plan;
+mod splice;
+mod wire;
