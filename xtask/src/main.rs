@@ -26,6 +26,8 @@ enum Command {
     Lab,
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
+    /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
+    Corpus(commands::corpus::Arguments),
     /// Docker engines of several versions, side by side, out of Debian packages
     #[command(subcommand)]
     Engines(commands::engines::Command),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Bench => commands::bench::run(),
         Command::Lab => commands::lab::run(),
         Command::Capture => commands::capture::run(),
+        Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Engines(command) => command.run(),
     };
     match result {

@@ -61,3 +61,20 @@ fn quoted_field(mut rest: &str) -> Result<(String, &str), CsvError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_parted_by_commas_outside_of_quotes() {
+        assert_eq!(fields("a,b,").unwrap(), ["a", "b", ""]);
+        assert_eq!(fields("\"a,b\",c").unwrap(), ["a,b", "c"]);
+        assert_eq!(fields("\"a\"\"b\"").unwrap(), ["a\"b"]);
+        assert_eq!(fields("\"\"").unwrap(), [""]);
+        assert_eq!(fields(""), Err(CsvError::Empty));
+        assert_eq!(fields("a\"b"), Err(CsvError::BareQuote));
+        assert_eq!(fields("\"a\"b"), Err(CsvError::Quote));
+        assert_eq!(fields("\"a"), Err(CsvError::Quote));
+    }
+}

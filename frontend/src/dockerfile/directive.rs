@@ -9,7 +9,8 @@ const NAMES: [&str; 3] = ["syntax", "escape", "check"];
 /// Reads directives until the first line that is none.
 #[derive(Debug)]
 pub(super) struct Directives {
-    is_over: bool,
+    /// Whether a line was read that is none: there will be no more.
+    pub(super) are_over: bool,
     seen: Vec<&'static str>,
     /// The character that escapes and continues lines.
     pub(super) escape: char,
@@ -17,22 +18,19 @@ pub(super) struct Directives {
 
 impl Default for Directives {
     fn default() -> Self {
-        Self { is_over: false, seen: Vec::new(), escape: '\\' }
+        Self { are_over: false, seen: Vec::new(), escape: '\\' }
     }
 }
 
 impl Directives {
-    /// The directive on this line, if it is one and so were all the lines before.
+    /// The directive on this line, if it is one. All the lines before were.
     ///
     /// # Errors
     ///
     /// What is wrong with it.
     pub(super) fn read(&mut self, line: &Line<'_>) -> Result<Option<Directive>, String> {
-        if self.is_over {
-            return Ok(None);
-        }
         let Some((name, value)) = split(line.text.trim_start()) else {
-            self.is_over = true;
+            self.are_over = true;
             return Ok(None);
         };
         if self.seen.contains(&name) {

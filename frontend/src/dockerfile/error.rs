@@ -28,15 +28,35 @@ impl SyntaxError {
         Self {
             line: count(memchr::memchr_iter(b'\n', before).count()),
             column: count(String::from_utf8_lossy(line).chars().count()),
-            message: message.into(),
+            message: shown(&message.into()),
             help: None,
         }
     }
 
     pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shown(&help.into()));
         self
     }
+}
+
+/// A message that quotes the file, fit for a terminal: without control characters and what cannot be seen, and short.
+fn shown(message: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut shown = String::with_capacity(message.len().min(4 * LONGEST));
+    for (index, c) in message.chars().enumerate() {
+        match c {
+            _ if index == LONGEST => {
+                shown.push('…');
+                break;
+            }
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+                shown.extend(c.escape_unicode());
+            }
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// What comes after so many.

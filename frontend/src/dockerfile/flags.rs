@@ -68,6 +68,9 @@ fn known(keyword: Keyword) -> Option<&'static [(&'static str, Takes)]> {
 /// As upstream (`parser.extractBuilderFlags`) this goes by bytes, not characters: a value that is not ASCII comes out
 /// as if it were Latin-1, which is what ends up in the build.
 pub(super) fn split(text: Part<'_>, escape: char) -> (Vec<RawFlag>, Part<'_>) {
+    if !text.text.starts_with("--") {
+        return (Vec::new(), text);
+    }
     let bytes = text.text.as_bytes();
     let mut flags = Vec::new();
     let mut at = 0;

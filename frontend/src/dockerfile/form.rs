@@ -17,16 +17,16 @@ pub(super) enum Form<'a> {
     /// Anything else.
     Text(Part<'a>),
     /// `name=value`s.
-    Pairs(Vec<Pair>),
+    Pairs(Vec<Pair<'a>>),
     /// A kind and what follows it, of a HEALTHCHECK.
     Kind(Part<'a>, Box<Form<'a>>),
 }
 
 /// `name=value`.
 #[derive(Debug)]
-pub(super) struct Pair {
-    pub(super) name: String,
-    pub(super) value: String,
+pub(super) struct Pair<'a> {
+    pub(super) name: &'a str,
+    pub(super) value: &'a str,
     pub(super) at: usize,
 }
 
@@ -67,22 +67,24 @@ fn maybe_json(text: Part<'_>) -> Result<Form<'_>, Fault> {
 }
 
 /// `name=value name=value`, or the old `name value` if there is no `=` in the first word.
-fn pairs(keyword: Keyword, text: Part<'_>, escape: char) -> Result<Vec<Pair>, Fault> {
+fn pairs(keyword: Keyword, text: Part<'_>, escape: char) -> Result<Vec<Pair<'_>>, Fault> {
     let mut pairs = Vec::new();
-    for (word, at) in words::quoted(text, escape) {
-        if let Some((name, value)) = word.split_once('=') {
-            pairs.push(Pair { name: name.to_owned(), value: value.to_owned(), at });
+    for word in words::quoted(text, escape) {
+        let at = word.at;
+        if let Some((name, value)) = word.text.split_once('=') {
+            pairs.push(Pair { name, value, at });
             continue;
         }
         if !pairs.is_empty() {
-            return Err(Fault::new(at, format!("`{word}` has no `=`"))
+            return Err(word
+                .fault(format!("`{}` has no `=`", word.text))
                 .with_help(format!("{} takes name=value; quote a value with blanks in it", keyword.name())));
         }
         let (name, value) = text.split_word();
         let Some(value) = value else {
             return Err(name.fault(format!("{} of `{}` has no value", keyword.name(), name.text)));
         };
-        pairs.push(Pair { name: name.text.to_owned(), value: value.text.to_owned(), at });
+        pairs.push(Pair { name: name.text, value: value.text, at });
         break;
     }
     Ok(pairs)

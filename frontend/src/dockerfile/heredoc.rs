@@ -1,6 +1,5 @@
 //! `<<NAME` in an instruction, and the lines behind it.
 
-use super::error::SyntaxError;
 use super::instruction::Heredoc;
 use super::lex::{ExpandError, Keep, Lexer};
 use super::lines::Lines;
@@ -11,6 +10,11 @@ pub(super) struct Announced {
     pub(super) name: String,
     pub(super) expand: bool,
     pub(super) chomp: bool,
+}
+
+/// Where the first `<<` of a text is.
+pub(super) fn sign(text: &str) -> Option<usize> {
+    memchr::memchr_iter(b'<', text.as_bytes()).find(|&at| text[at + 1..].starts_with('<'))
 }
 
 /// The heredocs that an instruction announces, in order.
@@ -46,15 +50,15 @@ pub(super) fn word_of(word: &str) -> Result<Option<Announced>, ExpandError> {
 }
 
 /// Reads the lines of a heredoc, and the one that ends it. `None` if there is none.
-pub(super) fn read(announced: &Announced, lines: &mut Lines<'_>) -> Result<Option<Heredoc>, SyntaxError> {
+pub(super) fn read(announced: &Announced, lines: &mut Lines<'_>) -> Option<Heredoc> {
     let start = lines.at();
     loop {
         let end = lines.at();
-        let Some(line) = lines.next()? else { return Ok(None) };
+        let line = lines.next()?;
         let text = if announced.chomp { line.text.trim_start_matches('\t') } else { line.text };
         if text == announced.name {
             let Announced { name, expand, chomp } = announced.clone();
-            return Ok(Some(Heredoc { name, expand, chomp, content: start..end }));
+            return Some(Heredoc { name, expand, chomp, content: start..end });
         }
     }
 }

@@ -13,6 +13,26 @@ pub struct Dockerfile {
     pub items: Vec<Item>,
 }
 
+impl Dockerfile {
+    /// The instructions, in order.
+    pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Instruction(instruction) => Some(instruction),
+            _ => None,
+        })
+    }
+
+    /// The comments above one of its instructions, as upstream attributes them (`Node.PrevComment`): since the
+    /// instruction before or the last empty comment, blank lines notwithstanding.
+    pub fn comments(&self, instruction: &Instruction) -> impl Iterator<Item = &Comment> {
+        let items = self.items.get(instruction.comments.clone()).unwrap_or_default();
+        items.iter().filter_map(|item| match item {
+            Item::Comment(comment) => Some(comment),
+            _ => None,
+        })
+    }
+}
+
 /// A part of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
@@ -59,9 +79,8 @@ pub struct Instruction {
     pub span: Range<usize>,
     /// Its lines, from 1.
     pub lines: RangeInclusive<u32>,
-    /// The comments above it, those of [`Item::Comment`], as upstream attributes them (`Node.PrevComment`): since the
-    /// instruction before or the last empty comment, blank lines notwithstanding.
-    pub comments: Vec<Comment>,
+    /// The items that its comments are among, see [`Dockerfile::comments`].
+    pub comments: Range<usize>,
     /// `--name=value`, in order. Those of an ONBUILD's inner instruction are there.
     pub flags: Vec<Flag>,
     /// The rest.
@@ -142,12 +161,35 @@ impl Keyword {
 
     /// The keyword that a word is, in whatever case.
     pub(super) fn read(word: &str) -> Option<Self> {
-        if word.is_ascii() {
-            Self::ALL.into_iter().find(|keyword| keyword.name().eq_ignore_ascii_case(word))
-        } else {
-            let word = case::lower(word).to_ascii_uppercase();
-            Self::ALL.into_iter().find(|keyword| keyword.name() == word)
+        if !word.is_ascii() {
+            let word = case::lower(word);
+            return Self::ALL.into_iter().find(|keyword| keyword.name().eq_ignore_ascii_case(&word));
         }
+        let mut upper = [0; "HEALTHCHECK".len()];
+        let upper = upper.get_mut(..word.len())?;
+        upper.copy_from_slice(word.as_bytes());
+        upper.make_ascii_uppercase();
+        Some(match &*upper {
+            b"ADD" => Self::Add,
+            b"ARG" => Self::Arg,
+            b"CMD" => Self::Cmd,
+            b"COPY" => Self::Copy,
+            b"ENTRYPOINT" => Self::Entrypoint,
+            b"ENV" => Self::Env,
+            b"EXPOSE" => Self::Expose,
+            b"FROM" => Self::From,
+            b"HEALTHCHECK" => Self::Healthcheck,
+            b"LABEL" => Self::Label,
+            b"MAINTAINER" => Self::Maintainer,
+            b"ONBUILD" => Self::Onbuild,
+            b"RUN" => Self::Run,
+            b"SHELL" => Self::Shell,
+            b"STOPSIGNAL" => Self::Stopsignal,
+            b"USER" => Self::User,
+            b"VOLUME" => Self::Volume,
+            b"WORKDIR" => Self::Workdir,
+            _ => return None,
+        })
     }
 }
 

@@ -171,8 +171,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn single_quoted(&mut self, out: &mut String) -> Result<(), ExpandError> {
-        let text = &self.text[self.at + 1..];
-        let end = text.find('\'').ok_or(ExpandError::UnclosedQuote('\''))?;
+        let Some(end) = self.text[self.at + 1..].find('\'') else {
+            self.at = self.text.len();
+            return Err(ExpandError::UnclosedQuote('\''));
+        };
         let range =
             if self.keep.quotes { self.at..self.at + end + 2 } else { self.at + 1..self.at + end + 1 };
         out.push_str(&self.text[range]);

@@ -1,6 +1,6 @@
 //! Lines as they stand in the file, and the instructions that continuations join from them.
 
-use super::error::SyntaxError;
+use super::part::trim_start;
 
 /// The byte order mark, which some editors put before the first line.
 pub(super) const BOM: &str = "\u{feff}";
@@ -19,13 +19,6 @@ pub(super) struct Line<'a> {
     pub(super) end: usize,
     /// From 1.
     pub(super) number: u32,
-}
-
-impl Line<'_> {
-    /// Whether it is a comment, in an instruction or outside. What is indented is one too.
-    pub(super) fn is_comment(&self) -> bool {
-        self.text.trim_start().starts_with('#')
-    }
 }
 
 /// The lines of a file, one after the other.
@@ -50,35 +43,44 @@ impl<'a> Lines<'a> {
     pub(super) fn number(&self) -> u32 {
         self.number
     }
+}
 
-    /// The next line.
-    ///
-    /// # Errors
-    ///
-    /// When it is longer than [`MAX_LINE`].
-    pub(super) fn next(&mut self) -> Result<Option<Line<'a>>, SyntaxError> {
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
         let mut start = self.at;
         let rest = &self.source[start..];
         if rest.is_empty() {
-            return Ok(None);
+            return None;
         }
         let newline = memchr::memchr(b'\n', rest.as_bytes());
-        let length = newline.unwrap_or(rest.len());
-        if length > MAX_LINE {
-            let message = format!("line of {length} bytes is longer than the {MAX_LINE} that are allowed");
-            return Err(SyntaxError::at(self.source.as_bytes(), start, message));
-        }
-        let mut text = rest[..length].trim_end_matches('\r');
+        let mut text = without_returns(&rest[..newline.unwrap_or(rest.len())]);
         if start == 0
             && let Some(behind) = text.strip_prefix(BOM)
         {
             start = BOM.len();
             text = behind;
         }
-        self.at += newline.map_or(length, |newline| newline + 1);
+        self.at += newline.map_or(rest.len(), |newline| newline + 1);
         self.number = self.number.saturating_add(1);
-        Ok(Some(Line { text, start, end: self.at, number: self.number }))
+        Some(Line { text, start, end: self.at, number: self.number })
     }
+}
+
+/// The first line that is longer than [`MAX_LINE`]: where it begins, and its length.
+pub(super) fn too_long(source: &str) -> Option<(usize, usize)> {
+    if source.len() <= MAX_LINE {
+        return None;
+    }
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', source.as_bytes()).chain([source.len()]) {
+        if end - start > MAX_LINE {
+            return Some((start, end - start));
+        }
+        start = end + 1;
+    }
+    None
 }
 
 /// An instruction on one line, and where its bytes stand in the source.
@@ -104,10 +106,16 @@ impl Logical<'_> {
 }
 
 /// Joins continued lines. Its buffers serve all the instructions of a file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Joiner {
     text: String,
     pieces: Vec<(usize, usize)>,
+}
+
+impl Default for Joiner {
+    fn default() -> Self {
+        Self { text: String::with_capacity(1024), pieces: Vec::with_capacity(16) }
+    }
 }
 
 impl Joiner {
@@ -119,18 +127,17 @@ impl Joiner {
         first: Line<'source>,
         lines: &mut Lines<'source>,
         escape: char,
-    ) -> Result<Logical<'a>, SyntaxError> {
+    ) -> Logical<'a> {
         self.text.clear();
         self.pieces.clear();
-        let text = first.text.trim_start();
+        let text = trim_start(first.text);
         self.pieces.push((0, first.start + (first.text.len() - text.len())));
         let Some(continued) = without_continuation(text, escape) else {
-            return Ok(Logical { text, pieces: &self.pieces });
+            return Logical { text, pieces: &self.pieces };
         };
         self.text.push_str(continued);
-        while let Some(line) = lines.next()? {
-            let bare = line.text.trim_start();
-            if bare.is_empty() || bare.starts_with('#') {
+        for line in lines {
+            if matches!(trim_start(line.text).as_bytes().first(), None | Some(b'#')) {
                 continue;
             }
             self.pieces.push((self.text.len(), line.start));
@@ -142,12 +149,17 @@ impl Joiner {
                 }
             }
         }
-        Ok(Logical { text: &self.text, pieces: &self.pieces })
+        Logical { text: &self.text, pieces: &self.pieces }
     }
+}
+
+fn without_returns(line: &str) -> &str {
+    if line.ends_with('\r') { line.trim_end_matches('\r') } else { line }
 }
 
 /// What stands before the character that continues a line on the next one. Two of them do not.
 fn without_continuation(line: &str, escape: char) -> Option<&str> {
-    let before = line.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
+    let last = line.bytes().rposition(|byte| !matches!(byte, b' ' | b'\t'))?;
+    let before = line.get(..=last)?.strip_suffix(escape)?;
     (!before.ends_with(escape)).then_some(before)
 }

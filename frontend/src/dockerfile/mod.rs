@@ -25,6 +25,7 @@ mod pattern;
 mod platform;
 mod read;
 mod stage;
+mod statement;
 mod values;
 mod words;
 
@@ -32,3 +33,6 @@ pub use instruction::{Dockerfile, Instruction, Item};
 pub use parse::{SyntaxError, parse};
 pub use platform::{Platform, PlatformError};
 pub use read::{BuildError, Options, Place, read};
+
+#[cfg(test)]
+mod tests;

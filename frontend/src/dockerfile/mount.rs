@@ -256,3 +256,70 @@ impl Draft {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &str) -> Result<RunMount, String> {
+        let mut expand = |value: &str| Ok(value.replace("$v", "value"));
+        parse(value, Some(&mut expand)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_cache_has_all_its_options() {
+        let mount =
+            read("type=cache,ID=$v,\"target=/a,b\",sharing=LOCKED,uid=1,gid=2,mode=0700,from=x,src=/s,ro")
+                .unwrap();
+        assert_eq!(mount.kind, MountKind::Cache);
+        assert_eq!(
+            (&mount.id[..], &mount.target[..], mount.sharing),
+            ("value", "/a,b", Some(Sharing::Locked))
+        );
+        assert_eq!((mount.uid, mount.gid, mount.mode), (Some(1), Some(2), Some(0o700)));
+        assert_eq!((&mount.from[..], &mount.source[..], mount.readonly), ("x", "/s", true));
+    }
+
+    #[test]
+    fn only_some_types_are_written_to() {
+        for (kind, readonly) in [("bind", true), ("cache", false), ("tmpfs", false), ("ssh", true)] {
+            assert_eq!(read(&format!("type={kind},target=/a")).unwrap().readonly, readonly, "{kind}");
+        }
+        assert!(!read("target=/a,rw").unwrap().readonly);
+        assert!(!read("target=/a,ro=0").unwrap().readonly);
+    }
+
+    #[test]
+    fn before_expansion_only_from_is_read() {
+        let mount = parse("type=nonsense,from=x,$any,size=?", None).unwrap();
+        assert_eq!((mount.kind, &mount.from[..]), (MountKind::Bind, "x"));
+        assert!(parse("from=$x", None).is_err());
+        assert!(parse("from=x$", None).is_ok());
+        assert!(parse("", None).is_err());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        for value in [
+            "type=volume",
+            "type=cache,sharing=some",
+            "sharing=shared",
+            "target",
+            "size=1m",
+            "required",
+            "uid=1",
+            "type=cache,uid=-1",
+            "type=cache,mode=9",
+            "type=secret",
+            "type=secret,id=a,from=b",
+            "type=secret,id=a,src=b",
+            "type=secret,id=a,sharing=shared",
+            "required,type=secret,id=a",
+            "color=red",
+        ] {
+            assert!(read(value).is_err(), "{value}");
+        }
+        assert!(read("type=secret,id=a,required,env=").is_ok());
+        assert_eq!(read("type=tmpfs,size=1k").unwrap().size, Some(1024));
+    }
+}

@@ -1,16 +1,16 @@
 //! Text to instructions.
 
-use super::arguments::{self, Arguments};
-use super::case;
 use super::directive::Directives;
 use super::error::Fault;
 pub use super::error::SyntaxError;
-use super::flags::{self, RawFlag};
-use super::form::{self, Form};
 use super::heredoc;
-use super::instruction::{Body, Comment, Directive, Dockerfile, Flag, Heredoc, Instruction, Item, Keyword};
-use super::lines::{BOM, Joiner, Line, Lines, Logical};
-use super::part::Part;
+use super::instruction::{Body, Comment, Dockerfile, Instruction, Item, Keyword};
+use super::lines::{self, BOM, Joiner, Line, Lines, MAX_LINE};
+use super::part::trim_start;
+use super::statement::{self, Place, Statement};
+
+/// The bytes that an instruction or comment of real files has at the least, on average.
+const BYTES_PER_ITEM: usize = 48;
 
 /// Reads a Dockerfile.
 ///
@@ -22,40 +22,11 @@ use super::part::Part;
 ///
 /// At the first place at which BuildKit would refuse the file, with what is wrong there.
 pub fn parse(source: &[u8]) -> Result<Dockerfile, SyntaxError> {
-    let text = text(source)?;
-    let mut lines = Lines::new(text);
-    let mut joiner = Joiner::default();
-    let mut reader =
-        Reader { source, directives: Directives::default(), items: Vec::new(), comments: Vec::new() };
-    if text.starts_with(BOM) {
-        reader.items.push(Item::Blank(0..BOM.len()));
+    let mut reader = Reader::new(text(source)?);
+    while let Some(line) = reader.lines.next() {
+        reader.line(line)?;
     }
-    let mut has_stage = false;
-    let mut has_instruction = false;
-    while let Some(line) = lines.next()? {
-        if let Some(directive) = reader.directive(&line)? {
-            reader.items.push(Item::Directive(directive));
-            continue;
-        }
-        if line.is_comment() {
-            reader.comment(&line);
-            continue;
-        }
-        if line.text.trim_start().is_empty() {
-            reader.blank(&line);
-            continue;
-        }
-        let instruction = reader.instruction(&mut joiner, line, &mut lines)?;
-        has_instruction = true;
-        has_stage |= instruction.keyword == Keyword::From;
-        if !has_stage && instruction.keyword != Keyword::Arg {
-            let message = format!("{} stands before the first FROM", instruction.keyword.name());
-            return Err(SyntaxError::at(source, instruction.span.start, message)
-                .with_help("only ARG may: put a FROM in front"));
-        }
-        reader.items.push(Item::Instruction(instruction));
-    }
-    if !has_instruction {
+    if reader.seen == Seen::Nothing {
         return Err(SyntaxError::at(source, source.len(), "there is no instruction in it"));
     }
     Ok(Dockerfile { escape: reader.directives.escape, items: reader.items })
@@ -67,37 +38,70 @@ fn text(source: &[u8]) -> Result<&str, SyntaxError> {
         SyntaxError::at(source, error.valid_up_to(), "the text is not UTF-8")
             .with_help("is this a Dockerfile? convert it if it is written in another encoding")
     })?;
-    match memchr::memchr(0, source) {
-        Some(nul) => Err(SyntaxError::at(source, nul, "there is a NUL byte in the text")
-            .with_help("is this a Dockerfile?")),
-        None => Ok(text),
+    if let Some(nul) = memchr::memchr(0, source) {
+        return Err(SyntaxError::at(source, nul, "there is a NUL byte in the text")
+            .with_help("is this a Dockerfile?"));
     }
+    if let Some((start, length)) = lines::too_long(text) {
+        let message = format!("line of {length} bytes is longer than the {MAX_LINE} that are allowed");
+        return Err(SyntaxError::at(source, start, message).with_help("continue it on another line"));
+    }
+    Ok(text)
+}
+
+/// Which instructions there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    /// ARG, before the first stage.
+    Arguments,
+    Stage,
 }
 
 struct Reader<'a> {
-    source: &'a [u8],
+    source: &'a str,
+    lines: Lines<'a>,
+    joiner: Joiner,
     directives: Directives,
+    seen: Seen,
     items: Vec<Item>,
-    /// The comments since the last instruction or empty comment.
-    comments: Vec<Comment>,
+    /// The first item after the last instruction or empty comment.
+    comments: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn directive(&mut self, line: &Line<'_>) -> Result<Option<Directive>, SyntaxError> {
-        let at = line.start;
-        self.directives.read(line).map_err(|message| SyntaxError::at(self.source, at, message))
+    fn new(source: &'a str) -> Self {
+        let mut items = Vec::with_capacity(source.len() / BYTES_PER_ITEM + 1);
+        if source.starts_with(BOM) {
+            items.push(Item::Blank(0..BOM.len()));
+        }
+        Self {
+            source,
+            lines: Lines::new(source),
+            joiner: Joiner::default(),
+            directives: Directives::default(),
+            seen: Seen::Nothing,
+            items,
+            comments: 0,
+        }
     }
 
-    fn comment(&mut self, line: &Line<'_>) {
-        // Upstream takes a character off and white space around what is left. So an indented comment keeps its sign.
-        let text = line.text.strip_prefix('#').unwrap_or(line.text).trim();
-        let comment = Comment { text: text.to_owned(), span: line.start..line.end, line: line.number };
-        if text.is_empty() {
-            self.comments.clear();
-        } else {
-            self.comments.push(comment.clone());
+    /// Reads what begins on a line.
+    fn line(&mut self, line: Line<'a>) -> Result<(), SyntaxError> {
+        if !self.directives.are_over {
+            let directive = self.directives.read(&line);
+            let directive = directive.map_err(|message| self.error(line.start, message))?;
+            if let Some(directive) = directive {
+                self.items.push(Item::Directive(directive));
+                return Ok(());
+            }
         }
-        self.items.push(Item::Comment(comment));
+        match trim_start(line.text).as_bytes().first() {
+            None => self.blank(&line),
+            Some(b'#') => self.comment(&line),
+            Some(_) => self.instruction(line)?,
+        }
+        Ok(())
     }
 
     /// Lines with nothing on them are one item.
@@ -108,155 +112,62 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn instruction(
-        &mut self,
-        joiner: &mut Joiner,
-        first: Line<'a>,
-        lines: &mut Lines<'a>,
-    ) -> Result<Instruction, SyntaxError> {
+    fn comment(&mut self, line: &Line<'_>) {
+        // Upstream takes a character off and white space around what is left. So an indented comment keeps its sign.
+        let text = line.text.strip_prefix('#').unwrap_or(line.text).trim();
+        let comment = Comment { text: text.to_owned(), span: line.start..line.end, line: line.number };
+        self.items.push(Item::Comment(comment));
+        if text.is_empty() {
+            self.comments = self.items.len();
+        }
+    }
+
+    fn instruction(&mut self, first: Line<'a>) -> Result<(), SyntaxError> {
         let escape = self.directives.escape;
-        let logical = joiner.join(first, lines, escape)?;
+        let source = self.source.as_bytes();
+        let logical = self.joiner.join(first, &mut self.lines, escape);
         let error = |fault: Fault| {
-            let error = SyntaxError::at(self.source, logical.source(fault.at), fault.message);
-            SyntaxError { help: fault.help, ..error }
+            let error = SyntaxError::at(source, logical.source(fault.at), fault.message);
+            fault.help.into_iter().fold(error, SyntaxError::with_help)
         };
-        let place = Place { source: self.source, first: &first, logical: &logical };
-        let whole = Head::read(Part::new(logical.text, 0).trim(), escape);
-        let (mut instruction, is_heredoc) = read(&whole, &place, escape).map_err(error)?;
-        if is_heredoc && let Some(at) = logical.text.find("<<") {
+        let place = Place { source, first: &first, logical: &logical };
+        let Statement { keyword, flags, mut body, takes_heredocs } =
+            statement::read(&place, escape).map_err(error)?;
+        self.seen = match (self.seen, keyword) {
+            (Seen::Stage, _) | (_, Keyword::From) => Seen::Stage,
+            (_, Keyword::Arg) => Seen::Arguments,
+            _ => {
+                let message = format!("{} stands before the first FROM", keyword.name());
+                return Err(error(Fault::new(0, message).with_help("only ARG may: put a FROM in front")));
+            }
+        };
+        if takes_heredocs && let Some(at) = heredoc::sign(logical.text) {
             let announced = heredoc::announced(logical.text)
                 .map_err(|cause| error(Fault::new(at, format!("bad name of a heredoc: {cause}"))))?;
             let mut heredocs = Vec::with_capacity(announced.len());
             for announced in announced {
-                let heredoc = heredoc::read(&announced, lines)?.ok_or_else(|| {
-                    error(Fault::new(at, format!("heredoc {} is never closed", announced.name)))
-                        .with_help(format!("end it with a line that holds {} alone", announced.name))
+                let heredoc = heredoc::read(&announced, &mut self.lines).ok_or_else(|| {
+                    let message = format!("heredoc {} is never closed", announced.name);
+                    let help = format!("end it with a line that holds {} alone", announced.name);
+                    error(Fault::new(at, message).with_help(help))
                 })?;
                 heredocs.push(heredoc);
             }
-            attach(&mut instruction.body, heredocs);
+            statement::attach(&mut body, heredocs);
         }
-        instruction.comments = std::mem::take(&mut self.comments);
-        end(&mut instruction, lines.at(), lines.number());
-        Ok(instruction)
-    }
-}
-
-/// What every instruction begins with.
-struct Head<'a> {
-    word: Part<'a>,
-    keyword: Option<Keyword>,
-    flags: Vec<RawFlag>,
-    rest: Part<'a>,
-}
-
-impl<'a> Head<'a> {
-    fn read(text: Part<'a>, escape: char) -> Self {
-        let (word, rest) = text.split_word();
-        let (flags, rest) = flags::split(rest.unwrap_or(word.skip(word.text.len())), escape);
-        Self { word, keyword: Keyword::read(word.text), flags, rest: rest.trim() }
-    }
-
-    fn arguments<'b>(&'b self, keyword: Keyword, form: Form<'b>, escape: char) -> Arguments<'b> {
-        Arguments { keyword, word: self.word, flags: &self.flags, form, rest: self.rest, escape }
-    }
-}
-
-/// Where in the source an instruction stands.
-struct Place<'a> {
-    source: &'a [u8],
-    first: &'a Line<'a>,
-    logical: &'a Logical<'a>,
-}
-
-impl Place<'_> {
-    fn instruction(&self, keyword: Keyword, head: &Head<'_>, body: Body) -> Instruction {
-        let start = self.logical.source(head.word.at);
-        Instruction {
-            keyword,
-            span: start..start,
-            lines: self.first.number..=self.first.number,
-            comments: Vec::new(),
-            flags: self.flags(&head.flags),
-            body,
+        let (end, lines) = (self.lines.at(), first.number..=self.lines.number());
+        if let Body::Onbuild(inner) = &mut body {
+            inner.span.end = end;
+            inner.lines = lines.clone();
         }
+        let comments = self.comments..self.items.len();
+        let span = first.start..end;
+        self.items.push(Item::Instruction(Instruction { keyword, span, lines, comments, flags, body }));
+        self.comments = self.items.len();
+        Ok(())
     }
 
-    fn flags(&self, flags: &[RawFlag]) -> Vec<Flag> {
-        let mut line = self.first.number;
-        let mut seen = self.first.start;
-        let flag = |flag: &RawFlag| {
-            let span = self.logical.source(flag.at)..self.logical.source_end(flag.end);
-            let newlines = memchr::memchr_iter(b'\n', &self.source[seen..span.start]).count();
-            line = line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX));
-            seen = span.start;
-            Flag { name: flag.name.clone(), value: flag.value.clone(), span, line }
-        };
-        flags.iter().map(flag).collect()
-    }
-}
-
-/// An instruction, and whether heredocs may follow it.
-fn read(head: &Head<'_>, place: &Place<'_>, escape: char) -> Result<(Instruction, bool), Fault> {
-    let Some(keyword) = head.keyword else { return Err(unknown(head.word)) };
-    let form = form::read(keyword, head.rest, escape)?;
-    let is_heredoc = takes_heredocs(keyword, &form);
-    let body = arguments::check(head.arguments(keyword, form, escape))?;
-    let (body, is_heredoc) = match keyword {
-        Keyword::Onbuild => onbuild(head, place, escape)?,
-        _ => (body, is_heredoc),
-    };
-    let instruction = place.instruction(keyword, head, body);
-    Ok((Instruction { span: place.first.start..place.first.end, ..instruction }, is_heredoc))
-}
-
-/// The instruction in an ONBUILD, and whether heredocs may follow it.
-///
-/// Only its form must be right: BuildKit reads the rest of it where the image is built upon.
-fn onbuild(head: &Head<'_>, place: &Place<'_>, escape: char) -> Result<(Body, bool), Fault> {
-    let inner = Head::read(head.rest, escape);
-    let refused = ["FROM", "MAINTAINER", "ONBUILD"];
-    if let Some(name) = refused.into_iter().find(|name| case::upper_is(inner.word.text, name)) {
-        return Err(inner.word.fault(format!("{name} cannot stand in an ONBUILD")));
-    }
-    let Some(keyword) = inner.keyword else { return Ok((Body::Other, false)) };
-    let form = form::read(keyword, inner.rest, escape)?;
-    let is_heredoc = takes_heredocs(keyword, &form);
-    let body = arguments::check(inner.arguments(keyword, form, escape)).unwrap_or(Body::Other);
-    Ok((Body::Onbuild(Box::new(place.instruction(keyword, &inner, body))), is_heredoc))
-}
-
-fn unknown(word: Part<'_>) -> Fault {
-    if word.is_empty() {
-        return word.fault("nothing follows the continuation");
-    }
-    word.fault(format!("unknown instruction {}", word.text))
-        .with_help("if it belongs to the instruction above, that lacks the character that continues its line")
-}
-
-fn takes_heredocs(keyword: Keyword, form: &Form<'_>) -> bool {
-    matches!(keyword, Keyword::Add | Keyword::Copy | Keyword::Run) && !form.is_json()
-}
-
-fn attach(body: &mut Body, read: Vec<Heredoc>) {
-    match body {
-        Body::Run(command) => command.heredocs = read,
-        Body::Copy { heredocs, .. } => *heredocs = read,
-        Body::Onbuild(inner) => match &mut inner.body {
-            Body::Run(command) => command.heredocs = read,
-            Body::Copy { heredocs, .. } => *heredocs = read,
-            _ => {}
-        },
-        _ => {}
-    }
-}
-
-/// Sets where an instruction ends, and the one in it.
-fn end(instruction: &mut Instruction, at: usize, line: u32) {
-    instruction.span.end = at;
-    instruction.lines = *instruction.lines.start()..=line;
-    if let Body::Onbuild(inner) = &mut instruction.body {
-        inner.span.end = at;
-        inner.lines = *inner.lines.start()..=line;
+    fn error(&self, at: usize, message: String) -> SyntaxError {
+        SyntaxError::at(self.source.as_bytes(), at, message)
     }
 }

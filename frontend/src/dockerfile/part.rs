@@ -19,33 +19,26 @@ impl<'a> Part<'a> {
         self.text.is_empty()
     }
 
-    pub(super) fn end(&self) -> usize {
-        self.at + self.text.len()
-    }
-
     /// What begins at a byte of it.
     pub(super) fn skip(&self, bytes: usize) -> Self {
         Self { text: &self.text[bytes..], at: self.at + bytes }
     }
 
     pub(super) fn trim_start(&self) -> Self {
-        self.skip(self.text.len() - self.text.trim_start().len())
+        self.skip(self.text.len() - trim_start(self.text).len())
     }
 
     pub(super) fn trim(&self) -> Self {
         let part = self.trim_start();
-        Self { text: part.text.trim_end(), ..part }
+        Self { text: trim_end(part.text), ..part }
     }
 
     /// The first word and what follows the blanks behind it, if there are any.
     pub(super) fn split_word(&self) -> (Self, Option<Self>) {
-        let end = self.text.find(is_blank);
-        let word = Self { text: &self.text[..end.unwrap_or(self.text.len())], at: self.at };
-        let rest = end.map(|end| {
-            let rest = self.skip(end);
-            rest.skip(rest.text.len() - rest.text.trim_start_matches(is_blank).len())
-        });
-        (word, rest)
+        let bytes = self.text.as_bytes();
+        let Some(end) = bytes.iter().position(|&byte| is_blank(byte)) else { return (*self, None) };
+        let blanks = bytes[end..].iter().take_while(|&&byte| is_blank(byte)).count();
+        (Self { text: &self.text[..end], at: self.at }, Some(self.skip(end + blanks)))
     }
 
     /// The words between blanks, whatever quotes there are.
@@ -64,6 +57,24 @@ impl<'a> Part<'a> {
 }
 
 /// Whether a character parts words. There is more white space than that, which only the ends of a text lose.
-pub(super) fn is_blank(c: char) -> bool {
-    matches!(c, '\t' | '\u{b}' | '\u{c}' | '\r' | ' ')
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\x0b' | b'\x0c' | b'\r' | b' ')
+}
+
+/// [`str::trim_start`], quick where there is nothing to trim or only blanks.
+pub(super) fn trim_start(text: &str) -> &str {
+    let blanks = text.bytes().take_while(|&byte| is_blank(byte)).count();
+    let text = &text[blanks..];
+    match text.as_bytes().first() {
+        Some(b'!'..=b'~') => text,
+        _ => text.trim_start(),
+    }
+}
+
+/// [`str::trim_end`], quick where there is nothing to trim.
+pub(super) fn trim_end(text: &str) -> &str {
+    match text.as_bytes().last() {
+        Some(b'!'..=b'~') => text,
+        _ => text.trim_end(),
+    }
 }

@@ -91,3 +91,60 @@ pub(super) fn size(text: &str) -> Option<i64> {
     // Saturates where Go's conversion says nothing.
     Some((number * 1024_f64.powi(power)) as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_those_of_go() {
+        let cases = [
+            ("0", Some(0)),
+            ("1h2m3s", Some(3_723_000_000_000)),
+            ("1.5s", Some(1_500_000_000)),
+            (".5ms", Some(500_000)),
+            ("-1us", Some(-1_000)),
+            ("+3\u{b5}s", Some(3_000)),
+            ("", None),
+            ("1", None),
+            ("1x", None),
+            (".s", None),
+            ("1 s", None),
+            ("9223372036854775807ns", Some(i64::MAX)),
+            ("9223372036854775808ns", None),
+            ("9999999h", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(duration(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_those_of_docker() {
+        let cases = [
+            ("64", Some(64)),
+            ("64b", Some(64)),
+            ("1k", Some(1 << 10)),
+            ("1.5 GiB", Some(3 << 29)),
+            ("2MB", Some(2 << 20)),
+            ("", None),
+            ("k", None),
+            ("-1", None),
+            ("1kk", None),
+            ("1bb", None),
+            ("1  k", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(size(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_no_signs() {
+        assert_eq!(unsigned("0755", 8), Some(0o755));
+        assert_eq!(unsigned("4294967296", 10), None);
+        assert_eq!(unsigned("+1", 10), None);
+        assert_eq!(unsigned("8", 8), None);
+        assert_eq!(unsigned("", 10), None);
+    }
+}

@@ -2,25 +2,30 @@
 
 use super::Arguments;
 use crate::dockerfile::error::Fault;
+use crate::dockerfile::form::Form;
 use crate::dockerfile::heredoc;
 use crate::dockerfile::instruction::Body;
 
 pub(super) fn check(arguments: Arguments<'_>) -> Result<Body, Fault> {
     let name = arguments.keyword.name();
-    let mut words = arguments.words();
-    let Some((destination, at)) = words.pop().filter(|_| !words.is_empty()) else {
-        return Err(arguments.missing("destination").with_help(format!("write {name} source… destination")));
+    let mut sources: Vec<String> = match arguments.form {
+        Form::Json(words) => words,
+        _ => arguments.rest.words().map(|word| word.text.to_owned()).collect(),
+    };
+    let Some(destination) = sources.pop().filter(|_| !sources.is_empty()) else {
+        let fault = arguments.word.fault(format!("{name} has no destination"));
+        return Err(fault.with_help(format!("write {name} source… destination")));
     };
     if let Ok(Some(_)) = heredoc::word_of(&destination) {
-        return Err(Fault::new(at, format!("destination of {name} is a heredoc"))
+        return Err(arguments
+            .rest
+            .fault(format!("destination of {name} is a heredoc"))
             .with_help("a heredoc is a source: put the path that it is written to behind it"));
     }
-    let sources = words
-        .into_iter()
-        .map(|(word, _)| match heredoc::word_of(&word) {
-            Ok(Some(heredoc)) => heredoc.name,
-            _ => word,
-        })
-        .collect();
+    for source in &mut sources {
+        if let Ok(Some(heredoc)) = heredoc::word_of(source) {
+            *source = heredoc.name;
+        }
+    }
     Ok(Body::Copy { sources, destination, heredocs: Vec::new() })
 }

@@ -36,14 +36,6 @@ impl Arguments<'_> {
     fn missing(&self, what: &str) -> Fault {
         self.word.fault(format!("{} has no {what}", self.keyword.name()))
     }
-
-    /// Their words, quoted or not.
-    fn words(&self) -> Vec<(String, usize)> {
-        match &self.form {
-            Form::Json(strings) => strings.iter().map(|string| (string.clone(), self.rest.at)).collect(),
-            _ => self.rest.words().map(|word| (word.text.to_owned(), word.at)).collect(),
-        }
-    }
 }
 
 /// Checks flags and arguments. ONBUILD is not among them, see [`super::parse`].

@@ -2,17 +2,17 @@
 
 use super::Arguments;
 use crate::dockerfile::error::Fault;
-use crate::dockerfile::form::Form;
+use crate::dockerfile::form::{Form, Pair};
 use crate::dockerfile::instruction::{Body, Keyword};
 use crate::dockerfile::words;
 
 pub(super) fn arg(arguments: &Arguments<'_>) -> Result<Body, Fault> {
     let mut args = Vec::new();
-    for (word, at) in words::quoted(arguments.rest, arguments.escape) {
-        args.push(match word.split_once('=') {
-            Some(("", _)) => return Err(nameless(arguments, at)),
+    for word in words::quoted(arguments.rest, arguments.escape) {
+        args.push(match word.text.split_once('=') {
+            Some(("", _)) => return Err(nameless(arguments, word.at)),
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (word, None),
+            None => (word.text.to_owned(), None),
         });
     }
     if args.is_empty() {
@@ -33,7 +33,8 @@ pub(super) fn env(arguments: Arguments<'_>) -> Result<Body, Fault> {
     }
     match arguments.form {
         Form::Pairs(pairs) if arguments.keyword == Keyword::Env => {
-            Ok(Body::Env(pairs.into_iter().map(|pair| (pair.name, pair.value)).collect()))
+            let own = |pair: Pair<'_>| (pair.name.to_owned(), pair.value.to_owned());
+            Ok(Body::Env(pairs.into_iter().map(own).collect()))
         }
         _ => Ok(Body::Other),
     }

@@ -1,0 +1,2 @@
+FROM scratch
+ADD --unpack=true a b

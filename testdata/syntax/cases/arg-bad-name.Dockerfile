@@ -1,0 +1,2 @@
+FROM local/busybox
+ARG 1-a=b

@@ -1,0 +1,4 @@
+ARG A=1
+FROM local/busybox
+ARG A
+RUN test "$A" = 1

@@ -1,0 +1,3 @@
+ARG A=1
+FROM local/busybox
+RUN test -z "$A"

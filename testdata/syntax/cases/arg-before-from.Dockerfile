@@ -1,0 +1,2 @@
+ARG A=local/busybox
+FROM ${A}

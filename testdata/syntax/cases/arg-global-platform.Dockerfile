@@ -1,0 +1,3 @@
+FROM --platform=$TARGETPLATFORM local/busybox
+ARG TARGETOS
+RUN test "$TARGETOS" = linux

@@ -1,0 +1,3 @@
+FROM local/busybox
+ARG A=1 B=$A
+RUN test "$B" = 1

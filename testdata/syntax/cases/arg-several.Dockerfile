@@ -1,0 +1,2 @@
+FROM local/busybox
+ARG A=1 B C=3

@@ -1,0 +1,2 @@
+FROM local/busybox
+ARG A B

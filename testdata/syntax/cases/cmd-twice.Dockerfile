@@ -1,0 +1,3 @@
+FROM local/busybox
+CMD a
+CMD b

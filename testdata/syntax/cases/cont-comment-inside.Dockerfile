@@ -1,0 +1,4 @@
+FROM local/busybox
+RUN echo a \
+# c
+  b

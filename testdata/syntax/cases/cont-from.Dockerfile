@@ -1,0 +1,3 @@
+FROM \
+  local/busybox \
+ AS x

@@ -1,0 +1,3 @@
+FROM local/busybox
+RU\
+N echo a

@@ -1,0 +1,3 @@
+FROM local/busybox
+RUN echo a \  
+  b

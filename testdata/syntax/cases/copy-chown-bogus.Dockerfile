@@ -1,0 +1,2 @@
+FROM scratch
+COPY --from=local/busybox --chown=a:b:c /bin/sh /x

@@ -1,0 +1,3 @@
+FROM local/busybox
+ENV D=/x
+COPY --from=local/busybox /bin/sh $D/y

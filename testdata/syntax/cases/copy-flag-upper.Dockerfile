@@ -1,0 +1,2 @@
+FROM scratch
+COPY --FROM=local/busybox /bin/sh /x

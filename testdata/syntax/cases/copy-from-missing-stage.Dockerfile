@@ -1,0 +1,2 @@
+FROM scratch
+COPY --from=nosuchstage.invalid/x /a /b

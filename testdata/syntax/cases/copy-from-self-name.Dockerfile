@@ -1,0 +1,2 @@
+FROM local/busybox AS x
+COPY --from=x /bin/sh /b

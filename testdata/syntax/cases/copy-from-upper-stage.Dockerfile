@@ -1,0 +1,3 @@
+FROM local/busybox AS x
+FROM scratch
+COPY --from=X /bin/sh /b

@@ -1,0 +1,2 @@
+FROM local/busybox
+COPY --from=local/busybox /bin/sh /bin/ls /x

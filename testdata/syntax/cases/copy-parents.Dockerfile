@@ -1,0 +1,2 @@
+FROM scratch
+COPY --from=local/busybox --parents /bin/sh /x/

@@ -1,0 +1,4 @@
+FROM local/busybox
+RUN echo a \
+  b
+ENV A=1

@@ -1,0 +1,3 @@
+# check=skip=all
+# check=skip=all
+FROM local/busybox

@@ -1,0 +1,3 @@
+# check=error=true
+from local/busybox
+RUN true

@@ -1,0 +1,2 @@
+# check=skip=NoSuchRule;error=true
+FROM local/busybox

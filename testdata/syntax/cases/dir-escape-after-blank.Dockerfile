@@ -1,0 +1,5 @@
+
+# escape=`
+FROM local/busybox
+RUN echo a `
+  b

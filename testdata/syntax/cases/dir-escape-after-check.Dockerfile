@@ -1,0 +1,5 @@
+# check=skip=all
+# escape=`
+FROM local/busybox
+RUN echo a `
+  b

@@ -1,0 +1,5 @@
+# hello
+# escape=`
+FROM local/busybox
+RUN echo a `
+  b

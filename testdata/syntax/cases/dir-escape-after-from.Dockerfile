@@ -1,0 +1,4 @@
+FROM local/busybox
+# escape=`
+RUN echo a `
+  b

@@ -1,0 +1,5 @@
+# foo=bar
+# escape=`
+FROM local/busybox
+RUN echo a `
+  b

@@ -1,0 +1,4 @@
+# escape=`
+FROM local/busybox
+RUN echo a `
+  b

@@ -1,0 +1,2 @@
+# escape=` foo
+FROM local/busybox

@@ -1,0 +1,4 @@
+# ESCAPE=`
+FROM local/busybox
+RUN echo a `
+  b

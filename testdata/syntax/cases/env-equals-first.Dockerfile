@@ -1,0 +1,2 @@
+FROM local/busybox
+ENV =b

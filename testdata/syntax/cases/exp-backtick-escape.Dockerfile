@@ -1,0 +1,3 @@
+# escape=`
+FROM local/busybox
+ENV A=`$V B=\$V

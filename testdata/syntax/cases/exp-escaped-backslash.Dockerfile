@@ -1,0 +1,4 @@
+FROM local/busybox
+ENV W=appap
+ENV X=\\$V
+WORKDIR /w\\$V

@@ -1,0 +1,4 @@
+FROM local/busybox
+ENV W=appap
+ENV X=${V:-${W:-z}}
+WORKDIR /w${V:-${W:-z}}

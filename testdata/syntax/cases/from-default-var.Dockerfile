@@ -1,0 +1,1 @@
+FROM ${NOSUCH:-local/busybox}

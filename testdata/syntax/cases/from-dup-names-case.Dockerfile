@@ -1,0 +1,2 @@
+FROM local/busybox AS a
+FROM scratch AS A

@@ -1,0 +1,3 @@
+FROM local/busybox AS a
+FROM scratch AS a
+COPY --from=a /bin/sh /

@@ -1,0 +1,2 @@
+FROM b AS a
+FROM scratch AS b

@@ -1,0 +1,2 @@
+FROM local/busybox AS Foo
+FROM foo

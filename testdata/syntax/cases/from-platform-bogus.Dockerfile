@@ -1,0 +1,1 @@
+FROM --platform=bogus/zzz/1/2/3 local/busybox

@@ -1,0 +1,1 @@
+FROM --platform=$NOSUCH local/busybox

@@ -1,0 +1,2 @@
+FROM local/busybox
+HEALTHCHECK --interval=5s --retries=3 CMD true

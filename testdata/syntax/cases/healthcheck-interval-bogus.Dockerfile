@@ -1,0 +1,2 @@
+FROM local/busybox
+HEALTHCHECK --interval=x CMD true

@@ -1,0 +1,2 @@
+FROM local/busybox
+HEALTHCHECK --interval=-1s CMD true

@@ -1,0 +1,2 @@
+FROM local/busybox
+HEALTHCHECK --retries=-1 CMD true

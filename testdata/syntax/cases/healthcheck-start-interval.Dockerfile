@@ -1,0 +1,2 @@
+FROM local/busybox
+HEALTHCHECK --start-interval=1s CMD true

@@ -1,0 +1,4 @@
+FROM scratch
+ADD <<EOF /a
+hello
+EOF

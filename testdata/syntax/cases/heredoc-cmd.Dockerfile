@@ -1,0 +1,4 @@
+FROM local/busybox
+CMD <<EOF
+hello
+EOF

@@ -1,0 +1,6 @@
+FROM local/busybox
+RUN <<EOF
+# c
+echo a
+
+EOF

@@ -1,0 +1,5 @@
+FROM local/busybox
+RUN <<EOF \
+ cat
+hello
+EOF

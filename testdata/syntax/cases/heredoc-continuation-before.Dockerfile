@@ -1,0 +1,5 @@
+FROM local/busybox
+RUN cat \
+ <<EOF
+hello
+EOF

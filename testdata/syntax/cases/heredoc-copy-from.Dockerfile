@@ -1,0 +1,4 @@
+FROM local/busybox
+COPY --from=local/busybox <<EOF /a
+hello
+EOF

@@ -1,0 +1,4 @@
+FROM local/busybox
+RUN cat <<$A
+foo
+$A

@@ -1,0 +1,4 @@
+FROM local/busybox
+RUN <<EOF
+echo a
+EOF 

@@ -1,0 +1,4 @@
+FROM local/busybox
+ENV A=<<EOF
+hello
+EOF

@@ -1,0 +1,4 @@
+FROM local/busybox
+RUN cat 3<<EOF <&3
+hello
+EOF

@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN cat <<<EOF

@@ -1,0 +1,4 @@
+FROM local/busybox
+RUN ["cat","<<EOF"]
+hello
+EOF

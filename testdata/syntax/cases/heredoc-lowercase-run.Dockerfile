@@ -1,0 +1,4 @@
+from local/busybox
+run <<EOF
+true
+EOF

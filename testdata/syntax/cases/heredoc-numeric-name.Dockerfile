@@ -1,0 +1,4 @@
+FROM local/busybox
+RUN cat <<1
+foo
+1

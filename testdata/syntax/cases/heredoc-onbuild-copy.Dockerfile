@@ -1,0 +1,4 @@
+FROM local/busybox
+ONBUILD COPY <<EOF /a
+a
+EOF

@@ -1,0 +1,4 @@
+FROM local/busybox
+ONBUILD RUN <<EOF
+echo a
+EOF

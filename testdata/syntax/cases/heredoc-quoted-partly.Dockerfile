@@ -1,0 +1,4 @@
+FROM local/busybox
+RUN <<E"O"F
+echo $A
+EOF

@@ -1,0 +1,4 @@
+FROM local/busybox
+RUN <<"E F"
+echo $A
+E F

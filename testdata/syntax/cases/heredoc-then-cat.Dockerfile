@@ -1,0 +1,4 @@
+FROM local/busybox
+RUN <<EOF cat
+hello
+EOF

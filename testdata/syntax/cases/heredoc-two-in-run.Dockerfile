@@ -1,0 +1,6 @@
+FROM local/busybox
+RUN cat <<A <<B
+a
+A
+b
+B

@@ -1,0 +1,4 @@
+FROM local/busybox
+RUN echo it's <<EOF
+foo
+EOF

@@ -1,0 +1,3 @@
+FROM local/busybox
+RUN <<EOF
+echo a

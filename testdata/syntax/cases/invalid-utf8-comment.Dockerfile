@@ -1,0 +1,2 @@
+# ÿþ
+FROM local/busybox

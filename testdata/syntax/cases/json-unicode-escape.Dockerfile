@@ -1,0 +1,2 @@
+FROM local/busybox
+CMD ["\u0061"]

@@ -1,0 +1,2 @@
+FROM local/busybox
+LABEL a

@@ -1,0 +1,3 @@
+FROM local/busybox
+ARG X=1
+LABEL a=$X "$X"=2

@@ -1,0 +1,3 @@
+from local/busybox as x
+run true
+env a=b

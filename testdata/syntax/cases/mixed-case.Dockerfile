@@ -1,0 +1,2 @@
+From local/busybox aS x
+rUn true

@@ -1,0 +1,3 @@
+FROM local/busybox
+RUN --mount=type=cache,\
+target=/x true

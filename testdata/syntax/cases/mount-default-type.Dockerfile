@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --mount=target=/x,from=local/busybox true

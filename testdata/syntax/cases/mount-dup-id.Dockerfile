@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --mount=type=cache,id=a,id=b,target=/x true

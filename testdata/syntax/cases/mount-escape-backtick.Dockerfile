@@ -1,0 +1,4 @@
+# escape=`
+FROM local/busybox
+RUN --mount=type=cache,target=/x `
+ true

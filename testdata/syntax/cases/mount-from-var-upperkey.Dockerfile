@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --mount=type=bind,FROM=${A},target=/x true

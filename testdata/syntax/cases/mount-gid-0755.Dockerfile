@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --mount=type=cache,target=/x,gid=0755 true

@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --mount=TYPE=cache,TARGET=/x true

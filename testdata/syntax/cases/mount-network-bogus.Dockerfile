@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --network=bogus true

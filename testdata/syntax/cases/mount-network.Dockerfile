@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --network=none --mount=type=cache,target=/x true

@@ -1,0 +1,2 @@
+FROM local/busybox
+COPY --mount=type=cache,target=/x a b

@@ -1,0 +1,2 @@
+FROM local/busybox
+ONBUILD RUN --mount=type=foo,target=/x true

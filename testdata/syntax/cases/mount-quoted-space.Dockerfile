@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --mount=type=cache,"target=/a b" true

@@ -1,0 +1,3 @@
+FROM local/busybox
+WORKDIR /w
+RUN --mount=type=cache,target=x true

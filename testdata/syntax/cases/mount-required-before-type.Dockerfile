@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --mount=required,type=secret,id=a,target=/x true

@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --mount=type=secret,id=a,env=A true

@@ -1,0 +1,3 @@
+FROM local/busybox
+ARG T=locked
+RUN --mount=type=cache,sharing=${T},target=/x true

@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --mount=type=foo,target=/x true

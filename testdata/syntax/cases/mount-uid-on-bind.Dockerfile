@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --mount=type=bind,from=local/busybox,target=/x,uid=1 true

@@ -1,0 +1,2 @@
+FROM local/busybox
+RUN --MOUNT=type=cache,target=/x true

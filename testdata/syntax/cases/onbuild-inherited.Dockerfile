@@ -1,0 +1,3 @@
+FROM local/busybox AS a
+ONBUILD RUN false
+FROM a

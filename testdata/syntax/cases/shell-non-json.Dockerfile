@@ -1,0 +1,2 @@
+FROM local/busybox
+SHELL /bin/sh -c

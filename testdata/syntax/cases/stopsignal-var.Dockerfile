@@ -1,0 +1,3 @@
+FROM local/busybox
+ARG S=SIGINT
+STOPSIGNAL $S

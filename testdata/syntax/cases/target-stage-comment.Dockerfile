@@ -1,0 +1,6 @@
+# the base
+FROM local/busybox AS base
+# second
+
+# doc of x
+FROM base AS x

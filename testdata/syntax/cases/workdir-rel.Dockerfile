@@ -1,0 +1,3 @@
+FROM local/busybox
+WORKDIR a
+WORKDIR b

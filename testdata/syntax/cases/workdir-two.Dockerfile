@@ -1,0 +1,2 @@
+FROM local/busybox
+WORKDIR a b
