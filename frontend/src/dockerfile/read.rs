@@ -80,6 +80,10 @@ pub fn read(
     options: &Options,
 ) -> Result<BuildGraph, BuildError> {
     let (global, stages) = stage::split(dockerfile);
+    if stages.is_empty() {
+        let help = Some("begin a stage with FROM");
+        return Err(Place::START.error("there is nothing to build: no stage begins".to_owned(), help));
+    }
     let names = Names::new(&stages);
     let target = names.target(options.target.as_deref())?;
     let mut graph = GraphBuilder::default();
@@ -260,5 +264,72 @@ impl Reader<'_> {
             }
         }
         Ok(needed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+
+    fn error(source: &str, options: &Options) -> String {
+        let dockerfile = parse(source.as_bytes()).expect("its words are right");
+        let error = read("Dockerfile", source, &dockerfile, options).expect_err("it cannot be built");
+        let Place { line, column } = error.place;
+        format!("{line}:{column}: {error}\n  help: {}", error.help.as_deref().unwrap_or("none"))
+    }
+
+    #[test]
+    fn what_cannot_be_built_is_refused_at_its_place() {
+        let error = |source| error(source, &Options::default());
+        insta::assert_snapshot!(error("ARG A=1\n"), @r"
+        1:1: there is nothing to build: no stage begins
+          help: begin a stage with FROM
+        ");
+        insta::assert_snapshot!(error("FROM b AS a\nFROM a AS b\n"), @r"
+        1:1: FROM b: the stage b comes later, in line 2
+          help: move that stage before this one, or give it another name if the image is meant
+        ");
+        insta::assert_snapshot!(error("FROM x AS a\nCOPY --from=b / /\nFROM x AS b\nCOPY --from=a / /\n"), @r"
+        2:1: the stage a takes something from b, which comes later
+          help: a stage can use only stages before it
+        ");
+        insta::assert_snapshot!(error("FROM x AS b\nRUN --mount=type=cache,target=/c \\\n  --mount=from=a,target=/a true\nFROM y AS a\nFROM b\n"), @r"
+        3:1: the stage b takes something from a, which comes later
+          help: a stage can use only stages before it
+        ");
+        insta::assert_snapshot!(error("FROM x AS a\nCOPY --from=a / /\n"), @r"
+        2:1: the stage a takes something from itself
+          help: a stage can use only stages before it
+        ");
+        insta::assert_snapshot!(error("FROM x\nCOPY --from=3 / /\n"), @r"
+        2:1: COPY --from=3: no stage has this number; the first of 1 is 0
+          help: none
+        ");
+        insta::assert_snapshot!(error("ARG V\nFROM $V\n"), @r"
+        2:1: FROM $V: the image's name is empty
+          help: give its ARG a default before the first FROM
+        ");
+        insta::assert_snapshot!(error("FROM --platform=a/b/c/d x\n"), @r#"
+        1:1: FROM --platform: "a/b/c/d" is no platform
+          help: none
+        "#);
+        insta::assert_snapshot!(error("FROM x\nENV A=\"${B:?give B}\"\n"), @r"
+        2:1: B: give B
+          help: none
+        ");
+        insta::assert_snapshot!(error("FROM x\nRUN --mount=type=cache,target=/c,sharing=most true\n"), @r"
+        2:1: unknown sharing mode `most`
+          help: none
+        ");
+    }
+
+    #[test]
+    fn a_target_that_does_not_exist_is_answered_with_those_that_do() {
+        let options = Options { target: Some("c".to_owned()), ..Options::default() };
+        insta::assert_snapshot!(error("FROM x AS a\nFROM y AS b\n", &options), @r#"
+        1:1: there is no stage "c"
+          help: the stages are a, b
+        "#);
     }
 }

@@ -107,7 +107,7 @@ impl<'d> Names<'d> {
             Ok(number) if number < self.stages.len() => Ok(Source::Stage(number)),
             Ok(number) => Err(Place::of_flag(flag).error(
                 format!(
-                    "COPY --from={number}: there are just {} stages, and the first is 0",
+                    "COPY --from={number}: no stage has this number; the first of {} is 0",
                     self.stages.len()
                 ),
                 None,

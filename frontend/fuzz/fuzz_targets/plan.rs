@@ -1,0 +1,33 @@
+//! Any bytes as a Dockerfile that is built for one and for two platforms: refused at a place that there is, or read, judged
+//! and planned under every policy; then no hazard is left that the policy mends.
+
+#![no_main]
+
+use ci_build_frontend::dockerfile::{self, Options, Platform};
+use ci_build_frontend::hazard::{self, Severity};
+use ci_build_frontend::plan::{Plan, Policy};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(dockerfile) = dockerfile::parse(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else { panic!("what is no text is refused") };
+    for platforms in [vec!["linux/amd64"], vec!["linux/amd64", "linux/arm64"]] {
+        let platforms: Vec<Platform> = platforms.iter().filter_map(|name| name.parse().ok()).collect();
+        let options = Options { platforms, ..Options::default() };
+        let graph = match dockerfile::read("Dockerfile", text, &dockerfile, &options) {
+            Ok(graph) => graph,
+            Err(error) => {
+                let lines = bytes.split(|byte| *byte == b'\n').count();
+                assert!((1..=lines).contains(&(error.place.line as usize)), "{error}");
+                return;
+            }
+        };
+        for policy in Policy::ALL {
+            let plan = Plan::of(&graph, policy);
+            let left = hazard::find(&plan.apply(&graph));
+            let is_fine = |severity| policy == Policy::Off || (policy == Policy::Auto && severity == Severity::Note);
+            assert!(left.iter().all(|finding| is_fine(finding.severity)), "{policy}: {left:?}");
+            assert_eq!(plan.changes(&graph).is_empty(), plan.edits.is_empty());
+        }
+    }
+});
