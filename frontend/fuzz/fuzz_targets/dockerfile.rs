@@ -37,7 +37,9 @@ fuzz_target!(|bytes: &[u8]| {
 fn check(instruction: &Instruction, bytes: &[u8], escape: char) {
     let lookup = |name: &str| (name.len() == 1).then(|| name.repeat(3));
     let expanded = |word: &str| {
-        expand::expand(word, escape, &lookup).map(|expanded| expanded.value).map_err(|error| error.to_string())
+        expand::expand(word, escape, &lookup)
+            .map(|expanded| expanded.value)
+            .map_err(|error| error.to_string())
     };
     for flag in &instruction.flags {
         // A continuation may lie between the dashes.
