@@ -5,6 +5,7 @@
 
 mod arguments;
 mod case;
+mod checks;
 mod csv;
 mod device;
 mod directive;
@@ -28,6 +29,7 @@ mod stage;
 mod values;
 mod words;
 
+pub use checks::checks;
 pub use instruction::{Dockerfile, Instruction, Item};
 pub use parse::{SyntaxError, parse};
 pub use platform::{Platform, PlatformError};

@@ -2,6 +2,7 @@
 
 mod cache_identity_mismatch;
 mod cache_lock_inversion;
+mod checks;
 mod finding;
 mod mixed_cache_sharing;
 mod nested_mountpoint_race;
@@ -10,6 +11,7 @@ mod shared_cache_race;
 mod tool;
 mod tool_lock_outside_mount;
 
+pub use checks::{CheckOptions, Checks, UnknownOption};
 pub use finding::{Finding, Severity};
 
 use crate::graph::BuildGraph;
@@ -53,5 +55,13 @@ pub static RULES: [&Rule; 7] = [
 pub fn find(graph: &BuildGraph) -> Vec<Finding> {
     let mut findings: Vec<_> = RULES.iter().flat_map(|rule| (rule.find)(rule, graph)).collect();
     findings.sort_by(|a, b| graph.file_order(a.at).cmp(&graph.file_order(b.at)));
+    findings
+}
+
+/// Everything that the rules find and the file does not skip, in file order.
+#[must_use]
+pub fn find_except(graph: &BuildGraph, checks: &Checks) -> Vec<Finding> {
+    let mut findings = find(graph);
+    findings.retain(|finding| !checks.skip(graph, finding));
     findings
 }
