@@ -26,6 +26,8 @@ enum Command {
     Lab,
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
+    /// Write the rules' pages in docs/rules anew
+    Docs,
     /// Docker engines of several versions, side by side, out of Debian packages
     #[command(subcommand)]
     Engines(commands::engines::Command),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Bench => commands::bench::run(),
         Command::Lab => commands::lab::run(),
         Command::Capture => commands::capture::run(),
+        Command::Docs => commands::docs::run(),
         Command::Engines(command) => command.run(),
     };
     match result {

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-use ci_build_frontend::hazard::Severity;
+use ci_build_frontend::hazard::{self, RULES, Rule, Severity};
 use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::report;
 use ci_build_frontend::report::check::{self, Checked};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::dockerfile::{self, BuildArguments, ReadFile};
@@ -39,6 +41,15 @@ pub(crate) struct Arguments {
     /// How the findings are shown
     #[arg(long, default_value = "text")]
     format: Format,
+    /// Tell all about a rule, and check nothing
+    #[arg(long, value_name = "RULE", value_parser = rules(), exclusive = true)]
+    explain: Option<&'static Rule>,
+}
+
+/// Clap lists the names and finds the one that was meant.
+fn rules() -> impl TypedValueParser<Value = &'static Rule> {
+    let names = PossibleValuesParser::new(RULES.map(|rule| rule.name));
+    names.try_map(|name| hazard::rule(&name).ok_or("there is no such rule"))
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -64,9 +75,17 @@ enum Format {
     Text,
     /// For scripts
     Json,
+    /// For code scanning services: SARIF 2.1.0
+    Sarif,
+    /// Workflow commands, which annotate a change on GitHub
+    Github,
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    if let Some(rule) = arguments.explain {
+        dockerfile::print(&report::rule(rule))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let options = arguments.build.options();
     let files: Vec<_> = arguments.files.iter().map(|path| dockerfile::read(path, &options)).collect();
     let is_unusable = files.iter().any(Option::is_none);
@@ -84,6 +103,8 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Format::Text if checked.is_empty() => {}
         Format::Text => dockerfile::print(&check::text(&checked))?,
         Format::Json => dockerfile::print_raw(&check::json(&checked))?,
+        Format::Sarif => dockerfile::print_raw(&check::sarif(&checked))?,
+        Format::Github => dockerfile::print_raw(&check::github(&checked))?,
     }
     let fail_on = Severity::from(arguments.fail_on);
     let fails = files.iter().any(|(file, plan)| {

@@ -22,7 +22,25 @@ pub struct Rule {
     pub name: &'static str,
     /// What the hazard does, in one line.
     pub summary: &'static str,
+    /// What is to be read about it.
+    pub documentation: Documentation,
     find: fn(&'static Rule, &BuildGraph) -> Vec<Finding>,
+}
+
+/// What is to be read about a rule, in Markdown.
+pub struct Documentation {
+    /// When it finds something.
+    pub what: &'static str,
+    /// What happens then, with where that is known from.
+    pub why: &'static str,
+    /// A Dockerfile with the hazard.
+    pub bad: &'static str,
+    /// The same Dockerfile without it.
+    pub good: &'static str,
+    /// The platforms that the examples are built for; none is one.
+    pub platforms: &'static [&'static str],
+    /// How it is mended.
+    pub mended: &'static str,
 }
 
 impl std::fmt::Debug for Rule {
@@ -64,4 +82,10 @@ pub fn find_except(graph: &BuildGraph, checks: &Checks) -> Vec<Finding> {
     let mut findings = find(graph);
     findings.retain(|finding| !checks.skip(graph, finding));
     findings
+}
+
+/// The rule with a name.
+#[must_use]
+pub fn rule(name: &str) -> Option<&'static Rule> {
+    RULES.into_iter().find(|rule| rule.name == name)
 }

@@ -6,6 +6,8 @@ mod escape;
 mod notice;
 mod place;
 mod problem;
+mod rule;
 
 pub use notice::notice;
 pub use problem::problem;
+pub use rule::rule;

@@ -1,10 +1,14 @@
 //! What `check` found, in several forms.
 
+mod github;
 mod json;
+mod sarif;
 mod text;
 
+pub use github::github;
 pub use json::json;
 pub(super) use json::{Finding, document, finding};
+pub use sarif::sarif;
 pub use text::text;
 
 use super::place::Lines;
