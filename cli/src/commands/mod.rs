@@ -11,11 +11,13 @@ use crate::error::{Blame, Explain, Failure};
 mod check;
 mod dockerfile;
 mod frontend;
+mod plan;
 
 const EXAMPLES: &str = "\
 Examples:
   docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
   ci-build check Dockerfile
+  ci-build plan --format svg Dockerfile > plan.svg
 
 Exit codes: 0 fine, 1 findings (check), 2 unusable input or usage, 125 our own failure";
 
@@ -31,6 +33,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Plan(plan::Arguments),
     #[command(subcommand)]
     Frontend(frontend::Command),
 }
@@ -42,6 +45,7 @@ enum Command {
 pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Check(arguments) => check::run(arguments),
+        Command::Plan(arguments) => plan::run(arguments),
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
     }
 }

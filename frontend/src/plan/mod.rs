@@ -117,6 +117,14 @@ impl Plan {
         plan
     }
 
+    /// The hazards that the file does not skip, and nothing done about any.
+    #[must_use]
+    pub fn unmended(graph: &BuildGraph, checks: &Checks) -> Self {
+        let findings = hazard::find_except(graph, checks).into_iter();
+        let mended = findings.map(|finding| Mended { finding, strategy: Strategy::None }).collect();
+        Self { edits: BTreeMap::new(), mended }
+    }
+
     /// The changes one by one, in file order.
     #[must_use]
     pub fn changes(&self, graph: &BuildGraph) -> Vec<Change> {

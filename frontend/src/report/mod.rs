@@ -5,6 +5,7 @@ pub mod check;
 mod escape;
 mod notice;
 mod place;
+pub mod plan;
 mod problem;
 mod rule;
 
