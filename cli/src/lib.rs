@@ -20,7 +20,7 @@ pub mod error;
 pub mod image;
 pub mod registry;
 
-/// Runs one command line, its program name first, and gives its exit code: 0 fine, 2 unusable input or usage,
+/// Runs one command line, its program name first, and gives its exit code: 0 fine, 1 findings, 2 unusable input or usage,
 /// 125 our own failure.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match commands::Arguments::try_parse_from(args) {
@@ -33,7 +33,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match commands::run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             failure.print();
             failure.exit_code()

@@ -28,6 +28,8 @@ enum Command {
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
     Corpus(commands::corpus::Arguments),
+    /// Write the rules' pages in docs/rules anew
+    Docs,
     /// Docker engines of several versions, side by side, out of Debian packages
     #[command(subcommand)]
     Engines(commands::engines::Command),
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Lab => commands::lab::run(),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
+        Command::Docs => commands::docs::run(),
         Command::Engines(command) => command.run(),
     };
     match result {

@@ -2,18 +2,24 @@
 //! answer.
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::error::{Blame, Explain, Failure};
 
+mod check;
+mod dockerfile;
 mod frontend;
+mod plan;
 
 const EXAMPLES: &str = "\
 Examples:
   docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
+  ci-build check Dockerfile
+  ci-build plan --format svg Dockerfile > plan.svg
 
-Exit codes: 0 fine, 2 unusable input or usage, 125 our own failure";
+Exit codes: 0 fine, 1 findings (check), 2 unusable input or usage, 125 our own failure";
 
 /// Keeps builds, pulls, prunes and leftovers on one Docker host apart
 #[derive(Debug, Parser)]
@@ -26,17 +32,21 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Arguments),
+    Plan(plan::Arguments),
     #[command(subcommand)]
     Frontend(frontend::Command),
 }
 
-/// Runs one command.
+/// Runs one command and gives its exit code.
 ///
 /// # Errors
 /// What the user is to read, with the exit code.
-pub fn run(arguments: Arguments) -> Result<(), Failure> {
+pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
-        Command::Frontend(command) => frontend::run(command),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Plan(arguments) => plan::run(arguments),
+        Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
     }
 }
 

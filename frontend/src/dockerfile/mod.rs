@@ -5,6 +5,7 @@
 
 mod arguments;
 mod case;
+mod checks;
 mod csv;
 mod device;
 mod directive;
@@ -29,6 +30,7 @@ mod statement;
 mod values;
 mod words;
 
+pub use checks::checks;
 pub use instruction::{Dockerfile, Instruction, Item};
 pub use parse::{SyntaxError, parse};
 pub use platform::{Platform, PlatformError};

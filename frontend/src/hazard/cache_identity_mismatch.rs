@@ -5,13 +5,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Rule, Severity};
+use super::{Documentation, Finding, Rule, Severity};
 use crate::graph::{BuildGraph, CacheKey, MountRef};
 
 /// See [`super::RULES`].
 pub(super) static CACHE_IDENTITY_MISMATCH: Rule = Rule {
     name: "CacheIdentityMismatch",
     summary: "one cache id is mounted with different from, uid, gid or mode, which makes them different caches",
+    documentation: Documentation {
+        what: "\
+One id is mounted with different `from`, `uid`, `gid` or `mode`.",
+        why: "\
+What a cache starts from is part of its identity: BuildKit silently keeps one cache for each of them
+(`solver/llbsolver/mounts/mount.go` in <https://github.com/moby/buildkit>), so a step does not find what the other one stored,
+and neither waits for the other's lock.",
+        bad: r"FROM debian
+RUN --mount=type=cache,id=deps,target=/deps,uid=1000 fetch
+RUN --mount=type=cache,id=deps,target=/deps build
+",
+        good: r"FROM debian
+RUN --mount=type=cache,id=deps,target=/deps,uid=1000 fetch
+RUN --mount=type=cache,id=deps,target=/deps,uid=1000 build
+",
+        platforms: &[],
+        mended: "\
+By `namespace`: the first keeps the id, each of the others gets an id of its own, which is what they are anyway. By hand, give
+all of them the same owner, mode and source if one cache was meant.",
+    },
     find,
 };
 

@@ -10,13 +10,45 @@ use std::collections::{BTreeMap, HashMap};
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::{Finding, Rule, Severity};
+use super::{Documentation, Finding, Rule, Severity};
 use crate::graph::{BuildGraph, CacheKey, MountRef, Sharing, StepIndex};
 
 /// See [`super::RULES`].
 pub(super) static CACHE_LOCK_INVERSION: Rule = Rule {
     name: "CacheLockInversion",
     summary: "concurrent steps lock the same caches in conflicting orders and wait for each other for ever",
+    documentation: Documentation {
+        what: "\
+Steps that may run at the same time lock the same caches in conflicting orders: each holds what another one waits for.",
+        why: "\
+The engine takes the locks of a step one after the other, in the order of the mounts' targets, and keeps those that it has
+while it waits (`solver/llbsolver/mounts/mount.go` in <https://github.com/moby/buildkit>). Two steps that want the same two
+caches in opposite orders can wait for each other for ever: the build hangs, without a message.",
+        bad: r"FROM debian AS a
+RUN --mount=type=cache,id=x,target=/1,sharing=locked \
+    --mount=type=cache,id=y,target=/2,sharing=locked make a
+FROM debian AS b
+RUN --mount=type=cache,id=y,target=/1,sharing=locked \
+    --mount=type=cache,id=x,target=/2,sharing=locked make b
+FROM scratch
+COPY --from=a /a /
+COPY --from=b /b /
+",
+        good: r"FROM debian AS a
+RUN --mount=type=cache,id=x,target=/1,sharing=locked \
+    --mount=type=cache,id=y,target=/2,sharing=locked make a
+FROM debian AS b
+RUN --mount=type=cache,id=x,target=/1,sharing=locked \
+    --mount=type=cache,id=y,target=/2,sharing=locked make b
+FROM scratch
+COPY --from=a /a /
+COPY --from=b /b /
+",
+        platforms: &[],
+        mended: "\
+By `lock`: every step that is involved takes its locks in one order, that of the caches' ids. By hand, let the targets sort as
+the ids do.",
+    },
     find,
 };
 

@@ -5,13 +5,40 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, Rule, Severity};
+use super::{Documentation, Finding, Rule, Severity};
 use crate::graph::{BuildGraph, CacheKey, MountRef, Sharing, User};
 
 /// See [`super::RULES`].
 pub(super) static MIXED_CACHE_SHARING: Rule = Rule {
     name: "MixedCacheSharing",
     summary: "one cache is mounted with different sharing modes, so that a step may find it empty",
+    documentation: Documentation {
+        what: "\
+One cache is mounted with different sharing modes: an error where two of the steps may run at the same time, else a warning,
+because builds beside this one use the cache too.",
+        why: "\
+A user that comes with `sharing=shared` while a `locked` one runs does not wait for it. It gets a new, empty cache under the
+same id, and from then on there are two: <https://github.com/moby/buildkit/issues/2459>.",
+        bad: r"FROM debian AS fetch
+RUN --mount=type=cache,id=src,target=/src,sharing=locked fetch
+FROM debian AS build
+RUN --mount=type=cache,id=src,target=/src build
+FROM scratch
+COPY --from=fetch /a /
+COPY --from=build /b /
+",
+        good: r"FROM debian AS fetch
+RUN --mount=type=cache,id=src,target=/src,sharing=locked fetch
+FROM debian AS build
+RUN --mount=type=cache,id=src,target=/src,sharing=locked build
+FROM scratch
+COPY --from=fetch /a /
+COPY --from=build /b /
+",
+        platforms: &[],
+        mended: "\
+By `lock`: every mount of the cache gets `sharing=locked`. `policy=namespace` gives each stage a cache of its own.",
+    },
     find,
 };
 

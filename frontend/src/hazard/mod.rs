@@ -2,6 +2,7 @@
 
 mod cache_identity_mismatch;
 mod cache_lock_inversion;
+mod checks;
 mod finding;
 mod mixed_cache_sharing;
 mod nested_mountpoint_race;
@@ -10,6 +11,7 @@ mod shared_cache_race;
 mod tool;
 mod tool_lock_outside_mount;
 
+pub use checks::{CheckOptions, Checks, UnknownOption};
 pub use finding::{Finding, Severity};
 
 use crate::graph::BuildGraph;
@@ -20,7 +22,25 @@ pub struct Rule {
     pub name: &'static str,
     /// What the hazard does, in one line.
     pub summary: &'static str,
+    /// What is to be read about it.
+    pub documentation: Documentation,
     find: fn(&'static Rule, &BuildGraph) -> Vec<Finding>,
+}
+
+/// What is to be read about a rule, in Markdown.
+pub struct Documentation {
+    /// When it finds something.
+    pub what: &'static str,
+    /// What happens then, with where that is known from.
+    pub why: &'static str,
+    /// A Dockerfile with the hazard.
+    pub bad: &'static str,
+    /// The same Dockerfile without it.
+    pub good: &'static str,
+    /// The platforms that the examples are built for; none is one.
+    pub platforms: &'static [&'static str],
+    /// How it is mended.
+    pub mended: &'static str,
 }
 
 impl std::fmt::Debug for Rule {
@@ -54,4 +74,18 @@ pub fn find(graph: &BuildGraph) -> Vec<Finding> {
     let mut findings: Vec<_> = RULES.iter().flat_map(|rule| (rule.find)(rule, graph)).collect();
     findings.sort_by(|a, b| graph.file_order(a.at).cmp(&graph.file_order(b.at)));
     findings
+}
+
+/// Everything that the rules find and the file does not skip, in file order.
+#[must_use]
+pub fn find_except(graph: &BuildGraph, checks: &Checks) -> Vec<Finding> {
+    let mut findings = find(graph);
+    findings.retain(|finding| !checks.skip(graph, finding));
+    findings
+}
+
+/// The rule with a name.
+#[must_use]
+pub fn rule(name: &str) -> Option<&'static Rule> {
+    RULES.into_iter().find(|rule| rule.name == name)
 }

@@ -5,13 +5,46 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Rule, Severity};
+use super::{Documentation, Finding, Rule, Severity};
 use crate::graph::{BuildGraph, CacheKey, MountRef, Sharing, User};
 
 /// See [`super::RULES`].
 pub(super) static NESTED_MOUNTPOINT_RACE: Rule = Rule {
     name: "NestedMountpointRace",
     summary: "concurrent steps mount something inside one shared cache, and race to make the mountpoint",
+    documentation: Documentation {
+        what: "\
+Steps that may run at the same time mount one cache with `sharing=shared`, and each mounts something else, of any type, inside
+it, below the same directory.",
+        why: "\
+The runtime makes the mountpoint of the inner mount in the outer cache. runc 1.2.0 to 1.2.2 look whether it is there and then
+make it, and fail with `file exists` when the other step was quicker: <https://github.com/moby/buildkit/issues/5566>,
+<https://github.com/opencontainers/runc/issues/4543>.",
+        bad: r"FROM node AS api
+RUN --mount=type=cache,target=/cache \
+    --mount=type=cache,id=api,target=/cache/build,sharing=locked make api
+FROM node AS web
+RUN --mount=type=cache,target=/cache \
+    --mount=type=cache,id=web,target=/cache/build,sharing=locked make web
+FROM scratch
+COPY --from=api /api /
+COPY --from=web /web /
+",
+        good: r"FROM node AS api
+RUN --mount=type=cache,target=/cache,sharing=locked \
+    --mount=type=cache,id=api,target=/build,sharing=locked make api
+FROM node AS web
+RUN --mount=type=cache,target=/cache,sharing=locked \
+    --mount=type=cache,id=web,target=/build,sharing=locked make web
+FROM scratch
+COPY --from=api /api /
+COPY --from=web /web /
+",
+        platforms: &[],
+        mended: "\
+By `lock`: the outer cache gets `sharing=locked`, so that one step at a time makes the mountpoint. By hand, a mount beside the
+cache in place of one inside it does as well.",
+    },
     find,
 };
 

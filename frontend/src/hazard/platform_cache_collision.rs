@@ -2,13 +2,31 @@
 
 use std::collections::HashMap;
 
-use super::{Finding, Rule, Severity, tool};
+use super::{Documentation, Finding, Rule, Severity, tool};
 use crate::graph::{BuildGraph, CacheKey, MountRef, User};
 
 /// See [`super::RULES`].
 pub(super) static PLATFORM_CACHE_COLLISION: Rule = Rule {
     name: "PlatformCacheCollision",
     summary: "a step is built for several platforms with one cache, which then holds files of all of them",
+    documentation: Documentation {
+        what: "\
+A step is built for two or more platforms, and the id of its cache does not vary with the platform. It is a note where what
+is cached is the same for all platforms, as downloaded modules are.",
+        why: "\
+The platform is no part of a cache's identity. The step runs on all platforms at once in one directory, and objects of one
+architecture meet those of another: <https://github.com/docker/buildx/issues/549>.",
+        bad: r"FROM gcc
+RUN --mount=type=cache,target=/objects make
+",
+        good: r"FROM gcc
+ARG TARGETPLATFORM
+RUN --mount=type=cache,id=objects-$TARGETPLATFORM,target=/objects make
+",
+        platforms: &["linux/amd64", "linux/arm64"],
+        mended: "\
+By `namespace`: each platform gets a cache of its own.",
+    },
     find,
 };
 

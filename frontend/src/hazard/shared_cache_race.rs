@@ -1,12 +1,43 @@
 //! Concurrent steps write to one cache.
 
-use super::{Finding, Rule, tool, tool_lock_outside_mount};
+use super::{Documentation, Finding, Rule, tool, tool_lock_outside_mount};
 use crate::graph::{BuildGraph, CacheKey, MountRef, Sharing, User};
 
 /// See [`super::RULES`].
 pub(super) static SHARED_CACHE_RACE: Rule = Rule {
     name: "SharedCacheRace",
     summary: "concurrent steps mount one cache with sharing=shared, and at least one of them may write",
+    documentation: Documentation {
+        what: "\
+Steps that may run at the same time mount one cache with `sharing=shared`, which is the default, and at least one of them
+may write to it. How bad that is depends on the tool: an error where it is known not to bear it (apt, dpkg), a note where it
+is known to (Go, npm, pip, ccache), else a warning.",
+        why: "\
+BuildKit runs steps that do not need each other at once, and gives all users of a shared cache one directory. A tool that
+does not lock its cache then sees half-written files; one that locks without waiting, as apt does, fails with `Could not get
+lock`. The Dockerfile reference says so of apt and asks for `sharing=locked`:
+<https://docs.docker.com/reference/dockerfile/#run---mounttypecache>.",
+        bad: r"FROM maven AS api
+RUN --mount=type=cache,target=/root/.m2 mvn -f api package
+FROM maven AS web
+RUN --mount=type=cache,target=/root/.m2 mvn -f web package
+FROM scratch
+COPY --from=api /api.jar /
+COPY --from=web /web.jar /
+",
+        good: r"FROM maven AS api
+RUN --mount=type=cache,target=/root/.m2,sharing=locked mvn -f api package
+FROM maven AS web
+RUN --mount=type=cache,target=/root/.m2,sharing=locked mvn -f web package
+FROM scratch
+COPY --from=api /api.jar /
+COPY --from=web /web.jar /
+",
+        platforms: &[],
+        mended: "\
+By `lock`: every mount of the cache gets `sharing=locked`, and the steps take turns. `policy=order` runs them one after the
+other, `policy=namespace` gives each stage a cache of its own. What the tool is known to bear stays as it is.",
+    },
     find,
 };
 

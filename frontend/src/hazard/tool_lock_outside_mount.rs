@@ -2,13 +2,41 @@
 //!
 //! cargo's `.package-cache` lies in `CARGO_HOME`, not in `registry/` or `git/` (cargo issue 11376).
 
-use super::{Finding, Rule, Severity, tool};
+use super::{Documentation, Finding, Rule, Severity, tool};
 use crate::graph::{BuildGraph, CacheKey, MountRef, Sharing, User};
 
 /// See [`super::RULES`].
 pub(super) static TOOL_LOCK_OUTSIDE_MOUNT: Rule = Rule {
     name: "ToolLockOutsideMount",
     summary: "concurrent steps share a tool's cache, but not the lock file with which the tool protects it",
+    documentation: Documentation {
+        what: "\
+Steps that may run at the same time share the cache of a tool that locks it, but the tool's lock file lies outside of the
+mounted directory.",
+        why: "\
+cargo protects its downloads by `.package-cache` in `CARGO_HOME`. A mount of `registry/` or `git/` alone leaves that file in
+each step's own file system, so each step locks a file of its own: <https://github.com/rust-lang/cargo/issues/11376>. The tool
+then counts as unknown for `SharedCacheRace`.",
+        bad: r"FROM rust AS api
+RUN --mount=type=cache,target=/usr/local/cargo/registry cargo build --bin api
+FROM rust AS web
+RUN --mount=type=cache,target=/usr/local/cargo/registry cargo build --bin web
+FROM scratch
+COPY --from=api /api /
+COPY --from=web /web /
+",
+        good: r"FROM rust AS api
+RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked cargo build --bin api
+FROM rust AS web
+RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked cargo build --bin web
+FROM scratch
+COPY --from=api /api /
+COPY --from=web /web /
+",
+        platforms: &[],
+        mended: "\
+By `lock`: every mount of the cache gets `sharing=locked`, and the engine does what the tool's lock cannot.",
+    },
     find,
 };
 

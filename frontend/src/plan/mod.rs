@@ -11,7 +11,7 @@ use std::fmt;
 pub use policy::{Policy, UnknownPolicy};
 
 use crate::graph::{BuildGraph, CacheKey, CacheUse, MountRef, StepIndex};
-use crate::hazard::{self, Finding, Severity};
+use crate::hazard::{self, Checks, Finding, Severity};
 
 /// What was done about a hazard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,11 +84,17 @@ impl Plan {
     /// Decides what to change. With [`Policy::Off`], nothing, and no hazard is named.
     #[must_use]
     pub fn of(graph: &BuildGraph, policy: Policy) -> Self {
+        Self::except(graph, policy, &Checks::default())
+    }
+
+    /// As [`Plan::of`], but leaves alone what the file skips.
+    #[must_use]
+    pub fn except(graph: &BuildGraph, policy: Policy, checks: &Checks) -> Self {
         let mut plan = Self::default();
         if policy == Policy::Off {
             return plan;
         }
-        for finding in hazard::find(graph) {
+        for finding in hazard::find_except(graph, checks) {
             let strategy = choose(policy, &finding);
             plan.mended.push(Mended { finding, strategy });
         }
@@ -103,12 +109,20 @@ impl Plan {
             if plan.edits == before {
                 break;
             }
-            let left = hazard::find(&plan.apply(graph)).into_iter();
+            let left = hazard::find_except(&plan.apply(graph), checks).into_iter();
             pending =
                 left.map(|finding| Mended { strategy: choose_again(policy, &finding), finding }).collect();
         }
         lock::put_in_order(graph, &pending, &mut plan);
         plan
+    }
+
+    /// The hazards that the file does not skip, and nothing done about any.
+    #[must_use]
+    pub fn unmended(graph: &BuildGraph, checks: &Checks) -> Self {
+        let findings = hazard::find_except(graph, checks).into_iter();
+        let mended = findings.map(|finding| Mended { finding, strategy: Strategy::None }).collect();
+        Self { edits: BTreeMap::new(), mended }
     }
 
     /// The changes one by one, in file order.

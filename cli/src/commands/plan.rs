@@ -1,0 +1,76 @@
+//! `ci-build plan`.
+
+use std::process::ExitCode;
+
+use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::report::plan::{self, Planned};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+
+use super::dockerfile::{self, BuildArguments};
+use crate::error::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  ci-build plan
+  ci-build plan --format svg Dockerfile > plan.svg
+  ci-build plan --policy order --target release docker/Dockerfile
+  ci-build plan --format dot Dockerfile | dot -Tpdf > plan.pdf
+  ci-build plan --format json - < Dockerfile | jq '.changes'
+
+Exit codes: 0 fine, 2 unusable input or usage, 125 our own failure";
+
+/// Show what a Dockerfile builds, what collides in it, and what would be changed
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The Dockerfile; - is standard input
+    #[arg(value_name = "FILE", default_value = dockerfile::DEFAULT)]
+    file: String,
+    #[command(flatten)]
+    build: BuildArguments,
+    /// How hazards are mended; with off they are shown as they are
+    #[arg(long, default_value = "auto", value_parser = policies())]
+    policy: Policy,
+    /// How the plan is shown
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For scripts
+    Json,
+    /// For Graphviz
+    Dot,
+    /// For Markdown that draws Mermaid
+    Mermaid,
+    /// A picture
+    Svg,
+}
+
+/// Clap lists the names.
+fn policies() -> impl TypedValueParser<Value = Policy> {
+    PossibleValuesParser::new(Policy::ALL.map(Policy::name)).try_map(|name| name.parse::<Policy>())
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let Some(file) = dockerfile::read(&arguments.file, &arguments.build.options()) else {
+        return Ok(ExitCode::from(2));
+    };
+    let plan = match arguments.policy {
+        Policy::Off => Plan::unmended(&file.graph, &file.checks),
+        policy => Plan::except(&file.graph, policy, &file.checks),
+    };
+    let planned = Planned::new(&file.path, &file.graph, &plan);
+    match arguments.format {
+        Format::Text => dockerfile::print(&plan::text(&planned))?,
+        Format::Json => dockerfile::print_raw(&plan::json(&planned))?,
+        Format::Dot => dockerfile::print_raw(&plan::dot(&planned))?,
+        Format::Mermaid => dockerfile::print_raw(&plan::mermaid(&planned))?,
+        Format::Svg => dockerfile::print_raw(&plan::svg(&planned))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

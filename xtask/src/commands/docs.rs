@@ -1,0 +1,18 @@
+//! `cargo xtask docs`: the pages that come from data.
+
+use anyhow::{Context, Result};
+use ci_build_frontend::hazard::RULES;
+use ci_build_frontend::report;
+use xtask::workspace;
+
+/// Writes a page for each rule. A test of the frontend's says when one is out of date.
+pub(crate) fn run() -> Result<()> {
+    let directory = workspace::root().join("docs/rules");
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    for rule in RULES {
+        let page = directory.join(rule.name).with_extension("md");
+        std::fs::write(&page, report::rule(rule))
+            .with_context(|| format!("cannot write {}", page.display()))?;
+    }
+    Ok(())
+}
