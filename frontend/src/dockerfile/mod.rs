@@ -27,8 +27,10 @@ mod read;
 mod stage;
 mod values;
 mod words;
+mod write;
 
 pub use instruction::{Dockerfile, Instruction, Item};
 pub use parse::{SyntaxError, parse};
 pub use platform::{Platform, PlatformError};
 pub use read::{BuildError, Options, Place, read};
+pub use write::{Edit, RewriteError, Rewritten, WriteError, rewrite};
