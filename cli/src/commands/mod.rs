@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Blame, Explain, Failure};
 
+mod dockerfile;
 mod frontend;
+mod rewrite;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,6 +30,7 @@ pub struct Arguments {
 enum Command {
     #[command(subcommand)]
     Frontend(frontend::Command),
+    Rewrite(rewrite::Arguments),
 }
 
 /// Runs one command.
@@ -37,6 +40,7 @@ enum Command {
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Frontend(command) => frontend::run(command),
+        Command::Rewrite(arguments) => rewrite::run(arguments),
     }
 }
 

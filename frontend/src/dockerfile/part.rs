@@ -19,10 +19,6 @@ impl<'a> Part<'a> {
         self.text.is_empty()
     }
 
-    pub(super) fn end(&self) -> usize {
-        self.at + self.text.len()
-    }
-
     /// What begins at a byte of it.
     pub(super) fn skip(&self, bytes: usize) -> Self {
         Self { text: &self.text[bytes..], at: self.at + bytes }

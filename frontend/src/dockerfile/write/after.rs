@@ -43,7 +43,8 @@ pub(super) fn write(layout: &Layout<'_>, edges: &[Edge], by_platform: bool) -> V
     }
     // The places of stages once the new ones are there.
     let shifted = |stage: usize| stage + first.keys().filter(|(later, _)| *later <= stage).count();
-    let mut names: HashSet<_> = layout.stages.iter().filter_map(|stage| stage.name).map(str::to_owned).collect();
+    let mut names: HashSet<_> =
+        layout.stages.iter().filter_map(|stage| stage.name).map(str::to_owned).collect();
     let mut splices = Vec::new();
     for ((stage, before), edge) in &first {
         let [name_of_stage, name_of_before] = [stage, before].map(|at| layout.stages[*at].display(*at));
@@ -54,11 +55,15 @@ pub(super) fn write(layout: &Layout<'_>, edges: &[Edge], by_platform: bool) -> V
             count += 1;
             name = format!("{wanted}-{count}");
         }
-        let is_unique = layout.stages.iter().filter(|other| other.name == Some(&*name_of_before)).count() == 1;
+        let is_unique =
+            layout.stages.iter().filter(|other| other.name == Some(&*name_of_before)).count() == 1;
         let from = if is_unique { name_of_before } else { shifted(*before).to_string() };
         let at = layout.end_of(stage - 1);
-        let (argument, suffix) =
-            if by_platform { (Some("ARG TARGETPLATFORM".to_owned()), "/${TARGETPLATFORM}") } else { (None, "") };
+        let (argument, suffix) = if by_platform {
+            (Some("ARG TARGETPLATFORM".to_owned()), "/${TARGETPLATFORM}")
+        } else {
+            (None, "")
+        };
         let lines = [
             Some(format!("FROM scratch AS {name}")),
             argument,

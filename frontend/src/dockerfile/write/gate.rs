@@ -68,8 +68,10 @@ fn id(key: &CacheKey) -> &str {
 fn holders(graph: &BuildGraph, caches: &BTreeSet<CacheKey>) -> BTreeSet<StepIndex> {
     let holds_several = |step: &Step| {
         let locked = step.caches().filter(|(_, _, cache)| cache.sharing == Sharing::Locked);
-        let held: BTreeSet<_> =
-            locked.filter(|(_, _, cache)| caches.contains(&cache.key)).map(|(_, _, cache)| &cache.key).collect();
+        let held: BTreeSet<_> = locked
+            .filter(|(_, _, cache)| caches.contains(&cache.key))
+            .map(|(_, _, cache)| &cache.key)
+            .collect();
         held.len() > 1
     };
     graph.steps().filter(|(_, step)| holds_several(step)).map(|(index, _)| index).collect()
@@ -118,8 +120,12 @@ fn gate(graph: &BuildGraph, group: &Group) -> Gate {
     let caches = group.steps.iter().flat_map(|step| graph.step(*step).caches());
     let known = caches.map(|(_, _, cache)| &cache.key).find(|key| is_gate(key)).map(id);
     let first = group.caches.first().map(id).unwrap_or_default();
+    // What each platform has its own of is called the same on all.
+    let of_platforms = group.steps.iter().filter_map(|step| graph.step(*step).platform.as_deref());
+    let parted = of_platforms.filter_map(|platform| first.split_once(&format!("@{platform}"))).min();
+    let (first, rest) = parted.unwrap_or((first, ""));
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let name: String = first.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
+    let name: String = first.chars().chain(rest.chars()).map(|c| if is_plain(c) { c } else { '-' }).collect();
     let mut platforms = BTreeMap::<_, BTreeSet<_>>::new();
     for step in group.steps.iter().map(|step| graph.step(*step)) {
         platforms.entry(instruction(step)).or_default().insert(&step.platform);

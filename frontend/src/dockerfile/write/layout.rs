@@ -101,4 +101,3 @@ impl<'d> Layout<'d> {
         u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX).saturating_add(1)
     }
 }
-

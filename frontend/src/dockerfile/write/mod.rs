@@ -119,7 +119,8 @@ pub fn rewrite(source: &[u8], options: &Options, policy: Policy) -> Result<Rewri
 }
 
 fn error(text: &Text, line: u32, message: String) -> WriteError {
-    let help = "write the mount in a plainer way, try another --policy, or build through the frontend".to_owned();
+    let help =
+        "write the mount in a plainer way, try another --policy, or build through the frontend".to_owned();
     WriteError { line: text.original(line), message, help }
 }
 

@@ -9,7 +9,7 @@ use super::layout::{Found, Layout};
 use super::splice::{Splice, Text};
 use super::{Edit, Meaning, Round, WriteError, error, gate};
 use crate::dockerfile::evaluate::clean;
-use crate::graph::{BuildGraph, CacheKey, CacheUse, MountRef, Sharing, StepIndex};
+use crate::graph::{BuildGraph, CacheKey, CacheUse, Mount, MountRef, Sharing, StepIndex};
 use crate::plan::Plan;
 
 /// The variable that platforms differ in.
@@ -72,7 +72,15 @@ impl<'m> Mounts<'m> {
             for (mount, before) in &edit.after {
                 let at = MountRef { step: *step, mount: *mount };
                 let Some(cache) = self.planned(at) else { continue };
-                for before in before {
+                // Names of their own may have parted them.
+                let is_user = |step: &&StepIndex| {
+                    let mut caches = self.graph.step(**step).caches();
+                    caches.any(|(mount, ..)| {
+                        let other = self.planned(MountRef { step: **step, mount });
+                        other.is_some_and(|other| other.key == cache.key)
+                    })
+                };
+                for before in before.iter().filter(is_user) {
                     match self.edge(at, *before).filter(|_| is_possible) {
                         Some(edge) => edges.push((at, cache.key.clone(), edge)),
                         None => _ = locked.insert(cache.key.clone()),
@@ -82,10 +90,10 @@ impl<'m> Mounts<'m> {
         }
         edges.retain(|(_, key, _)| !locked.contains(key));
         self.lock(&locked);
-        for (at, key, edge) in &edges {
+        for (at, _, edge) in &edges {
             let stage = self.layout.stages[edge.before].display(edge.before);
-            if let Some(span) = &self.graph.mount(*at).span {
-                self.edit(self.line(span), key, format!("after stage {stage}"));
+            if let Mount { span: Some(span), cache: Some(cache), .. } = self.graph.mount(*at) {
+                self.edit(self.line(span), &cache.key, format!("after stage {stage}"));
             }
         }
         edges.into_iter().map(|(.., edge)| edge).collect()
@@ -115,6 +123,7 @@ impl<'m> Mounts<'m> {
     /// Sharing modes and ids.
     pub(super) fn caches(&mut self) -> Result<(), WriteError> {
         let mut flags = BTreeMap::<usize, FlagEdit<'m>>::new();
+        let mut expected = Vec::new();
         for (index, edit) in &self.plan.edits {
             let step = self.graph.step(*index);
             for (place, new) in &edit.caches {
@@ -125,7 +134,7 @@ impl<'m> Mounts<'m> {
                 }
                 let line = self.line(span);
                 let meaning = (step.platform.clone(), mount.target.clone(), new.key.id.clone(), new.sharing);
-                self.expected.push((line, meaning));
+                expected.push((span.start, line, meaning));
                 let flag = flags.entry(span.start).or_insert_with(|| FlagEdit {
                     span: span.clone(),
                     cache: &old.key,
@@ -140,6 +149,12 @@ impl<'m> Mounts<'m> {
                     None => return Err(self.unclear(line)),
                 }
             }
+        }
+        for (flag, line, mut meaning) in expected {
+            if flags.get(&flag).is_some_and(|flag| flag.is_locked) {
+                meaning.3 = Sharing::Locked;
+            }
+            self.expected.push((line, meaning));
         }
         flags.into_values().try_for_each(|flag| self.flag(&flag))
     }
@@ -159,7 +174,8 @@ impl<'m> Mounts<'m> {
             let (splices, old) = match flag.option("id") {
                 Some(id) if !id.is_empty() => (flag.extend("id", &suffix), id.to_owned()),
                 id => {
-                    let target = ["target", "dst", "destination"].into_iter().find_map(|name| flag.option(name));
+                    let target =
+                        ["target", "dst", "destination"].into_iter().find_map(|name| flag.option(name));
                     let target = target.unwrap_or(edit.target);
                     // What is expanded there is expanded here.
                     let is_plain = !target.contains(['$', '\'', '"', self.layout.escape]);
@@ -220,7 +236,8 @@ impl<'m> Mounts<'m> {
                 }
             }
             for step in instructions.into_values() {
-                let spans = step.caches().filter_map(|(_, mount, cache)| Some((mount.span.as_ref()?, &cache.key)));
+                let spans =
+                    step.caches().filter_map(|(_, mount, cache)| Some((mount.span.as_ref()?, &cache.key)));
                 let Some((span, key)) = spans.max_by_key(|(span, _)| span.end) else { continue };
                 if step.caches().any(|(_, _, cache)| gate::is_gate(&cache.key)) {
                     continue;

@@ -69,7 +69,8 @@ mod tests {
     #[test]
     fn lines_remember_where_they_were() {
         let text = Text::new("a\nb\nc");
-        let new = text.with(vec![Splice::insert(2, "x\ny\n"), Splice { at: 4..5, by: "C".to_owned() }]).unwrap();
+        let new =
+            text.with(vec![Splice::insert(2, "x\ny\n"), Splice { at: 4..5, by: "C".to_owned() }]).unwrap();
         assert_eq!(new.text, "a\nx\ny\nb\nC");
         assert_eq!((1..=5).map(|line| new.original(line)).collect::<Vec<_>>(), [1, 2, 2, 2, 3]);
     }
