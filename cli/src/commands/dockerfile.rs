@@ -1,4 +1,4 @@
-//! What `check` and `plan` share: which files, read for which build.
+//! What `check`, `plan` and `rewrite` share: which files, read for which build.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -109,9 +109,7 @@ pub(super) fn read(path: &str, options: &Options) -> Option<ReadFile> {
             return None;
         }
     };
-    let show = |place, message: &str, help: Option<&str>| {
-        anstream::eprint!("{}", report::problem(path, &bytes, place, message, help));
-    };
+    let show = |place, message: &str, help: Option<&str>| show(path, &bytes, place, message, help);
     let dockerfile = match dockerfile::parse(&bytes) {
         Ok(dockerfile) => dockerfile,
         Err(error) => {
@@ -132,6 +130,11 @@ pub(super) fn read(path: &str, options: &Options) -> Option<ReadFile> {
             None
         }
     }
+}
+
+/// Shows what is wrong with a file, and where.
+pub(super) fn show(path: &str, bytes: &[u8], place: Place, message: &str, help: Option<&str>) {
+    anstream::eprint!("{}", report::problem(path, bytes, place, message, help));
 }
 
 fn bytes(path: &str) -> Result<Vec<u8>, FileError> {

@@ -12,6 +12,7 @@ mod check;
 mod dockerfile;
 mod frontend;
 mod plan;
+mod rewrite;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,6 +37,7 @@ enum Command {
     Plan(plan::Arguments),
     #[command(subcommand)]
     Frontend(frontend::Command),
+    Rewrite(rewrite::Arguments),
 }
 
 /// Runs one command and gives its exit code.
@@ -47,6 +49,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Check(arguments) => check::run(arguments),
         Command::Plan(arguments) => plan::run(arguments),
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Rewrite(arguments) => rewrite::run(arguments),
     }
 }
 

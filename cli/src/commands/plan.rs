@@ -52,7 +52,7 @@ enum Format {
 }
 
 /// Clap lists the names.
-fn policies() -> impl TypedValueParser<Value = Policy> {
+pub(super) fn policies() -> impl TypedValueParser<Value = Policy> {
     PossibleValuesParser::new(Policy::ALL.map(Policy::name)).try_map(|name| name.parse::<Policy>())
 }
 

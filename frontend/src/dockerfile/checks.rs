@@ -21,7 +21,7 @@ pub fn checks(dockerfile: &Dockerfile, arguments: &BTreeMap<String, String>) -> 
     for item in &dockerfile.items {
         let Item::Instruction(instruction) = item else { continue };
         let line = *instruction.lines.start();
-        let comment = comment(instruction);
+        let comment = comment(dockerfile, instruction);
         if instruction.keyword == Keyword::From {
             checks.set_stage(line, options(comment));
         } else if comment.is_some() {
@@ -32,12 +32,12 @@ pub fn checks(dockerfile: &Dockerfile, arguments: &BTreeMap<String, String>) -> 
 }
 
 /// The first comment above that is a `check=`; upstream looks at no other one.
-fn comment(instruction: &Instruction) -> Option<&str> {
-    let value = |comment: &'_ Comment| -> Option<usize> {
-        let (name, _) = comment.text.split_once('=')?;
-        case::lower_is(name.trim(), "check").then_some(name.len() + 1)
+fn comment<'d>(dockerfile: &'d Dockerfile, instruction: &Instruction) -> Option<&'d str> {
+    let value = |comment: &'d Comment| {
+        let (name, value) = comment.text.split_once('=')?;
+        case::lower_is(name.trim(), "check").then_some(value)
     };
-    instruction.comments.iter().find_map(|comment| comment.text.get(value(comment)?..))
+    dockerfile.comments(instruction).find_map(value)
 }
 
 /// The first word counts. What cannot be read says nothing: complaining is upstream's.

@@ -249,13 +249,15 @@ impl Evaluation<'_> {
                 let source = self.names.mounted(&mount.from);
                 let from = self.source(source, &mount.from, &mut inputs);
                 parts.push(format!("{mount:?} {from}"));
-                mounts.push(self.mount(mount, flag, from));
+                let place = taken_at(&self.state.workdir, &mount.target);
+                mounts.push((place, self.mount(mount, flag, from)));
             } else {
                 parts.push(format!("{}={}", flag.name, self.expand(value, Place::of_flag(flag))?));
             }
         }
         // The order in which the engine takes them (`client/llb/exec.go`, `Marshal`).
-        mounts.sort_by(|a, b| a.target.cmp(&b.target));
+        mounts.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mounts = mounts.into_iter().map(|(_, mount)| mount).collect();
         self.step(at.unwrap_or(instruction), &parts, &inputs, mounts);
         Ok(())
     }
@@ -366,13 +368,18 @@ fn title(instruction: &Instruction) -> String {
     format!("{} {text}", format!("{:?}", instruction.keyword).to_uppercase())
 }
 
+/// A mount's target as the engine sorts it: one that is absolute stays as it was written, `//a` before `/a`.
+fn taken_at(workdir: &str, target: &str) -> String {
+    if target.starts_with('/') { target.to_owned() } else { join(workdir, target) }
+}
+
 /// A path, absolute, as seen from a working directory.
 fn join(workdir: &str, path: &str) -> String {
     if path.starts_with('/') { clean(path) } else { clean(&format!("{workdir}/{path}")) }
 }
 
 /// The shortest path that means the same (Go's `path.Clean`).
-fn clean(path: &str) -> String {
+pub(super) fn clean(path: &str) -> String {
     let absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

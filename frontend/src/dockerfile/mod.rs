@@ -29,12 +29,14 @@ mod stage;
 mod statement;
 mod values;
 mod words;
+mod write;
 
 pub use checks::checks;
 pub use instruction::{Dockerfile, Instruction, Item};
 pub use parse::{SyntaxError, parse};
 pub use platform::{Platform, PlatformError};
 pub use read::{BuildError, Options, Place, read};
+pub use write::{Edit, RewriteError, Rewritten, WriteError, rewrite};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ mod concurrent;
 mod reach;
 mod step;
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -63,14 +64,38 @@ impl GraphBuilder {
     /// # Errors
     /// The steps depend on each other in a circle.
     pub fn finish(self) -> Result<BuildGraph, CycleError> {
-        let order = petgraph::algo::toposort(&self.dag, None)
-            .map_err(|cycle| CycleError { step: self.dag[cycle.node_id()].to_string() })?;
+        let order = self.in_order()?;
         let mut rank = vec![0; order.len()];
         for (place, step) in order.iter().enumerate() {
             rank[step.index()] = place;
         }
         let reach = Reach::new(&self.dag, &order);
         Ok(BuildGraph { dag: self.dag, stages: self.stages, order, rank, reach })
+    }
+
+    /// Each step after what it needs, and otherwise in the order in which they were added: that of the file, for a reader
+    /// that goes through one.
+    fn in_order(&self) -> Result<Vec<StepIndex>, CycleError> {
+        let steps = self.dag.node_indices();
+        let mut missing: Vec<_> =
+            steps.map(|step| self.dag.neighbors_directed(step, Direction::Incoming).count()).collect();
+        let ready = self.dag.node_indices().filter(|step| missing[step.index()] == 0);
+        let mut ready: BinaryHeap<_> = ready.map(Reverse).collect();
+        let mut order = Vec::with_capacity(missing.len());
+        while let Some(Reverse(step)) = ready.pop() {
+            order.push(step);
+            for next in self.dag.neighbors_directed(step, Direction::Outgoing) {
+                missing[next.index()] -= 1;
+                if missing[next.index()] == 0 {
+                    ready.push(Reverse(next));
+                }
+            }
+        }
+        let mut steps = self.dag.node_indices();
+        match steps.find(|step| missing[step.index()] > 0) {
+            Some(step) => Err(CycleError { step: self.dag[step].to_string() }),
+            None => Ok(order),
+        }
     }
 }
 

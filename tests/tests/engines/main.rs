@@ -5,6 +5,7 @@ mod equal;
 mod hazards;
 mod image;
 mod messages;
+mod rewrite;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +17,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject, &Measured) -> Result<()>;
 
-const TESTS: [(&str, Test); 12] = [
+const TESTS: [(&str, Test); 16] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -29,6 +30,10 @@ const TESTS: [(&str, Test); 12] = [
     ("the_syntax_line_finds_the_image", image::syntax_line),
     ("what_does_not_exist_is_named", messages::unknown_policy),
     ("nothing_is_left_running", messages::nothing_left),
+    ("rewritten_races_are_none", rewrite::races),
+    ("rewritten_mixed_caches_are_never_empty", rewrite::mixed_sharing),
+    ("rewritten_lock_inversions_end", rewrite::lock_inversion),
+    ("rewritten_orders_hold_and_stay_cached", rewrite::order),
 ];
 
 fn main() -> ExitCode {
