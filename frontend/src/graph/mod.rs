@@ -4,10 +4,12 @@ mod cache;
 mod concurrent;
 mod step;
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef as _;
 
 pub use cache::{CacheKey, CacheUse, Mount, Sharing};
 pub use concurrent::User;
@@ -56,13 +58,32 @@ impl GraphBuilder {
         self.dag.add_edge(before, after, ());
     }
 
-    /// Orders the steps.
+    /// Orders the steps: of those that may come next, always the one that was added first. So what a reader adds in the
+    /// order of its source stays in it, and whatever follows this order can be written down there.
     ///
     /// # Errors
     /// The steps depend on each other in a circle.
     pub fn finish(self) -> Result<BuildGraph, CycleError> {
-        let order = petgraph::algo::toposort(&self.dag, None)
-            .map_err(|cycle| CycleError { step: self.dag[cycle.node_id()].to_string() })?;
+        let needed = |step| self.dag.edges_directed(step, Direction::Incoming).count();
+        let mut missing: Vec<usize> = self.dag.node_indices().map(needed).collect();
+        let ready = self.dag.node_indices().filter(|step| missing[step.index()] == 0);
+        let mut ready: BinaryHeap<_> = ready.map(Reverse).collect();
+        let mut order = Vec::with_capacity(missing.len());
+        while let Some(Reverse(step)) = ready.pop() {
+            order.push(step);
+            for edge in self.dag.edges_directed(step, Direction::Outgoing) {
+                let next = edge.target();
+                missing[next.index()] -= 1;
+                if missing[next.index()] == 0 {
+                    ready.push(Reverse(next));
+                }
+            }
+        }
+        if order.len() < missing.len() {
+            let cycle =
+                petgraph::algo::toposort(&self.dag, None).err().map(|cycle| &self.dag[cycle.node_id()]);
+            return Err(CycleError { step: cycle.map_or_else(String::new, Step::to_string) });
+        }
         let mut rank = vec![0; order.len()];
         for (place, step) in order.iter().enumerate() {
             rank[step.index()] = place;
@@ -163,5 +184,36 @@ impl BuildGraph {
     pub fn map_steps(&self, change: impl FnMut(StepIndex, &Step) -> Step) -> Self {
         let dag = self.dag.map(change, |_, ()| ());
         Self { dag, stages: self.stages.clone(), order: self.order.clone(), rank: self.rank.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(dependencies: &[(usize, usize)]) -> Result<BuildGraph, CycleError> {
+        let mut builder = GraphBuilder::default();
+        let add = |id: usize| builder.add(Step { id: id.to_string(), ..Step::default() });
+        let steps: Vec<_> = (0..5).map(add).collect();
+        for (before, after) in dependencies {
+            builder.depend(steps[*before], steps[*after]);
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn steps_stay_in_the_order_in_which_they_were_added() {
+        let order = |dependencies: &[_]| -> String {
+            graph(dependencies).unwrap().steps().map(|(_, step)| step.id.clone()).collect()
+        };
+        assert_eq!(order(&[]), "01234");
+        assert_eq!(order(&[(0, 4), (1, 4), (1, 4)]), "01234");
+        assert_eq!(order(&[(3, 0), (4, 1)]), "23041");
+    }
+
+    #[test]
+    fn a_circle_names_one_of_its_steps() {
+        let error = graph(&[(0, 1), (2, 3), (3, 2), (3, 4)]).unwrap_err();
+        assert!(["step 2", "step 3"].contains(&&*error.step), "{error}");
     }
 }
