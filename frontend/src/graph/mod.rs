@@ -59,7 +59,8 @@ impl GraphBuilder {
         self.dag.add_edge(before, after, ());
     }
 
-    /// Orders the steps.
+    /// Orders the steps: of those that may come next, always the one that was added first. So what a reader adds in the
+    /// order of its source stays in it, and whatever follows this order can be written down there.
     ///
     /// # Errors
     /// The steps depend on each other in a circle.
@@ -201,5 +202,36 @@ impl BuildGraph {
             rank: self.rank.clone(),
             reach: self.reach.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(dependencies: &[(usize, usize)]) -> Result<BuildGraph, CycleError> {
+        let mut builder = GraphBuilder::default();
+        let add = |id: usize| builder.add(Step { id: id.to_string(), ..Step::default() });
+        let steps: Vec<_> = (0..5).map(add).collect();
+        for (before, after) in dependencies {
+            builder.depend(steps[*before], steps[*after]);
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn steps_stay_in_the_order_in_which_they_were_added() {
+        let order = |dependencies: &[_]| -> String {
+            graph(dependencies).unwrap().steps().map(|(_, step)| step.id.clone()).collect()
+        };
+        assert_eq!(order(&[]), "01234");
+        assert_eq!(order(&[(0, 4), (1, 4), (1, 4)]), "01234");
+        assert_eq!(order(&[(3, 0), (4, 1)]), "23041");
+    }
+
+    #[test]
+    fn a_circle_names_one_of_its_steps() {
+        let error = graph(&[(0, 1), (2, 3), (3, 2), (3, 4)]).unwrap_err();
+        assert!(["step 2", "step 3"].contains(&&*error.step), "{error}");
     }
 }
