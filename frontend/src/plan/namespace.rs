@@ -81,14 +81,15 @@ fn identities(graph: &BuildGraph, wanted: &BTreeMap<CacheKey, Apart>) -> BTreeMa
         }
     }
     mounts.sort_by(|(a, _), (b, _)| graph.file_order(*a).cmp(&graph.file_order(*b)));
+    // What a cache starts from differs from platform to platform by itself, so each platform counts for itself.
     let mut seen = BTreeMap::<_, Vec<&CacheKey>>::new();
     let mut suffixes = BTreeMap::new();
-    for (_, key) in mounts {
-        let seen = seen.entry(&key.id).or_default();
+    for (at, key) in mounts {
+        let seen = seen.entry((&graph.step(at.step).platform, &key.id)).or_default();
         if !seen.contains(&key) {
             seen.push(key);
             let suffix = if seen.len() == 1 { String::new() } else { format!("@{}", seen.len()) };
-            suffixes.insert(key.clone(), suffix);
+            suffixes.entry(key.clone()).or_insert(suffix);
         }
     }
     suffixes

@@ -29,6 +29,15 @@ fn built(build: Build) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Everything but the directory of an order's stage: the engine makes an only directory anew each time, in no time, and
+/// what follows it is cached.
+fn all_cached(outcome: &Outcome) -> Result<()> {
+    let steps = outcome.steps();
+    let mut work = steps.iter().filter(|(name, _)| !name.contains("] WORKDIR /ci-build-"));
+    ensure!(!steps.is_empty() && work.all(|(_, cached)| *cached), "not all cached: {steps:?}");
+    Ok(())
+}
+
 /// Cold, as often as it takes, and then once more from the cache.
 fn hold(subject: &Subject, measured: &Measured, name: &str, few: usize) -> Result<()> {
     let dir = tempfile::tempdir().context("cannot create a directory")?;
@@ -43,11 +52,7 @@ fn hold(subject: &Subject, measured: &Measured, name: &str, few: usize) -> Resul
         }
         walls.sort_unstable();
         let again = built(Build::of(&subject.client, &text))?;
-        let steps = again.steps();
-        ensure!(
-            !steps.is_empty() && steps.iter().all(|(_, cached)| *cached),
-            "{name}, {policy}: not all cached: {steps:?}"
-        );
+        all_cached(&again).context(format!("{name}, {policy}"))?;
         measured.keep(
             subject.engine.kind().name(),
             &format!("rewrite {name} {policy}"),
@@ -78,7 +83,7 @@ pub(crate) fn mixed_sharing(subject: &Subject, measured: &Measured) -> Result<()
             ensure!(records == 1, "{policy} left {records} records of one cache");
         }
         let again = built(Build::of(&subject.client, &text))?;
-        ensure!(again.steps().iter().all(|(_, cached)| *cached), "{policy}: {}", again.output);
+        all_cached(&again).context(policy)?;
         measured.keep(
             subject.engine.kind().name(),
             &format!("rewrite {NAME} {policy}"),

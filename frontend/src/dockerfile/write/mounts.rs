@@ -144,7 +144,6 @@ impl<'m> Mounts<'m> {
                 });
                 flag.is_locked |= new.sharing == Sharing::Locked && old.sharing != Sharing::Locked;
                 match new.key.id.strip_prefix(&old.key.id) {
-                    Some("") => {}
                     Some(suffix) => _ = flag.suffixes.insert((step.platform.as_deref(), suffix.to_owned())),
                     None => return Err(self.unclear(line)),
                 }
@@ -202,7 +201,7 @@ impl<'m> Mounts<'m> {
     fn suffix(&self, edit: &FlagEdit<'_>) -> Result<Option<String>, WriteError> {
         let literal: BTreeSet<_> = edit.suffixes.iter().map(|(_, suffix)| suffix).collect();
         if literal.len() < 2 {
-            return Ok(literal.first().map(|suffix| (*suffix).clone()));
+            return Ok(literal.first().map(|suffix| (*suffix).clone()).filter(|suffix| !suffix.is_empty()));
         }
         let variable = edit.suffixes.iter().map(|(platform, suffix)| match platform {
             Some(platform) => suffix.replacen(&format!("@{platform}"), &format!("@${{{PLATFORM}}}"), 1),
