@@ -6,12 +6,12 @@ use ci_build_frontend::dockerfile::{self, Options};
 use ci_build_frontend::hazard;
 use ci_build_frontend::plan::{Plan, Policy};
 
-#[path = "../benches/generated.rs"]
-mod generated;
+#[path = "../benches/support/mod.rs"]
+mod support;
 
 fn main() {
     for stages in std::env::args().skip(1).filter_map(|stages| stages.parse().ok()) {
-        let text = generated::dockerfile(stages);
+        let text = support::dockerfile(stages);
         let begin = Instant::now();
         let parsed = dockerfile::parse(text.as_bytes()).expect("it is generated");
         let read = Instant::now();
