@@ -71,9 +71,9 @@ mod tests {
         let lines = Lines::new("ab\n  cä d \n");
         assert_eq!(lines.line(1), 0..2);
         assert_eq!(&lines.source[lines.line(2)], "cä d");
-        assert_eq!(lines.line(3), 11..11);
-        assert_eq!(lines.line(99), 11..11);
+        assert_eq!(lines.line(3), 12..12);
+        assert_eq!(lines.line(99), 12..12);
         assert_eq!(lines.region(&(5..9)), Region { start: (2, 3), end: (2, 6) });
-        assert_eq!((lines.start(2), lines.start(9)), (3, 11));
+        assert_eq!((lines.start(2), lines.start(9)), (3, 12));
     }
 }

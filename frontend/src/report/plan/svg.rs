@@ -1,5 +1,6 @@
 //! A picture: a lane a stage, a box a step, a chip a cache in its own colour. Red is what races, blue what the plan adds.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use super::Planned;
@@ -9,7 +10,9 @@ use crate::hazard::Severity;
 use crate::plan::Strategy;
 use crate::report::escape::{plain, short};
 
-const LANE: usize = 300;
+const LANE: usize = 290;
+/// A lane whose steps have no caches.
+const NARROW: usize = 170;
 const GAP: usize = 44;
 const MARGIN: usize = 24;
 const TOP: usize = 132;
@@ -45,12 +48,17 @@ pub fn svg(planned: &Planned<'_>) -> String {
 struct Frame {
     x: usize,
     y: usize,
+    width: usize,
     height: usize,
 }
 
 impl Frame {
     fn middle(self) -> usize {
-        self.x + LANE / 2
+        self.x + self.width / 2
+    }
+
+    fn right(self) -> usize {
+        self.x + self.width
     }
 
     fn bottom(self) -> usize {
@@ -62,6 +70,8 @@ struct Picture<'p> {
     planned: &'p Planned<'p>,
     outline: &'p Outline,
     frames: Vec<Frame>,
+    /// Where the lanes begin, and how wide they are.
+    lanes: Vec<(usize, usize)>,
     /// Where the lanes end.
     bottom: usize,
 }
@@ -84,18 +94,28 @@ impl<'p> Picture<'p> {
             tops.push(y);
             y += height + ROW_GAP;
         }
-        let frame =
-            |at: &Box| Frame { x: MARGIN + at.lane * (LANE + GAP), y: tops[at.level], height: height(at) };
+        let mut lanes = Vec::with_capacity(outline.lanes.len());
+        let mut x = MARGIN;
+        for lane in 0..outline.lanes.len() {
+            let has_caches = outline.boxes.iter().any(|at| at.lane == lane && at.has_caches);
+            let width = if has_caches { LANE } else { NARROW };
+            lanes.push((x, width));
+            x += width + GAP;
+        }
+        let frame = |at: &Box| {
+            let (x, width) = lanes[at.lane];
+            Frame { x, y: tops[at.level], width, height: height(at) }
+        };
         let frames = outline.boxes.iter().map(frame).collect();
-        Self { planned, outline, frames, bottom: y.max(TOP + ROW_GAP) }
+        Self { planned, outline, frames, lanes, bottom: y.max(TOP + ROW_GAP) }
     }
 
     fn write(&self, text: &mut String) -> std::fmt::Result {
-        let lanes = self.outline.lanes.len().max(1);
+        let right = self.lanes.last().map_or(0, |(x, width)| x + width);
         let legend = self.legend();
         let longest = legend.iter().map(|(_, line)| line.chars().count()).max().unwrap_or_default();
         let headline = short(&self.planned.headline(), 160);
-        let width = (lanes * (LANE + GAP) - GAP + 2 * MARGIN)
+        let width = (right + MARGIN)
             .max(2 * MARGIN + 30 + longest * CHARACTER / 10 + 8)
             .max(2 * MARGIN + headline.chars().count() * 9)
             .max(560);
@@ -163,42 +183,44 @@ impl<'p> Picture<'p> {
             text,
             &format!("stroke=\"{BLUE}\" stroke-width=\"2\" marker-end=\"url(#order)\""),
             "runs before, by the plan",
-        )
+        )?;
+        writeln!(text, "<text x=\"{x}\" y=\"60\" fill=\"#57606a\">↕ locks in another order</text>")
     }
 
     fn lanes(&self, text: &mut String) -> std::fmt::Result {
         for (place, lane) in self.outline.lanes.iter().enumerate() {
-            let x = MARGIN + place * (LANE + GAP);
+            let (x, width) = self.lanes[place];
             writeln!(
                 text,
                 "<rect x=\"{}\" y=\"76\" width=\"{}\" height=\"{}\" rx=\"8\" fill=\"#f6f8fa\" stroke=\"#d0d7de\"/>",
                 x - 10,
-                LANE + 20,
+                width + 20,
                 self.bottom - 76 - 12
             )?;
             writeln!(
                 text,
                 "<text x=\"{x}\" y=\"98\" font-size=\"13\" font-weight=\"bold\">{}</text>\
                  <text x=\"{x}\" y=\"116\" fill=\"#57606a\">{}</text>",
-                escaped(&short(&lane.name, 36)),
-                escaped(&short(&lane.base, 44))
+                escaped(&short(&lane.name, width / 8)),
+                escaped(&short(&lane.base, width * 10 / CHARACTER))
             )?;
         }
         Ok(())
     }
 
     fn step(&self, text: &mut String, place: usize, at: &Box) -> std::fmt::Result {
-        let Frame { x, y, height } = self.frames[place];
+        let Frame { x, y, width, height } = self.frames[place];
         let Some(index) = at.steps.first().copied() else { return Ok(()) };
         let step = self.planned.graph.step(index);
         if !at.has_caches {
             let title = match at.steps.len() {
-                1 => short(&step.title, 42),
+                1 => short(&step.title, (width - 20) * 10 / CHARACTER),
+                count if width < LANE => format!("{} … {count} steps", short(&step.title, 9)),
                 count => format!("{} … {count} steps", short(&step.title, 28)),
             };
             return writeln!(
                 text,
-                "<rect x=\"{x}\" y=\"{y}\" width=\"{LANE}\" height=\"{height}\" rx=\"5\" fill=\"#ffffff\" stroke=\"#d0d7de\"/>\
+                "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"5\" fill=\"#ffffff\" stroke=\"#d0d7de\"/>\
                  <text x=\"{}\" y=\"{}\" fill=\"#57606a\">{}</text>",
                 x + 10,
                 y + 18,
@@ -206,15 +228,15 @@ impl<'p> Picture<'p> {
             );
         }
         let worst = self.outline.races.iter().filter(|race| race.boxes.contains(&place));
-        let (stroke, width) = match worst.map(|race| race.severity).max() {
+        let (stroke, pen) = match worst.map(|race| race.severity).max() {
             None => ("#57606a", "1"),
             Some(severity) => (colour(severity), "2"),
         };
         let line = step.location.as_ref().map_or(String::new(), |location| format!("line {}", location.line));
         writeln!(
             text,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"{LANE}\" height=\"{height}\" rx=\"5\" fill=\"#ffffff\" stroke=\"{stroke}\" \
-             stroke-width=\"{width}\"/>\
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"5\" fill=\"#ffffff\" stroke=\"{stroke}\" \
+             stroke-width=\"{pen}\"/>\
              <text x=\"{}\" y=\"{}\" font-weight=\"bold\">{}</text>\
              <text x=\"{}\" y=\"{}\" fill=\"#57606a\" text-anchor=\"end\">{line}</text>\
              <text x=\"{}\" y=\"{}\">{}</text>",
@@ -225,7 +247,7 @@ impl<'p> Picture<'p> {
             y + 17,
             x + 10,
             y + 34,
-            escaped(&short(&step.title, 42))
+            escaped(&short(&step.title, 40))
         )?;
         let numbers = self.planned.cache_numbers();
         for (row, (mount, _, cache)) in step.caches().enumerate() {
@@ -266,17 +288,15 @@ impl<'p> Picture<'p> {
     fn order(&self, text: &mut String, before: usize, after: usize) -> std::fmt::Result {
         let (a, b) = (self.frames[before], self.frames[after]);
         let (y, to_y) = (a.y + 12, b.y + 12);
-        let (x, to_x) = if a.x < b.x {
-            (a.x + LANE, b.x)
-        } else if a.x > b.x {
-            (a.x, b.x + LANE)
-        } else {
-            (a.x, b.x)
+        let (x, to_x) = match a.x.cmp(&b.x) {
+            Ordering::Less => (a.right(), b.x),
+            Ordering::Equal => (a.x, b.x),
+            Ordering::Greater => (a.x, b.right()),
         };
-        let (near, far) = (x.min(to_x) + x.abs_diff(to_x) / 2, x.min(to_x) + x.abs_diff(to_x) / 2);
+        let bend = if x == to_x { x - 18 } else { x.midpoint(to_x) };
         writeln!(
             text,
-            "<path d=\"M{x} {y}C{near} {y} {far} {to_y} {to_x} {to_y}\" fill=\"none\" stroke=\"{BLUE}\" stroke-width=\"2\" \
+            "<path d=\"M{x} {y}C{bend} {y} {bend} {to_y} {to_x} {to_y}\" fill=\"none\" stroke=\"{BLUE}\" stroke-width=\"2\" \
              marker-end=\"url(#order)\"/>"
         )
     }
@@ -286,48 +306,51 @@ impl<'p> Picture<'p> {
         let colour = colour(race.severity);
         let mut boxes = race.boxes.clone();
         boxes.sort_by_key(|place| (self.frames[*place].x, self.frames[*place].y));
-        // Several hazards between the same boxes lie side by side.
-        let shift = 34 + number % 4 * 18;
+        let y_of = |place: usize| self.chip(place, race) + self.doubles(number) * 18;
         if let [only] = *boxes {
-            let frame = self.frames[only];
-            return self.badge(
-                text,
-                frame.x + LANE,
-                frame.y + shift.min(frame.height),
-                number,
-                race.severity,
-            );
+            let x = self.frames[only].right();
+            return self.badge(text, x, y_of(only), number, race.severity);
         }
+        let style = format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" stroke-dasharray=\"5 4\"");
         for pair in boxes.windows(2) {
             let (a, b) = (self.frames[pair[0]], self.frames[pair[1]]);
-            let (y, to_y) = (a.y + shift.min(a.height), b.y + shift.min(b.height));
-            let style =
-                format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" stroke-dasharray=\"5 4\"");
+            let (x, y, to_x, to_y) = (a.right(), y_of(pair[0]), b.x, y_of(pair[1]));
             if a.x == b.x {
-                let (x, out) = (a.x + LANE, a.x + LANE + GAP / 2);
+                let out = x + GAP / 2;
                 writeln!(text, "<path d=\"M{x} {y}C{out} {y} {out} {to_y} {x} {to_y}\" {style}/>")?;
                 self.badge(text, out - 6, y.midpoint(to_y), number, race.severity)?;
+            } else if to_x - x <= GAP {
+                writeln!(text, "<path d=\"M{x} {y}L{to_x} {to_y}\" {style}/>")?;
+                self.badge(text, x.midpoint(to_x), y.midpoint(to_y), number, race.severity)?;
             } else {
-                let (x, to_x) = (a.x + LANE, b.x);
-                let is_next = to_x - x <= GAP;
-                if is_next {
-                    writeln!(text, "<path d=\"M{x} {y}L{to_x} {to_y}\" {style}/>")?;
-                } else {
-                    // Above the row, so that it does not run through the boxes between.
-                    let over = a.y.min(b.y) - 14;
-                    let (out, back) = (x + GAP / 2, to_x - GAP / 2);
-                    writeln!(text, "<path d=\"M{x} {y}H{out}V{over}H{back}V{to_y}H{to_x}\" {style}/>")?;
-                }
-                self.badge(
-                    text,
-                    x + GAP / 2,
-                    if is_next { y.midpoint(to_y) } else { y },
-                    number,
-                    race.severity,
-                )?;
+                // Above the row, so that it does not run through the boxes between.
+                let over = a.y.min(b.y) - 8 - number % 3 * 6;
+                let (out, back) = (x + GAP / 2, to_x - GAP / 2);
+                writeln!(text, "<path d=\"M{x} {y}H{out}V{over}H{back}V{to_y}H{to_x}\" {style}/>")?;
+                self.badge(text, out, y, number, race.severity)?;
             }
         }
         Ok(())
+    }
+
+    /// The middle of the chip that a race is about.
+    fn chip(&self, place: usize, race: &Race) -> usize {
+        let finding = &self.planned.plan.mended[race.place].finding;
+        let steps = &self.outline.boxes[place].steps;
+        let mount = finding.mounts().find(|at| steps.contains(&at.step));
+        let row = mount.and_then(|at| {
+            let mut caches = self.planned.graph.step(at.step).caches();
+            caches.position(|(mount, ..)| mount == at.mount)
+        });
+        self.frames[place].y + 44 + row.unwrap_or_default() * (CHIP + 4) + CHIP / 2
+    }
+
+    /// How many hazards before it are about the same steps and caches: their badges lie one below the other.
+    fn doubles(&self, number: usize) -> usize {
+        let caches = |race: &Race| &self.planned.plan.mended[race.place].finding.caches;
+        let races = &self.outline.races;
+        let same = |race: &&Race| race.boxes == races[number].boxes && caches(race) == caches(&races[number]);
+        races[..number].iter().filter(same).count()
     }
 
     fn badge(

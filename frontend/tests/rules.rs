@@ -1,0 +1,199 @@
+//! The rules, as people and scripts read them: pages, examples, hits, near misses, skips.
+
+use std::path::Path;
+
+use ci_build_frontend::dockerfile::{self, Options};
+use ci_build_frontend::graph::BuildGraph;
+use ci_build_frontend::hazard::{self, Checks, RULES};
+use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::report::check::{self, Checked};
+use ci_build_frontend::report::{self, plan};
+
+fn options(platforms: &[&str]) -> Options {
+    let mut options = Options::default();
+    if !platforms.is_empty() {
+        options.platforms = platforms.iter().map(|platform| platform.parse().unwrap()).collect();
+    }
+    options
+}
+
+fn read(source: &str, options: &Options) -> (BuildGraph, Checks) {
+    let dockerfile = dockerfile::parse(source.as_bytes()).unwrap();
+    let graph = dockerfile::read("Dockerfile", source, &dockerfile, options).unwrap();
+    (graph, dockerfile::checks(&dockerfile, &options.arguments))
+}
+
+/// Text without escapes, then JSON.
+fn shown(source: &str, platforms: &[&str]) -> String {
+    let (graph, checks) = read(source, &options(platforms));
+    let plan = Plan::except(&graph, Policy::Auto, &checks);
+    let files = [Checked::new("Dockerfile", source, &graph, &plan.mended)];
+    let text = anstream::adapter::strip_str(&check::text(&files)).to_string();
+    format!("{text}\n{}", check::json(&files))
+}
+
+fn rules_found(source: &str, platforms: &[&str]) -> Vec<&'static str> {
+    let (graph, checks) = read(source, &options(platforms));
+    hazard::find_except(&graph, &checks).into_iter().map(|finding| finding.rule.name).collect()
+}
+
+#[test]
+fn every_page_is_up_to_date() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules");
+    for rule in RULES {
+        let page =
+            std::fs::read_to_string(directory.join(rule.name).with_extension("md")).unwrap_or_default();
+        assert!(page == report::rule(rule), "{}: `cargo xtask docs` writes it anew", rule.name);
+    }
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), RULES.len(), "a page without a rule");
+}
+
+#[test]
+fn bad_examples_have_the_hazard_and_good_ones_none() {
+    for rule in RULES {
+        let docs = &rule.documentation;
+        assert!(rules_found(docs.bad, docs.platforms).contains(&rule.name), "{}", rule.name);
+        assert!(rules_found(docs.good, docs.platforms).is_empty(), "{}", rule.name);
+    }
+}
+
+#[test]
+fn hits_read_well() {
+    for rule in RULES {
+        let docs = &rule.documentation;
+        insta::assert_snapshot!(format!("hit-{}", rule.name), shown(docs.bad, docs.platforms));
+    }
+}
+
+/// What a rule comes close to and must not name.
+#[test]
+fn near_misses_are_no_hits() {
+    let two = |mounts: [&str; 2]| {
+        let [a, b] = mounts;
+        format!(
+            "FROM x AS a\nRUN {a} a\nFROM x AS b\nRUN {b} b\nFROM x\nCOPY --from=a /a /\nCOPY --from=b /b /\n"
+        )
+    };
+    let cache = "--mount=type=cache,target=/c";
+    let readonly = "--mount=type=cache,target=/c,readonly";
+    let locked = "--mount=type=cache,target=/c,sharing=locked";
+    let private = "--mount=type=cache,target=/c,sharing=private";
+    for (source, platforms) in [
+        // One after the other.
+        (format!("FROM x\nRUN {cache} a\nRUN {cache} b\n"), &[][..]),
+        // Readers alone.
+        (two([readonly, readonly]), &[]),
+        (two([locked, locked]), &[]),
+        (two([private, private]), &[]),
+        // Other ids.
+        (two([cache, "--mount=type=cache,target=/c,id=d"]), &[]),
+        // Not built.
+        (format!("FROM x AS a\nRUN {cache} a\nFROM x\nRUN {cache} b\n"), &[]),
+        // The same step twice is one step.
+        (format!("FROM x AS a\nRUN {cache} a\nFROM x AS b\nRUN {cache} a\nCOPY --from=a /a /\n"), &[]),
+        // One order.
+        (
+            two([&format!("{locked} --mount=type=cache,id=d,target=/d,sharing=locked"); 2]
+                .map(|s| s.as_str())),
+            &[],
+        ),
+        // Beside, not inside.
+        (two([&format!("{locked} --mount=type=tmpfs,target=/cc"); 2].map(|s| s.as_str())), &[]),
+        // The id varies with the platform.
+        (
+            "FROM x\nARG TARGETARCH\nRUN --mount=type=cache,id=$TARGETARCH,target=/c a\n".to_owned(),
+            &["linux/amd64", "linux/arm64"],
+        ),
+        // The platform that builds runs it once.
+        (
+            format!("FROM --platform=$BUILDPLATFORM x AS a\nRUN {cache} a\nFROM x\nCOPY --from=a /a /\n"),
+            &["linux/amd64", "linux/arm64"],
+        ),
+    ] {
+        assert_eq!(rules_found(&source, platforms), [""; 0], "{source}");
+    }
+    // cargo's own lock is within reach.
+    let home =
+        "--mount=type=cache,target=/usr/local/cargo --mount=type=cache,target=/usr/local/cargo/registry";
+    assert!(!rules_found(&two([home, home]), &[]).contains(&"ToolLockOutsideMount"));
+}
+
+#[test]
+fn files_say_what_is_skipped() {
+    let race = |top: &str, stage: &str, step: &str| {
+        format!(
+            "{top}FROM x AS a\nRUN --mount=type=cache,target=/c a\n{stage}FROM x AS b\n{step}RUN --mount=type=cache,target=/c b\n\
+             FROM x\nCOPY --from=a /a /\nCOPY --from=b /b /\n"
+        )
+    };
+    let is_skipped = |source: String| rules_found(&source, &[]).is_empty();
+    assert!(!is_skipped(race("", "", "")));
+    let skip = "# check=skip=SharedCacheRace,Other\n";
+    for source in
+        [race(skip, "", ""), race("", skip, ""), race("", "", skip), race("# check=skip=all\n", "", "")]
+    {
+        assert!(is_skipped(source.clone()), "{source}");
+        assert!(!shown(&source, &[]).contains("SharedCacheRace"), "{source}");
+    }
+    for other in [
+        "# check=skip=Other\n",
+        "# check=skip=sharedcacherace\n",
+        "# check=skip=SharedCacheRace;foo=1\n",
+        "# skip=all\n",
+    ] {
+        assert!(!is_skipped(race(other, other, other)), "{other}");
+    }
+    // The build argument takes the directive's place.
+    let source = race("# check=skip=Other\n", "", "");
+    let mut options = options(&[]);
+    options.arguments.insert("BUILDKIT_DOCKERFILE_CHECK".to_owned(), "skip=all".to_owned());
+    let (graph, checks) = read(&source, &options);
+    assert!(hazard::find_except(&graph, &checks).is_empty());
+    assert!(Plan::except(&graph, Policy::Auto, &checks).edits.is_empty());
+    // What fails: warnings and above.
+    let (graph, checks) = read(&race("# check=error=true\n", "", ""), &Options::default());
+    assert!(hazard::find(&graph).iter().all(|finding| checks.fails(&graph, finding)));
+    let (graph, checks) = read(&race("", "", ""), &Options::default());
+    assert!(!hazard::find(&graph).iter().any(|finding| checks.fails(&graph, finding)));
+}
+
+/// The forms of a plan, on every Dockerfile in testdata.
+#[test]
+fn plans_read_well() {
+    insta::glob!("../../testdata/dockerfiles", "{C,M,N,S,T}*/*.Dockerfile", |path| {
+        let source = std::fs::read_to_string(path).unwrap();
+        let (graph, checks) = read(&source, &Options::default());
+        for policy in [Policy::Auto, Policy::Order] {
+            let made = Plan::except(&graph, policy, &checks);
+            let planned = plan::Planned::new("Dockerfile", &graph, &made);
+            let text =
+                [plan::text(&planned), plan::json(&planned), plan::dot(&planned), plan::mermaid(&planned)];
+            insta::assert_snapshot!(format!("plan-{policy}"), text.join("\n"));
+            assert!(plan::svg(&planned).ends_with("</svg>\n"));
+        }
+    });
+}
+
+#[test]
+fn a_large_build_makes_a_picture_of_bounded_size() {
+    let mut source = String::new();
+    for stage in 0..10_000 {
+        source.push_str(&format!(
+            "FROM x AS s{stage}\nRUN --mount=type=cache,target=/c{} make {stage}\n",
+            stage % 50
+        ));
+    }
+    source.push_str("FROM x\n");
+    for stage in 0..10_000 {
+        source.push_str(&format!("COPY --from=s{stage} /{stage} /\n"));
+    }
+    let (graph, checks) = read(&source, &Options::default());
+    let made = Plan::except(&graph, Policy::Auto, &checks);
+    let planned = plan::Planned::new("Dockerfile", &graph, &made);
+    for picture in [plan::svg(&planned), plan::mermaid(&planned), plan::dot(&planned)] {
+        assert!(picture.len() < 300_000, "{}", picture.len());
+        assert!(picture.contains("not shown: "), "says what is missing");
+    }
+    let files = [Checked::new("Dockerfile", &source, &graph, &made.mended)];
+    assert!(check::text(&files).len() < 1_000_000);
+}

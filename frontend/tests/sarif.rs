@@ -1,0 +1,59 @@
+//! SARIF against the official schema, which the crate serde-sarif carries.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use ci_build_frontend::dockerfile::{self, Options};
+use ci_build_frontend::hazard::RULES;
+use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::report::check::{self, Checked};
+use serde_json::Value;
+
+/// The schema of OASIS, out of a crate's sources as cargo has them.
+fn schema() -> Value {
+    let cargo = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--offline", "--locked"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&cargo.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let carrier = packages.iter().find(|package| package["name"] == "serde-sarif").unwrap();
+    let manifest = PathBuf::from(carrier["manifest_path"].as_str().unwrap());
+    let schema = std::fs::read(manifest.with_file_name("src").join("schema.json")).unwrap();
+    serde_json::from_slice(&schema).unwrap()
+}
+
+#[test]
+fn it_is_what_the_schema_says() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let source = RULES.map(|rule| rule.documentation.bad);
+    let platforms = ["linux/amd64", "linux/arm64"].map(|platform| platform.parse().unwrap());
+    let options = Options { platforms: platforms.to_vec(), ..Options::default() };
+    let read = source.map(|source| {
+        let dockerfile = dockerfile::parse(source.as_bytes()).unwrap();
+        let graph = dockerfile::read("a b/Dockerfile", source, &dockerfile, &options).unwrap();
+        let plan = Plan::of(&graph, Policy::Auto);
+        (source, graph, plan)
+    });
+    let files: Vec<_> = read
+        .iter()
+        .map(|(source, graph, plan)| Checked::new("a b/Dockerfile", source, graph, &plan.mended))
+        .collect();
+    for files in [&files[..], &[]] {
+        let log: Value = serde_json::from_str(&check::sarif(files)).unwrap();
+        let errors: Vec<_> =
+            validator.iter_errors(&log).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+        // The schema would say so if something were wrong.
+        let mut wrong = log.clone();
+        wrong["runs"][0]["tool"]["driver"]["nonsense"] = 1.into();
+        assert!(!validator.is_valid(&wrong));
+    }
+    let log: Value = serde_json::from_str(&check::sarif(&files)).unwrap();
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let ids: std::collections::BTreeSet<_> =
+        results.iter().map(|result| result["ruleId"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), RULES.len());
+    insta::assert_snapshot!(serde_json::to_string_pretty(&results[0]).unwrap());
+}
