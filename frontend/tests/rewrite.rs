@@ -13,7 +13,7 @@ const POLICIES: [Policy; 4] = [Policy::Auto, Policy::Lock, Policy::Order, Policy
 fn options(platforms: &[&str]) -> Options {
     let mut options = Options::default();
     if !platforms.is_empty() {
-        options.platforms = platforms.iter().map(|platform| platform.parse().unwrap()).collect();
+        options.platforms = platforms.iter().map(|platform| platform.parse().expect("it is one")).collect();
     }
     options
 }
