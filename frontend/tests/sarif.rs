@@ -21,7 +21,11 @@ fn schema() -> Value {
     let carrier = packages.iter().find(|package| package["name"] == "serde-sarif").unwrap();
     let manifest = PathBuf::from(carrier["manifest_path"].as_str().unwrap());
     let schema = std::fs::read(manifest.with_file_name("src").join("schema.json")).unwrap();
-    serde_json::from_slice(&schema).unwrap()
+    let mut schema: Value = serde_json::from_slice(&schema).unwrap();
+    // The one pattern that is no regular expression, as published: its last bracket closes nothing.
+    let language = schema.pointer_mut("/definitions/run/properties/language").unwrap();
+    language.as_object_mut().unwrap().remove("pattern");
+    schema
 }
 
 #[test]
