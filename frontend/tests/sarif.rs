@@ -15,13 +15,22 @@ fn schema() -> Value {
         .args(["metadata", "--format-version=1", "--offline", "--locked"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
-        .unwrap();
-    let metadata: Value = serde_json::from_slice(&cargo.stdout).unwrap();
-    let packages = metadata["packages"].as_array().unwrap();
-    let carrier = packages.iter().find(|package| package["name"] == "serde-sarif").unwrap();
-    let manifest = PathBuf::from(carrier["manifest_path"].as_str().unwrap());
-    let schema = std::fs::read(manifest.with_file_name("src").join("schema.json")).unwrap();
-    serde_json::from_slice(&schema).unwrap()
+        .expect("cargo and the crate serde-sarif");
+    let metadata: Value = serde_json::from_slice(&cargo.stdout).expect("cargo and the crate serde-sarif");
+    let packages = metadata["packages"].as_array().expect("cargo and the crate serde-sarif");
+    let carrier = packages
+        .iter()
+        .find(|package| package["name"] == "serde-sarif")
+        .expect("cargo and the crate serde-sarif");
+    let manifest = PathBuf::from(carrier["manifest_path"].as_str().expect("cargo and the crate serde-sarif"));
+    let schema = std::fs::read(manifest.with_file_name("src").join("schema.json"))
+        .expect("cargo and the crate serde-sarif");
+    let mut schema: Value = serde_json::from_slice(&schema).expect("cargo and the crate serde-sarif");
+    // The one pattern that is no regular expression, as published: its last bracket closes nothing.
+    let language =
+        schema.pointer_mut("/definitions/run/properties/language").expect("cargo and the crate serde-sarif");
+    language.as_object_mut().expect("cargo and the crate serde-sarif").remove("pattern");
+    schema
 }
 
 #[test]

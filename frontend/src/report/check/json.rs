@@ -60,10 +60,13 @@ pub(in crate::report) fn finding<'c>(graph: &'c BuildGraph, mended: &'c Mended) 
     let mut related: Vec<_> = finding.related.iter().map(|related| place(graph, *related)).collect();
     related.dedup();
     related.retain(|place| *place != at);
+    // Caches that differ in what they start from alone have one name.
+    let mut caches: Vec<_> = finding.caches.iter().map(ToString::to_string).collect();
+    caches.dedup();
     Finding {
         rule: finding.rule.name,
         severity: finding.severity.to_string(),
-        caches: finding.caches.iter().map(ToString::to_string).collect(),
+        caches,
         stage: at.stage,
         line: at.line,
         message: &finding.message,

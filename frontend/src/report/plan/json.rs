@@ -111,7 +111,7 @@ fn step(graph: &BuildGraph, index: StepIndex) -> Step<'_> {
 /// For each step, by its handle, the nearest steps with caches that need it. Steps in a row share one set.
 fn below(graph: &BuildGraph) -> Vec<Rc<BTreeSet<StepIndex>>> {
     let none = Rc::new(BTreeSet::new());
-    let mut below = vec![none; graph.steps().count()];
+    let mut below: Vec<_> = graph.steps().map(|_| Rc::clone(&none)).collect();
     for (index, _) in graph.steps().rev() {
         let mut sets: Vec<Rc<BTreeSet<StepIndex>>> = Vec::new();
         for next in graph.dependents(index) {

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use super::check::counted;
 use super::escape::plain;
-use crate::graph::{BuildGraph, MountRef, StepIndex};
+use crate::graph::{BuildGraph, CacheKey, MountRef, StepIndex};
 use crate::plan::{Change, Plan, Strategy};
 
 /// A build and its plan.
@@ -96,7 +96,7 @@ impl<'p> Planned<'p> {
     }
 
     /// The numbers of the caches, in the order of their keys: what colours go by.
-    fn cache_numbers(&self) -> BTreeMap<&crate::graph::CacheKey, usize> {
+    fn cache_numbers(&self) -> BTreeMap<&'p CacheKey, usize> {
         self.graph.caches().into_keys().enumerate().map(|(number, key)| (key, number)).collect()
     }
 }

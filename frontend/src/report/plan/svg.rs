@@ -1,11 +1,12 @@
 //! A picture: a lane a stage, a box a step, a chip a cache in its own colour. Red is what races, blue what the plan adds.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Planned;
 use super::outline::{Box, Outline, Race};
-use crate::graph::MountRef;
+use crate::graph::{CacheKey, MountRef};
 use crate::hazard::Severity;
 use crate::plan::Strategy;
 use crate::report::escape::{plain, short};
@@ -70,6 +71,8 @@ struct Picture<'p> {
     planned: &'p Planned<'p>,
     outline: &'p Outline,
     frames: Vec<Frame>,
+    /// What the caches' colours go by.
+    numbers: BTreeMap<&'p CacheKey, usize>,
     /// Where the lanes begin, and how wide they are.
     lanes: Vec<(usize, usize)>,
     /// Where the lanes end.
@@ -107,7 +110,14 @@ impl<'p> Picture<'p> {
             Frame { x, y: tops[at.level], width, height: height(at) }
         };
         let frames = outline.boxes.iter().map(frame).collect();
-        Self { planned, outline, frames, lanes, bottom: y.max(TOP + ROW_GAP) }
+        Self {
+            planned,
+            outline,
+            frames,
+            numbers: planned.cache_numbers(),
+            lanes,
+            bottom: y.max(TOP + ROW_GAP),
+        }
     }
 
     fn write(&self, text: &mut String) -> std::fmt::Result {
@@ -249,10 +259,9 @@ impl<'p> Picture<'p> {
             y + 34,
             escaped(&short(&step.title, 40))
         )?;
-        let numbers = self.planned.cache_numbers();
         for (row, (mount, _, cache)) in step.caches().enumerate() {
             let (x, y) = (x + 8, y + 44 + row * (CHIP + 4));
-            let fill = COLOURS[numbers.get(&cache.key).copied().unwrap_or_default() % COLOURS.len()];
+            let fill = COLOURS[self.numbers.get(&cache.key).copied().unwrap_or_default() % COLOURS.len()];
             let sharing = self.planned.sharing(MountRef { step: index, mount });
             let sharing = short(&sharing, 26);
             let id = short_end(&cache.key.to_string(), 40 - sharing.chars().count().min(30));
