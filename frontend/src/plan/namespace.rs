@@ -53,7 +53,10 @@ pub(super) fn separate(graph: &BuildGraph, pending: &[Mended], plan: &mut Plan) 
             let suffix = match apart {
                 Apart::Stage => stage_suffix(graph, *at),
                 Apart::Platform => platform_suffix(graph, *at),
-                Apart::Identity => ordinals.get(key).cloned().unwrap_or_default(),
+                Apart::Identity => {
+                    let place = (graph.step(at.step).built_for(), key);
+                    ordinals.get(&place).cloned().unwrap_or_default()
+                }
             };
             if !suffix.is_empty() {
                 let key = CacheKey { id: format!("{}{suffix}", key.id), identity: key.identity.clone() };
@@ -72,25 +75,27 @@ fn platform_suffix(graph: &BuildGraph, at: MountRef) -> String {
     graph.step(at.step).built_for().map_or(String::new(), |platform| format!("@{platform}"))
 }
 
-/// The caches of one id by number, in file order: the first keeps the id.
-fn identities(graph: &BuildGraph, wanted: &BTreeMap<CacheKey, Apart>) -> BTreeMap<CacheKey, String> {
+/// The caches of one id by number, in file order: the first keeps the id. What a cache starts from differs from platform to
+/// platform by itself, so each platform counts for itself.
+fn identities<'g>(
+    graph: &'g BuildGraph,
+    wanted: &'g BTreeMap<CacheKey, Apart>,
+) -> BTreeMap<(Option<&'g str>, &'g CacheKey), String> {
     let mut mounts: Vec<(MountRef, &CacheKey)> = Vec::new();
-    for (key, at) in graph.caches() {
-        if wanted.get(key) == Some(&Apart::Identity) {
-            mounts.extend(at.into_iter().map(|at| (at, key)));
-        }
+    let caches = graph.caches();
+    for (key, _) in wanted.iter().filter(|(_, apart)| **apart == Apart::Identity) {
+        mounts.extend(caches.get(key).into_iter().flatten().map(|at| (*at, key)));
     }
     mounts.sort_by(|(a, _), (b, _)| graph.file_order(*a).cmp(&graph.file_order(*b)));
-    // What a cache starts from differs from platform to platform by itself, so each platform counts for itself.
-    let mut seen = BTreeMap::<_, Vec<&CacheKey>>::new();
+    let mut counts = BTreeMap::<_, usize>::new();
     let mut suffixes = BTreeMap::new();
     for (at, key) in mounts {
-        let seen = seen.entry((&graph.step(at.step).platform, &key.id)).or_default();
-        if !seen.contains(&key) {
-            seen.push(key);
-            let suffix = if seen.len() == 1 { String::new() } else { format!("@{}", seen.len()) };
-            suffixes.entry(key.clone()).or_insert(suffix);
-        }
+        let platform = graph.step(at.step).built_for();
+        suffixes.entry((platform, key)).or_insert_with(|| {
+            let count = counts.entry((platform, &key.id)).or_default();
+            *count += 1;
+            if *count == 1 { String::new() } else { format!("@{count}") }
+        });
     }
     suffixes
 }
