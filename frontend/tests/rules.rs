@@ -197,3 +197,20 @@ fn a_large_build_makes_a_picture_of_bounded_size() {
     let files = [Checked::new("Dockerfile", &source, &graph, &made.mended)];
     assert!(check::text(&files).len() < 1_000_000);
 }
+
+/// One cache at two places, one of which belongs to a tool whose cache is the same for all platforms.
+#[test]
+fn a_collision_is_harmless_only_if_all_of_it_is() {
+    let options = options(&["linux/amd64", "linux/arm64"]);
+    let severities = |second: &str| {
+        let npm = "RUN --mount=type=cache,id=c,target=/root/.npm,sharing=locked";
+        let source =
+            format!("FROM x\n{npm} a\nRUN --mount=type=cache,id=c,target={second},sharing=locked b\n");
+        let (graph, _) = read(&source, &options);
+        hazard::find(&graph).into_iter().map(|finding| finding.severity.to_string()).collect::<Vec<_>>()
+    };
+    for _ in 0..16 {
+        assert_eq!(severities("/objects"), ["warning"]);
+        assert_eq!(severities("/root/.npm"), ["note"]);
+    }
+}

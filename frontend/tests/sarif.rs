@@ -12,7 +12,7 @@ use serde_json::Value;
 /// The schema of OASIS, out of a crate's sources as cargo has them.
 fn schema() -> Value {
     let cargo = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--locked"])
+        .args(["metadata", "--format-version=1", "--offline", "--locked"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo and the crate serde-sarif");
@@ -26,10 +26,10 @@ fn schema() -> Value {
     let schema = std::fs::read(manifest.with_file_name("src").join("schema.json"))
         .expect("cargo and the crate serde-sarif");
     let mut schema: Value = serde_json::from_slice(&schema).expect("cargo and the crate serde-sarif");
-    // Patterns that are no regular expressions, as published: their last bracket closes nothing.
-    for place in ["/definitions/run/properties/language", "/definitions/toolComponent/properties/language"] {
-        let language = schema.pointer_mut(place).and_then(Value::as_object_mut);
-        language.expect("the schema has it").remove("pattern");
+    // As published, the pattern of a language is no regular expression: its last bracket closes nothing.
+    for owner in ["run", "toolComponent"] {
+        let language = schema.pointer_mut(&format!("/definitions/{owner}/properties/language"));
+        language.and_then(Value::as_object_mut).expect("both have a language").remove("pattern");
     }
     schema
 }

@@ -1,6 +1,6 @@
 //! One step on several platforms, and one cache for all of them: they run at once in one directory (buildx issue 549).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::{Documentation, Finding, Rule, Severity, tool};
 use crate::graph::{BuildGraph, CacheKey, MountRef, User};
@@ -43,7 +43,7 @@ fn collision(
     key: &CacheKey,
     mounts: &[MountRef],
 ) -> Option<Finding> {
-    let mut copies = HashMap::<_, Vec<MountRef>>::new();
+    let mut copies = BTreeMap::<_, Vec<MountRef>>::new();
     for at in mounts {
         let step = graph.step(at.step);
         if let Some(location) = &step.location {
@@ -61,8 +61,9 @@ fn collision(
     let mut platforms: Vec<_> = colliding.iter().filter_map(|at| graph.step(at.step).built_for()).collect();
     platforms.sort_unstable();
     platforms.dedup();
-    let tool = colliding.iter().find_map(|at| tool::of(&graph.mount(*at).target));
-    let severity = if tool.is_some_and(|tool| tool.neutral) { Severity::Note } else { Severity::Warning };
+    // It is only harmless if all that is stored there is.
+    let is_neutral = |at: &MountRef| tool::of(&graph.mount(*at).target).is_some_and(|tool| tool.neutral);
+    let severity = if colliding.iter().all(is_neutral) { Severity::Note } else { Severity::Warning };
     let message =
         format!("{} use one cache {key}: the id does not vary with the platform", platforms.join(" and "));
     Finding::new(graph, rule, severity, vec![key.clone()], colliding, message)

@@ -56,8 +56,9 @@ impl Outline {
     pub(super) fn of(planned: &Planned<'_>) -> Self {
         let graph = planned.graph;
         let order = drawing_order(graph);
+        let has_platforms = graph.is_multi_platform();
         let keys: HashMap<StepIndex, LaneKey> =
-            order.iter().map(|step| (*step, lane_key(graph, *step))).collect();
+            order.iter().map(|step| (*step, lane_key(graph, has_platforms, *step))).collect();
         let (shown, all_lanes) = choose_lanes(planned, &keys);
         let lanes: Vec<_> = shown.iter().map(|key| lane(graph, key)).collect();
         let places: HashMap<_, _> = shown.iter().enumerate().map(|(place, key)| (key, place)).collect();
@@ -126,12 +127,12 @@ fn drawing_order(graph: &BuildGraph) -> Vec<StepIndex> {
     if is_sound { order } else { ranked }
 }
 
-fn lane_key(graph: &BuildGraph, step: StepIndex) -> LaneKey {
+fn lane_key(graph: &BuildGraph, has_platforms: bool, step: StepIndex) -> LaneKey {
     let step = graph.step(step);
     // Names may repeat, so that lines tell.
     let line = step.location.as_ref().map_or(0, |location| location.line);
     let stage = graph.stages().partition_point(|stage| stage.line <= line).saturating_sub(1);
-    let platform = if graph.is_multi_platform() { step.platform.clone() } else { None };
+    let platform = if has_platforms { step.platform.clone() } else { None };
     (stage, platform)
 }
 
