@@ -18,6 +18,8 @@ pub fn notice(graph: &BuildGraph, mended: &Mended) -> Option<String> {
     let finding = &mended.finding;
     let mut steps: Vec<_> = finding.mounts().map(|at| at.step).collect();
     steps.dedup();
-    let places: Vec<_> = steps.into_iter().map(|step| graph.step(step).to_string()).collect();
+    let mut places: Vec<_> = steps.into_iter().map(|step| graph.step(step).to_string()).collect();
+    // The copies of a step for several platforms stand in one place.
+    places.dedup();
     Some(format!("{}: {}: {}; {done}", finding.rule.name, finding.message, places.join(", ")))
 }

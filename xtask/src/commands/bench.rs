@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: how long a build takes through the frontend beside the engine's own, in pairs.
+//! `cargo xtask bench`: how long a build takes through the frontend beside the engine's own, in pairs; then the reader beside
+//! a peer, and hazards and plan at two sizes (criterion).
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -50,6 +51,22 @@ pub(crate) fn run() -> Result<()> {
     let path = dir.join("overhead.json");
     fs::write(&path, format!("{results:#}\n")).context("cannot write the results")?;
     eprintln!("{results:#}\nwrote {}", path.display());
+    criterion()
+}
+
+fn criterion() -> Result<()> {
+    let mut bench = artifacts::cargo();
+    bench.args([
+        "bench",
+        "--package",
+        "ci-build-frontend",
+        "--no-default-features",
+        "--bench",
+        "reader",
+        "--bench",
+        "plan",
+    ]);
+    ensure!(bench.status().context("cannot run cargo")?.success(), "the benches do not run");
     Ok(())
 }
 
