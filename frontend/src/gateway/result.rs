@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use prost::Message;
 
 use super::messages::{Ref, number};
-use crate::llb::wire::{self, Field, Value, WireError};
+use crate::llb::wire::{self, WireError};
 
 /// A reference of a result.
 #[derive(Debug, Clone)]
@@ -53,14 +53,14 @@ fn map<'a>(result: &'a [u8], change: &mut Change<'_>) -> Result<Cow<'a, [u8]>, W
     let result = then(result, |result| {
         wire::map_bytes(result, number::RESULT_REFS, |refs| {
             wire::map_bytes(refs, number::REF_MAP_REFS, |entry| {
-                let key = key_of(entry)?;
+                let key = wire::get_bytes(entry, number::MAP_KEY)?;
                 wire::map_bytes(entry, number::MAP_VALUE, |reference| change(key, reference))
             })
         })
     })?;
     then(result, |result| {
         wire::map_bytes(result, number::RESULT_ATTESTATIONS, |entry| {
-            let key = key_of(entry)?;
+            let key = wire::get_bytes(entry, number::MAP_KEY)?;
             wire::map_bytes(entry, number::MAP_VALUE, |attestations| {
                 wire::map_bytes(attestations, number::ATTESTATIONS_ATTESTATION, |attestation| {
                     wire::map_bytes(attestation, number::ATTESTATION_REF, |reference| change(key, reference))
@@ -68,17 +68,6 @@ fn map<'a>(result: &'a [u8], change: &mut Change<'_>) -> Result<Cow<'a, [u8]>, W
             })
         })
     })
-}
-
-/// The key of a map's entry.
-fn key_of(entry: &[u8]) -> Result<Option<&[u8]>, WireError> {
-    let mut key = None;
-    for field in wire::fields(entry) {
-        if let Field { number: number::MAP_KEY, value: Value::Bytes(bytes), .. } = field? {
-            key = Some(bytes);
-        }
-    }
-    Ok(key)
 }
 
 /// Applies a change to what an earlier one made.

@@ -101,6 +101,21 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// The value of the length-delimited field `number`: of several occurrences the last one, which is the one that counts.
+///
+/// # Errors
+/// The message is malformed.
+pub fn get_bytes(message: &[u8], number: u32) -> Result<Option<&[u8]>, WireError> {
+    let mut value = None;
+    for field in fields(message) {
+        let field = field?;
+        if let (true, Value::Bytes(bytes)) = (field.number == number, field.value) {
+            value = Some(bytes);
+        }
+    }
+    Ok(value)
+}
+
 /// Replaces the value of every length-delimited occurrence of field `number` by what `change` makes of it.
 /// `change` may give back its argument borrowed to keep an occurrence.
 ///

@@ -224,13 +224,8 @@ fn rename_keys<'a>(
     renamed: &HashMap<&str, &str>,
 ) -> Result<Cow<'a, [u8]>, WireError> {
     wire::map_bytes(message, map, |entry| {
-        let mut new = None;
-        for field in wire::fields(entry) {
-            // The last key counts.
-            if let Field { number: number::MAP_KEY, value: Value::Bytes(key), .. } = field? {
-                new = std::str::from_utf8(key).ok().and_then(|key| renamed.get(key));
-            }
-        }
+        let key = wire::get_bytes(entry, number::MAP_KEY)?;
+        let new = key.and_then(|key| std::str::from_utf8(key).ok()).and_then(|key| renamed.get(key));
         match new {
             Some(new) => wire::set_bytes(entry, number::MAP_KEY, new.as_bytes()),
             None => Ok(Cow::Borrowed(entry)),
