@@ -45,8 +45,19 @@ pub struct StepEdit {
     /// The order in which the mounts are taken: the i-th place takes the mount that was at `order[i]`. Places in
     /// [`StepEdit::caches`] are those before.
     pub order: Option<Vec<usize>>,
-    /// The steps that have to end before this one starts, by the mount because of which.
+    /// The steps that have to end before this one starts, by the mount because of which. None for the first of a chain,
+    /// which is gated all the same: so a step's cache key does not depend on its place in the chain.
     pub after: BTreeMap<usize, Vec<StepIndex>>,
+}
+
+/// One step of ours that mounts caches before anybody else does: their directories, and the mountpoints in them, are
+/// there when the others come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Primer {
+    /// The caches to mount. Whatever else the step mounts inside one of them is a mountpoint to make.
+    pub mounts: Vec<MountRef>,
+    /// The steps that have to wait for it.
+    pub before: Vec<StepIndex>,
 }
 
 /// A change as scripts read it: what is done to a step because of a cache.
@@ -76,6 +87,8 @@ pub struct Mended {
 pub struct Plan {
     /// What changes, by step.
     pub edits: BTreeMap<StepIndex, StepEdit>,
+    /// The step that prepares caches, where one is needed.
+    pub primer: Option<Primer>,
     /// Every hazard, in file order, and what was done about it.
     pub mended: Vec<Mended>,
 }
@@ -122,7 +135,7 @@ impl Plan {
     pub fn unmended(graph: &BuildGraph, checks: &Checks) -> Self {
         let findings = hazard::find_except(graph, checks).into_iter();
         let mended = findings.map(|finding| Mended { finding, strategy: Strategy::None }).collect();
-        Self { edits: BTreeMap::new(), mended }
+        Self { mended, ..Self::default() }
     }
 
     /// The changes one by one, in file order.
