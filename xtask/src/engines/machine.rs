@@ -1,10 +1,10 @@
 //! Programs that the machine itself must have, from its own packages.
 
-use std::{env, process::Command};
+use std::{env, process::Command, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::command;
+use crate::{command, poll};
 
 /// A program, and the Debian package that holds it.
 #[derive(Clone, Copy, Debug)]
@@ -30,13 +30,22 @@ pub(crate) fn need(tools: &[Tool]) -> Result<()> {
         return Ok(());
     }
     eprintln!("installing {} from the machine's own packages", missing.join(", "));
-    command::run(Command::new("apt-get").args(["-qq", "update"]))?;
-    command::run(
-        Command::new("apt-get")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(["-qq", "install", "--yes", "--no-install-recommends"])
-            .args(missing),
-    )
+    apt_get(&["update"])?;
+    apt_get(&[&["install", "--yes", "--no-install-recommends"], &missing[..]].concat())
+}
+
+/// Waits while somebody else's apt holds one of its locks: it has no switch that waits for that of the lists.
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(300);
+    let done = poll::until(PATIENCE, || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive").arg("-qq").args(arguments);
+        match command::run(&mut apt) {
+            Err(error) if error.to_string().contains("Could not get lock") => Ok(None),
+            ended => ended.map(Some),
+        }
+    })?;
+    done.with_context(|| format!("somebody else's apt held its lock for {} s", PATIENCE.as_secs()))
 }
 
 /// Bridges, mounts and cgroups are root's.
