@@ -1,13 +1,12 @@
 //! An engine under test.
 
 use std::path::PathBuf;
-use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use xtask::build::Build;
 use xtask::client::Client;
 use xtask::engines::{self, Engine, Kind, Options};
-use xtask::{artifacts, command, images, workspace};
+use xtask::{artifacts, images, workspace};
 
 /// A running engine that has the base images and the frontend's image. It is stopped when this is dropped.
 #[derive(Debug)]
@@ -33,10 +32,8 @@ impl Subject {
         images::busybox(&client)?;
         images::debian(&client)?;
         let command = artifacts::command()?;
-        let mut install = client.set_up(Command::new(&command));
-        install.args(["frontend", "install"]).env("CI_BUILD_FRONTEND_BINARY", artifacts::frontend()?);
-        let frontend = command::output(&mut install).context("the frontend's image cannot be installed")?;
-        Ok(Self { engine, client, frontend: frontend.trim().to_owned(), command })
+        let frontend = artifacts::install(&client)?;
+        Ok(Self { engine, client, frontend, command })
     }
 
     /// Upstream's build of a Dockerfile of testdata: `SharedCacheRace/apt`.

@@ -2,9 +2,9 @@
 
 use std::{env, ffi::OsStr, path::PathBuf, process::Command};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::{command, workspace};
+use crate::{client::Client, command, workspace};
 
 /// The frontend's static binary, as it goes into the image.
 ///
@@ -31,6 +31,17 @@ pub fn command() -> Result<PathBuf> {
     build.args(["build", "--quiet", "--package", "ci-build", "--bin", "ci-build"]);
     command::run(&mut build)?;
     Ok(workspace::target()?.join("debug/ci-build"))
+}
+
+/// Installs the frontend's image into an engine's store and gives its name.
+///
+/// # Errors
+/// When it cannot be built, or the engine does not take it.
+pub fn install(client: &Client) -> Result<String> {
+    let mut install = client.set_up(Command::new(command()?));
+    install.args(["frontend", "install"]).env("CI_BUILD_FRONTEND_BINARY", frontend()?);
+    let name = command::output(&mut install).context("the frontend's image cannot be installed")?;
+    Ok(name.trim().to_owned())
 }
 
 /// A target that is named, be it the host's own, keeps the flags from build scripts and procedural macros, which cannot

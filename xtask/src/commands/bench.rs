@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: how long a build takes through the frontend beside the engine's own, in pairs; then the reader beside
 //! a peer, and hazards and plan at two sizes (criterion).
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -22,7 +22,7 @@ pub(crate) fn run() -> Result<()> {
     let client = engine.client().clone();
     images::busybox(&client)?;
     let binary = artifacts::frontend()?;
-    let image = install(&client, &binary)?;
+    let image = artifacts::install(&client)?;
     let dockerfile = workspace::root().join("testdata/dockerfiles/none/two-lines.Dockerfile");
     let builtin = || Build::of(&client, &dockerfile);
     let ours = || Build::of(&client, &dockerfile).through(&image);
@@ -68,12 +68,6 @@ fn criterion() -> Result<()> {
     ]);
     ensure!(bench.status().context("cannot run cargo")?.success(), "the benches do not run");
     Ok(())
-}
-
-fn install(client: &Client, binary: &Path) -> Result<String> {
-    let mut install = client.set_up(Command::new(artifacts::command()?));
-    install.args(["frontend", "install"]).env("CI_BUILD_FRONTEND_BINARY", binary);
-    Ok(command::output(&mut install)?.trim().to_owned())
 }
 
 fn wall(build: Build) -> Result<Duration> {

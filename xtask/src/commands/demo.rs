@@ -1,13 +1,12 @@
 //! `cargo xtask demo`: two Dockerfiles that break, built by upstream and then by us, told in plain words.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use xtask::{
     artifacts,
     build::{Build, Ended, Outcome},
     client::Client,
-    command,
     engines::{self, Engine, Kind, Options},
     images, workspace,
 };
@@ -50,9 +49,7 @@ pub(crate) fn run() -> Result<()> {
     say("making the base images and the frontend's image, without a registry");
     images::busybox(&client)?;
     images::debian(&client)?;
-    let mut install = client.set_up(Command::new(artifacts::command()?));
-    install.args(["frontend", "install"]).env("CI_BUILD_FRONTEND_BINARY", artifacts::frontend()?);
-    let frontend = command::output(&mut install)?.trim().to_owned();
+    let frontend = artifacts::install(&client)?;
 
     let results: Vec<_> = SCENES.iter().map(|scene| play(scene, &client, &frontend)).collect();
     if let Some(engine) = engine {

@@ -39,7 +39,7 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
     const PATIENCE: Duration = Duration::from_secs(300);
     let done = poll::until(PATIENCE, || {
         let mut apt = Command::new("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive").arg("-qq").args(arguments);
+        apt.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C").arg("-qq").args(arguments);
         match command::run(&mut apt) {
             Err(error) if error.to_string().contains("Could not get lock") => Ok(None),
             ended => ended.map(Some),
