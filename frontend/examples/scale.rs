@@ -15,8 +15,7 @@ fn main() {
         let begin = Instant::now();
         let parsed = dockerfile::parse(text.as_bytes()).expect("it is generated");
         let read = Instant::now();
-        let graph =
-            dockerfile::read("Dockerfile", &text, &parsed, &Options::default()).expect("it is generated");
+        let graph = dockerfile::read("Dockerfile", &parsed, &Options::default()).expect("it is generated");
         let graphed = Instant::now();
         let findings = hazard::find(&graph);
         let found = Instant::now();

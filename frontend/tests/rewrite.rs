@@ -25,7 +25,7 @@ fn rewrite(source: &str, policy: Policy, platforms: &[&str]) -> Result<Rewritten
 /// What `check` would still say of a text, from a warning on.
 fn left(text: &str, platforms: &[&str]) -> Vec<String> {
     let dockerfile = dockerfile::parse(text.as_bytes()).expect("a rewritten text parses");
-    let graph = dockerfile::read("Dockerfile", text, &dockerfile, &options(platforms)).expect("it is built");
+    let graph = dockerfile::read("Dockerfile", &dockerfile, &options(platforms)).expect("it is built");
     let left = hazard::find(&graph).into_iter().filter(|finding| finding.severity >= Severity::Warning);
     left.map(|finding| format!("{:?}: {}", finding.rule, finding.message)).collect()
 }

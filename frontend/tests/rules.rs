@@ -19,7 +19,7 @@ fn options(platforms: &[&str]) -> Options {
 
 fn read(source: &str, options: &Options) -> (BuildGraph, Checks) {
     let dockerfile = dockerfile::parse(source.as_bytes()).expect("a Dockerfile");
-    let graph = dockerfile::read("Dockerfile", source, &dockerfile, options).expect("a build");
+    let graph = dockerfile::read("Dockerfile", &dockerfile, options).expect("a build");
     (graph, dockerfile::checks(&dockerfile, &options.arguments))
 }
 

@@ -44,7 +44,7 @@ fn it_is_what_the_schema_says() {
     let options = Options { platforms: platforms.to_vec(), ..Options::default() };
     let read = source.map(|source| {
         let dockerfile = dockerfile::parse(source.as_bytes()).unwrap();
-        let graph = dockerfile::read("a b/Dockerfile", source, &dockerfile, &options).unwrap();
+        let graph = dockerfile::read("a b/Dockerfile", &dockerfile, &options).unwrap();
         let plan = Plan::of(&graph, Policy::Auto);
         (source, graph, plan)
     });

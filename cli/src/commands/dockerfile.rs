@@ -118,12 +118,10 @@ pub(super) fn read(path: &str, options: &Options) -> Option<ReadFile> {
             return None;
         }
     };
-    // The parser takes UTF-8 alone.
-    let source = String::from_utf8_lossy(&bytes).into_owned();
-    match dockerfile::read(path, &source, &dockerfile, options) {
+    match dockerfile::read(path, &dockerfile, options) {
         Ok(graph) => {
             let checks = dockerfile::checks(&dockerfile, &options.arguments);
-            Some(ReadFile { path: path.to_owned(), source, graph, checks })
+            Some(ReadFile { path: path.to_owned(), source: dockerfile.source.to_owned(), graph, checks })
         }
         Err(error) => {
             show(error.place, &error.message, error.help.as_deref());

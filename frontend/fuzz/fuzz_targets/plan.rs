@@ -10,11 +10,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(dockerfile) = dockerfile::parse(bytes) else { return };
-    let Ok(text) = std::str::from_utf8(bytes) else { panic!("what is no text is refused") };
     for platforms in [vec!["linux/amd64"], vec!["linux/amd64", "linux/arm64"]] {
         let platforms: Vec<Platform> = platforms.iter().filter_map(|name| name.parse().ok()).collect();
         let options = Options { platforms, ..Options::default() };
-        let graph = match dockerfile::read("Dockerfile", text, &dockerfile, &options) {
+        let graph = match dockerfile::read("Dockerfile", &dockerfile, &options) {
             Ok(graph) => graph,
             Err(error) => {
                 let lines = bytes.split(|byte| *byte == b'\n').count();

@@ -1,11 +1,12 @@
 //! A stage, instruction by instruction: what its words mean, and which steps it makes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
 
 use super::expand;
-use super::instruction::{Body, Command, Flag, Heredoc, Instruction, Keyword};
+use super::instruction::{Body, Flag, Heredoc, Instruction, Keyword, Text};
 use super::mount::{self, MountKind, RunMount};
 use super::read::{BuildError, Place};
 use super::stage::{Names, Source};
@@ -52,19 +53,19 @@ impl Environment {
     /// An ARG before the first FROM.
     pub(super) fn declare_global(
         &mut self,
-        instruction: &Instruction,
+        instruction: &Instruction<'_>,
         escape: char,
         given: &BTreeMap<String, String>,
     ) -> Result<(), BuildError> {
         let Body::Arg(arguments) = &instruction.body else { return Ok(()) };
         for (name, default) in arguments {
-            let value = match (given.get(name), default) {
+            let value = match (given.get(&**name), default) {
                 (Some(given), _) => given.clone(),
                 (None, Some(default)) => self.expand(default, escape, Place::of(instruction))?,
                 // An automatic argument keeps its value.
                 (None, None) => continue,
             };
-            self.set(name.clone(), value);
+            self.set(name.to_string(), value);
         }
         Ok(())
     }
@@ -137,8 +138,8 @@ impl Evaluation<'_> {
     /// Does what an instruction says. A trigger stands `at` another one.
     pub(super) fn run(
         &mut self,
-        instruction: &Instruction,
-        at: Option<&Instruction>,
+        instruction: &Instruction<'_>,
+        at: Option<&Instruction<'_>>,
     ) -> Result<(), BuildError> {
         let place = Place::of(instruction);
         match &instruction.body {
@@ -146,7 +147,7 @@ impl Evaluation<'_> {
             Body::Env(variables) => {
                 // All of one ENV see what was before it.
                 let before = self.state.environment.clone();
-                for (name, value) in variables {
+                for (name, value) in variables.iter() {
                     let name = before.expand(name, self.escape, place)?;
                     let value = before.expand(value, self.escape, place)?;
                     self.state.environment.set(name, value);
@@ -161,19 +162,18 @@ impl Evaluation<'_> {
                 Ok(())
             }
             Body::Shell(words) => {
-                self.state.shell.clone_from(words);
+                self.state.shell = words.iter().map(ToString::to_string).collect();
                 Ok(())
             }
-            Body::Copy { sources, destination, heredocs } => {
-                self.copy(instruction, at, sources, destination, heredocs)
-            }
-            Body::Run(command) => self.command(instruction, at, command),
+            Body::Copy(paths) => self.copy(instruction, at, paths),
+            Body::Run(text) => self.command(instruction, at, format!("shell {text}")),
+            Body::Exec(words) => self.command(instruction, at, format!("exec {words:?}")),
             Body::Other if instruction.keyword == Keyword::User => {
-                let text = self.source.get(instruction.span.clone()).unwrap_or_default();
-                self.state.user = self.expand(text.trim(), place)?;
+                let text = instruction.span.of(self.source).trim();
+                self.state.user = self.expand(text, place)?;
                 Ok(())
             }
-            Body::From { .. } | Body::Onbuild(_) | Body::Other => Ok(()),
+            Body::From(_) | Body::Onbuild(_) | Body::Other => Ok(()),
         }
     }
 
@@ -182,15 +182,19 @@ impl Evaluation<'_> {
     }
 
     /// ARG within a stage: from the command line, else its default, else what was declared before the first FROM.
-    fn declare(&mut self, arguments: &[(String, Option<String>)], place: Place) -> Result<(), BuildError> {
+    fn declare(
+        &mut self,
+        arguments: &[(Text<'_>, Option<Text<'_>>)],
+        place: Place,
+    ) -> Result<(), BuildError> {
         for (name, default) in arguments {
-            let value = match (self.given.get(name), default) {
+            let value = match (self.given.get(&**name), default) {
                 (Some(given), _) => Some(given.clone()),
                 (None, Some(default)) => Some(self.expand(default, place)?),
-                (None, None) => self.arguments.0.get(name).cloned(),
+                (None, None) => self.arguments.0.get(&**name).cloned(),
             };
             if let Some(value) = value {
-                self.state.environment.set(name.clone(), value);
+                self.state.environment.set(name.to_string(), value);
             }
         }
         Ok(())
@@ -198,16 +202,14 @@ impl Evaluation<'_> {
 
     fn copy(
         &mut self,
-        instruction: &Instruction,
-        at: Option<&Instruction>,
-        sources: &[String],
-        destination: &str,
-        heredocs: &[Heredoc],
+        instruction: &Instruction<'_>,
+        at: Option<&Instruction<'_>>,
+        paths: &[Text<'_>],
     ) -> Result<(), BuildError> {
         let place = Place::of(instruction);
         let mut parts = vec![format!("{:?}", instruction.keyword), self.state.workdir.clone()];
         let mut inputs = Vec::new();
-        for flag in &instruction.flags {
+        for flag in instruction.flags() {
             let value = flag.value.as_deref().unwrap_or_default();
             if flag.name == "from" {
                 let source = self.names.copied(flag, value)?;
@@ -216,19 +218,19 @@ impl Evaluation<'_> {
                 parts.push(format!("{}={}", flag.name, self.expand(value, place)?));
             }
         }
-        for word in sources.iter().chain([&destination.to_owned()]) {
-            parts.push(self.expand(word, place)?);
+        for path in paths {
+            parts.push(self.expand(path, place)?);
         }
-        parts.extend(heredocs.iter().map(|heredoc| self.text(heredoc)));
+        parts.extend(instruction.heredocs().iter().map(|heredoc| self.text(heredoc)));
         self.step(at.unwrap_or(instruction), &parts, &inputs, Vec::new());
         Ok(())
     }
 
     fn command(
         &mut self,
-        instruction: &Instruction,
-        at: Option<&Instruction>,
-        command: &Command,
+        instruction: &Instruction<'_>,
+        at: Option<&Instruction<'_>>,
+        command: String,
     ) -> Result<(), BuildError> {
         let mut parts = vec![
             "RUN".to_owned(),
@@ -236,13 +238,13 @@ impl Evaluation<'_> {
             self.state.user.clone(),
             self.state.platform.clone().unwrap_or_default(),
             format!("{:?}", self.state.shell),
-            format!("{} {}", command.is_json, command.text),
+            command,
         ];
-        parts.extend(command.heredocs.iter().map(|heredoc| self.text(heredoc)));
+        parts.extend(instruction.heredocs().iter().map(|heredoc| self.text(heredoc)));
         parts.extend(self.state.environment.0.iter().map(|(name, value)| format!("{name}={value}")));
         let mut inputs = Vec::new();
         let mut mounts = Vec::new();
-        for flag in &instruction.flags {
+        for flag in instruction.flags() {
             let value = flag.value.as_deref().unwrap_or_default();
             if flag.name == "mount" {
                 let mount = self.parse_mount(flag, value)?;
@@ -263,10 +265,10 @@ impl Evaluation<'_> {
     }
 
     fn text(&self, heredoc: &Heredoc) -> String {
-        self.source.get(heredoc.content.clone()).unwrap_or_default().to_owned()
+        heredoc.content.of(self.source).to_owned()
     }
 
-    fn parse_mount(&self, flag: &Flag, value: &str) -> Result<RunMount, BuildError> {
+    fn parse_mount(&self, flag: &Flag<'_>, value: &str) -> Result<RunMount, BuildError> {
         let place = Place::of_flag(flag);
         let mut failure = None;
         let mut expand = |word: &str| {
@@ -296,7 +298,7 @@ impl Evaluation<'_> {
         }
     }
 
-    fn mount(&self, mount: RunMount, flag: &Flag, from: String) -> Mount {
+    fn mount(&self, mount: RunMount, flag: &Flag<'_>, from: String) -> Mount {
         let target = join(&self.state.workdir, &mount.target);
         let cache = (mount.kind == MountKind::Cache).then(|| {
             let id = if mount.id.is_empty() { clean(&mount.target) } else { mount.id };
@@ -319,15 +321,15 @@ impl Evaluation<'_> {
                 sharing: mount.sharing.unwrap_or(Sharing::Shared),
             }
         });
-        Mount { target, readonly: mount.readonly, cache, span: Some(flag.span.clone()) }
+        Mount { target, readonly: mount.readonly, cache, span: Some(flag.span.range()) }
     }
 
     /// Adds a step behind what the stage is so far, unless there is one that is made of the same.
-    fn step(&mut self, at: &Instruction, parts: &[String], inputs: &[StepIndex], mounts: Vec<Mount>) {
+    fn step(&mut self, at: &Instruction<'_>, parts: &[String], inputs: &[StepIndex], mounts: Vec<Mount>) {
         let own = self.state.fingerprint.0;
         let parts = parts.iter().map(String::as_bytes).chain([&own[..]]);
         let fingerprint = Fingerprint::of(parts);
-        let line = *at.lines.start();
+        let line = at.line;
         let has_caches = mounts.iter().any(|mount| mount.cache.is_some());
         self.caches += usize::from(has_caches);
         let id =
@@ -358,12 +360,15 @@ impl Evaluation<'_> {
 }
 
 /// An instruction in one line.
-fn title(instruction: &Instruction) -> String {
+fn title(instruction: &Instruction<'_>) -> String {
     let text = match &instruction.body {
-        Body::Run(command) => &command.text,
-        Body::Copy { destination, .. } => destination,
-        Body::Workdir(path) => path,
-        _ => "",
+        Body::Run(text) => Cow::Borrowed(&**text),
+        Body::Exec(words) => Cow::Owned(words.join(" ")),
+        Body::Copy(paths) => {
+            Cow::Borrowed(paths.last().map(|destination| &**destination).unwrap_or_default())
+        }
+        Body::Workdir(path) => Cow::Borrowed(&**path),
+        _ => Cow::Borrowed(""),
     };
     format!("{} {text}", format!("{:?}", instruction.keyword).to_uppercase())
 }
