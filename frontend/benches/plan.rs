@@ -17,7 +17,7 @@ fn plan(criterion: &mut Criterion) {
         let parsed = dockerfile::parse(text.as_bytes()).expect("it is generated");
         let graph = dockerfile::read("Dockerfile", &parsed, &Options::default()).expect("it is generated");
         group.bench_with_input(BenchmarkId::from_parameter(stages), &graph, |bencher, graph| {
-            bencher.iter(|| Plan::of(graph, Policy::Auto));
+            bencher.iter(|| Plan::of(graph, &Policy::Auto.into()));
         });
     }
     group.finish();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::case;
+use super::comments::Comment;
 use super::instruction::{DirectiveName, Dockerfile, Instruction, Keyword};
 use crate::hazard::{CheckOptions, Checks};
 
@@ -30,8 +31,8 @@ pub fn checks(dockerfile: &Dockerfile<'_>, arguments: &BTreeMap<String, String>)
 
 /// The first comment above that is a `check=`; upstream looks at no other one.
 fn comment<'a>(dockerfile: &Dockerfile<'a>, instruction: &Instruction<'_>) -> Option<&'a str> {
-    let value = |comment: &'a str| {
-        let (name, value) = comment.split_once('=')?;
+    let value = |comment: Comment<'a>| {
+        let (name, value) = comment.text.split_once('=')?;
         case::lower_is(name.trim(), "check").then_some(value)
     };
     dockerfile.comments(instruction).find_map(value)

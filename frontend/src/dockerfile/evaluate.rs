@@ -321,7 +321,8 @@ impl Evaluation<'_> {
                 sharing: mount.sharing.unwrap_or(Sharing::Shared),
             }
         });
-        Mount { target, readonly: mount.readonly, cache, span: Some(flag.span.range()) }
+        let (kind, readonly) = (mount.kind, mount.readonly);
+        Mount { kind, target, readonly, cache, primed: false, span: Some(flag.span.range()) }
     }
 
     /// Adds a step behind what the stage is so far, unless there is one that is made of the same.

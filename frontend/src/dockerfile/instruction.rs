@@ -36,7 +36,7 @@ impl<'a> Dockerfile<'a> {
             Some(before) => self.instructions[before].span.end,
             None => self.directives.last().map_or(0, |directive| directive.span.end),
         };
-        Comments::between(Span { start: before, end: start }.of(self.source))
+        Comments::between(Span { start: before, end: start }.of(self.source), instruction.line)
     }
 }
 

@@ -26,6 +26,7 @@ mod parse;
 mod part;
 mod pattern;
 mod platform;
+mod policies;
 mod read;
 mod span;
 mod stage;
@@ -35,10 +36,11 @@ mod words;
 mod write;
 
 pub use checks::checks;
-pub use comments::Comments;
+pub use comments::{Comment, Comments};
 pub use instruction::{Dockerfile, Instruction, Span};
 pub use parse::{SyntaxError, parse};
 pub use platform::{Platform, PlatformError};
+pub use policies::{comments, policies};
 pub use read::{BuildError, Options, Place, read};
 pub use write::{Edit, RewriteError, Rewritten, WriteError, rewrite};
 

@@ -70,9 +70,10 @@ fn directives_end_at_the_first_line_that_is_none() {
 #[test]
 fn comments_belong_to_the_next_instruction() {
     let dockerfile = read("# escape=\\\n# one\n#\n# two\n\n  # three\nFROM a\n# four\nUSER b\nUSER c\n");
-    let texts = |instruction| dockerfile.comments(instruction).collect();
-    let texts: Vec<Vec<&str>> = dockerfile.instructions.iter().map(texts).collect();
-    assert_eq!(texts, [vec!["two", "# three"], vec!["four"], vec![]]);
+    let texts =
+        |instruction| dockerfile.comments(instruction).map(|comment| (comment.line, comment.text)).collect();
+    let texts: Vec<Vec<(u32, &str)>> = dockerfile.instructions.iter().map(texts).collect();
+    assert_eq!(texts, [vec![(4, "two"), (6, "# three")], vec![(8, "four")], vec![]]);
 }
 
 #[test]
@@ -333,7 +334,8 @@ fn assert_tiles(source: &[u8], dockerfile: &Dockerfile<'_>) {
             assert!((line..=last).contains(&(flag.line as usize)));
         }
         for comment in dockerfile.comments(instruction) {
-            assert!(text[at as usize..start as usize].contains(comment) && !comment.is_empty());
+            let shown = text.lines().nth(comment.line as usize - 1).unwrap_or_default();
+            assert!(shown.contains(comment.text) && !comment.text.is_empty());
         }
         at = end;
     }

@@ -12,7 +12,7 @@ use super::options::Options;
 use super::result::{self, Reference};
 use crate::graph::BuildGraph;
 use crate::llb::{self, Definition, Digest};
-use crate::plan::{Plan, Policy};
+use crate::plan::{Medium, Plan, Policy, Settings};
 use crate::report;
 
 /// Serves one build and gives the encoded `Result` for the engine.
@@ -111,7 +111,9 @@ fn mend(solvables: Vec<Solvable>, policy: Policy) -> Result<Mended, GatewayError
             .map(|(definition, platform)| Ok(Definition::parse(definition)?.built_for(platform.clone())));
         let definitions = definitions.collect::<Result<Vec<_>, GatewayError>>()?;
         let graph = llb::read(&definitions)?;
-        let plan = Plan::of(&graph, policy);
+        // The writer can neither put steps in order nor add one: what a text can say, it can.
+        let settings = Settings { medium: Medium::Text, ..policy.into() };
+        let plan = Plan::of(&graph, &settings);
         let edits: HashMap<_, _> =
             plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
         let edit_of = |digest: &Digest| edits.get(digest.as_str()).copied();

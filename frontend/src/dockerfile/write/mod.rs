@@ -13,9 +13,10 @@ mod splice;
 use std::collections::HashSet;
 
 use super::parse::{SyntaxError, parse};
+use super::policies::policies;
 use super::read::{BuildError, Options, read};
 use crate::graph::{BuildGraph, Sharing};
-use crate::plan::{Plan, Policy, Strategy};
+use crate::plan::{CommentError, Medium, Plan, Settings, Strategy};
 use layout::Layout;
 use mounts::Mounts;
 use splice::{Splice, Text};
@@ -64,25 +65,31 @@ pub enum RewriteError {
     /// It cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A comment of it makes no sense.
+    #[error(transparent)]
+    Comment(#[from] CommentError),
     /// It cannot be changed as planned.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
-/// Mends the hazards of a Dockerfile in its text. Without any, the text comes back as it was.
+/// Mends the hazards of a Dockerfile in its text. Without any, the text comes back as it was. What the file's comments say
+/// of single caches wins over `settings`.
 ///
 /// # Errors
 /// It cannot be read or built, or a hazard cannot be mended in text; then there is no text at all.
-pub fn rewrite(source: &[u8], options: &Options, policy: Policy) -> Result<Rewritten, RewriteError> {
+pub fn rewrite(source: &[u8], options: &Options, settings: &Settings) -> Result<Rewritten, RewriteError> {
+    let mut settings = Settings { medium: Medium::Text, ..settings.clone() };
     let mut graph = graph(source, options)?;
     // What was parsed is UTF-8.
     let mut text = Text::new(&String::from_utf8_lossy(source));
     let mut edits = Vec::new();
     for _ in 0..ROUNDS {
-        let plan = Plan::of(&graph, policy);
         let dockerfile = parse(text.text.as_bytes())?;
+        settings.caches = policies(&dockerfile, &graph, &options.arguments)?;
+        let plan = Plan::of(&graph, &settings);
         let layout = Layout::new(&dockerfile);
-        let round = match plan.edits.is_empty() {
+        let round = match plan.is_empty() {
             true => Round::default(),
             false => Round::of(&text, &layout, &graph, &plan, options)?,
         };
