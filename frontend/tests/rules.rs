@@ -5,7 +5,7 @@ use std::path::Path;
 use ci_build_frontend::dockerfile::{self, Options};
 use ci_build_frontend::graph::BuildGraph;
 use ci_build_frontend::hazard::{self, Checks, RULES};
-use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::plan::{Plan, Policy, Primer};
 use ci_build_frontend::report::check::{self, Checked};
 use ci_build_frontend::report::{self, plan};
 
@@ -46,6 +46,36 @@ fn every_page_is_up_to_date() {
         assert!(page == report::rule(rule), "{}: `cargo xtask docs` writes it anew", rule.name);
     }
     assert_eq!(std::fs::read_dir(directory).unwrap().count(), RULES.len(), "a page without a rule");
+}
+
+#[test]
+fn the_picture_is_up_to_date() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let source = root.join("testdata/dockerfiles/SharedCacheRace/apt.Dockerfile");
+    let (graph, checks) = read(&std::fs::read_to_string(source).unwrap(), &Options::default());
+    let made = Plan::except(&graph, Policy::Auto, &checks);
+    let picture = std::fs::read_to_string(root.join("docs/pictures/plan.svg")).unwrap_or_default();
+    let planned = plan::Planned::new("Dockerfile", &graph, &made);
+    assert!(picture == plan::svg(&planned), "`cargo xtask docs` writes it anew");
+}
+
+/// A step of ours, which waits for nobody, and for which some steps wait.
+#[test]
+fn a_primer_is_drawn_in_every_form() {
+    let race = include_str!("../../testdata/dockerfiles/NestedMountpointRace/two-stages.Dockerfile");
+    let (graph, _) = read(race, &Options::default());
+    let mut made = Plan::of(&graph, Policy::Off);
+    let mounts: Vec<_> = graph.caches().into_values().filter_map(|mounts| mounts.first().copied()).collect();
+    let before = graph.steps().filter(|(_, step)| step.caches().next().is_some()).map(|(step, _)| step);
+    made.primer = Some(Primer { mounts, before: before.collect() });
+    let planned = plan::Planned::new("Dockerfile", &graph, &made);
+    let forms = [plan::text, plan::json, plan::dot, plan::mermaid, plan::svg].map(|form| form(&planned));
+    insta::assert_snapshot!("plan-primer", forms.join("\n"));
+    made.primer = None;
+    let planned = plan::Planned::new("Dockerfile", &graph, &made);
+    for form in [plan::text, plan::json, plan::dot, plan::mermaid, plan::svg] {
+        assert!(!form(&planned).contains("primer"));
+    }
 }
 
 #[test]

@@ -92,17 +92,17 @@ impl<'p> Planned<'p> {
         let found = found.map(|(severity, what)| (count(severity), what)).into_iter();
         let found: Vec<_> =
             found.filter(|(count, _)| *count > 0).map(|(count, what)| counted(count, what)).collect();
-        let changed = self.plan.edits.len();
+        let changes = match (self.plan.edits.len(), self.plan.primer.is_some()) {
+            (0, false) => "nothing to change".to_owned(),
+            (0, true) => "1 step to add".to_owned(),
+            (changed, false) => format!("{} to change", counted(changed, "step")),
+            (changed, true) => format!("{} to change, 1 to add", counted(changed, "step")),
+        };
         format!(
-            "{}, {} with caches; {}; {}",
+            "{}, {} with caches; {}; {changes}",
             counted(self.graph.stages().len(), "stage"),
             counted(self.steps().len(), "step"),
             if found.is_empty() { "no hazards".to_owned() } else { found.join(", ") },
-            if changed == 0 {
-                "nothing to change".to_owned()
-            } else {
-                format!("{} to change", counted(changed, "step"))
-            },
         )
     }
 

@@ -1,5 +1,6 @@
 //! Which chains are drawn.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use super::super::Planned;
@@ -24,9 +25,16 @@ pub(super) fn choose(planned: &Planned<'_>, chains: &[Chain]) -> Vec<usize> {
     for step in planned.steps() {
         weights[chain_of[&step]] = 1;
     }
-    let touched = planned.plan.mended.iter().flat_map(|mended| mended.finding.mounts());
-    for step in touched.map(|at| at.step).chain(planned.plan.edits.keys().copied()) {
-        weights[chain_of[&step]] = 2;
+    for step in planned.plan.edits.keys() {
+        weights[chain_of[step]] = 2;
+    }
+    // Who collides with each other is drawn together.
+    let mut first_hazard = vec![usize::MAX; chains.len()];
+    for (number, mended) in planned.plan.mended.iter().enumerate() {
+        for chain in mended.finding.mounts().map(|at| chain_of[&at.step]) {
+            weights[chain] = 2;
+            first_hazard[chain] = first_hazard[chain].min(number);
+        }
     }
     let connections = |place: usize| {
         let steps = &chains[place].steps;
@@ -41,8 +49,8 @@ pub(super) fn choose(planned: &Planned<'_>, chains: &[Chain]) -> Vec<usize> {
     };
     let mut places: Vec<_> = (0..chains.len()).collect();
     places.sort_by_cached_key(|place| {
-        let rank = (weights[*place], is_end(*place), connections(*place));
-        (std::cmp::Reverse(rank), *place)
+        let many = (is_end(*place), connections(*place));
+        (Reverse(weights[*place]), first_hazard[*place], Reverse(many), *place)
     });
     let cached = weights.iter().filter(|weight| **weight > 0).count();
     let ends = (0..chains.len()).filter(|place| weights[*place] == 0 && is_end(*place)).count();
