@@ -59,6 +59,38 @@ fn the_picture_is_up_to_date() {
     assert!(picture == plan::svg(&planned), "`cargo xtask docs` writes it anew");
 }
 
+/// A step that runs beside what its stage needs later is not drawn below it.
+#[test]
+fn a_picture_says_which_step_of_a_stage_needs_another_stage() {
+    let source = "FROM x AS a\nRUN --mount=type=cache,target=/c a\nFROM x\nRUN --mount=type=cache,target=/c b\n\
+                  COPY --from=a /a /\nRUN --mount=type=cache,target=/d c\n";
+    let (graph, _) = read(source, &Options::default());
+    let made = Plan::of(&graph, Policy::Off);
+    let dot = plan::dot(&plan::Planned::new("Dockerfile", &graph, &made));
+    let edges: Vec<_> = dot.lines().map(str::trim).filter(|line| line.contains("->")).collect();
+    assert_eq!(edges, ["s1_0 -> s1_1;", "s1_1 -> s1_2;", "s0_0 -> s1_1;"]);
+}
+
+/// What only connects is left out where there is much, and lines lead through it.
+#[test]
+fn lines_lead_through_what_is_not_drawn() {
+    let mut source = String::from("FROM x AS s0\nRUN --mount=type=cache,target=/c first\n");
+    for stage in 1..30 {
+        source.push_str(&format!(
+            "FROM s{} AS s{stage}\nRUN --mount=type=tmpfs,target=/t make {stage}\n",
+            stage - 1
+        ));
+    }
+    source.push_str("FROM s29\nRUN --mount=type=cache,target=/c last\n");
+    let (graph, _) = read(&source, &Options::default());
+    let made = Plan::of(&graph, Policy::Auto);
+    let dot = plan::dot(&plan::Planned::new("Dockerfile", &graph, &made));
+    let cards = dot.lines().filter(|line| line.contains("[label=")).count();
+    let edges = dot.lines().filter(|line| line.contains("->")).count();
+    assert_eq!((cards, edges), (16, 15), "{dot}");
+    assert!(dot.contains("not drawn: 15 stages without caches: "), "{dot}");
+}
+
 /// A step of ours, which waits for nobody, and for which some steps wait.
 #[test]
 fn a_primer_is_drawn_in_every_form() {

@@ -30,7 +30,12 @@ impl Grid {
         let orders = outline.orders.iter().map(|(before, after)| (before.card, after.card));
         // An order may run between the steps of two cards in both directions.
         let before: Vec<_> = needs.chain(orders).filter(|(from, to)| from < to).collect();
-        Self::with(&is_plain, &before)
+        // What collides stands side by side.
+        let mut races = vec![usize::MAX; outline.cards.len()];
+        for (number, race) in outline.races.iter().enumerate().rev() {
+            race.members.iter().for_each(|member| races[member.at.card] = number);
+        }
+        Self::with(&is_plain, &races, &before)
     }
 
     /// Where a row was broken, the cards that stand below each other because of that: for languages that lay out themselves
@@ -45,8 +50,9 @@ impl Grid {
         cards.iter().filter_map(below).collect()
     }
 
-    /// `before` are pairs of cards, each from a lower to a higher number; `is_plain` are low cards that may come late.
-    fn with(is_plain: &[bool], before: &[(usize, usize)]) -> Self {
+    /// `before` are pairs of cards, each from a lower to a higher number; `is_plain` are low cards that may come late. Of those
+    /// that may stand in a row, those with the same number in `groups` stand together.
+    fn with(is_plain: &[bool], groups: &[usize], before: &[(usize, usize)]) -> Self {
         let level_of = levels_of(is_plain, before);
         let mut levels: Vec<Vec<usize>> = Vec::new();
         for (card, level) in level_of.iter().copied().enumerate() {
@@ -57,7 +63,7 @@ impl Grid {
         }
         let mut rows: Vec<Vec<usize>> = Vec::new();
         for mut level in levels {
-            level.sort_by_key(|card| (is_plain[*card], *card));
+            level.sort_by_key(|card| (is_plain[*card], groups[*card], *card));
             // As many in each row, not a full one and a rest.
             let count = level.len().div_ceil(MOST_COLUMNS).max(1);
             let in_each = level.len().div_ceil(count).max(1);
@@ -74,7 +80,7 @@ impl Grid {
                 sum.checked_div(count).unwrap_or((columns - 1) * 5)
             };
             let mut wishes: Vec<_> = cards.iter().map(|card| (wish(*card), *card)).collect();
-            wishes.sort_unstable();
+            wishes.sort_by_key(|(wish, _)| *wish);
             let mean = wishes.iter().map(|(wish, _)| wish).sum::<usize>() / wishes.len().max(1);
             let first = (mean + 4).saturating_sub((wishes.len() - 1) * 5) / 10;
             let first = first.min(columns - wishes.len());
@@ -110,7 +116,7 @@ mod tests {
     use super::*;
 
     fn drawn(is_plain: &[bool], before: &[(usize, usize)]) -> String {
-        let grid = Grid::with(is_plain, before);
+        let grid = Grid::with(is_plain, &vec![0; is_plain.len()], before);
         let mut lines = vec![vec!['.'; grid.columns]; grid.rows];
         for (card, cell) in grid.cells.iter().enumerate() {
             lines[cell.row][cell.column] = char::from_digit(u32::try_from(card).unwrap(), 36).unwrap();
@@ -128,8 +134,16 @@ mod tests {
     #[test]
     fn long_rows_are_broken_evenly() {
         assert_eq!(drawn(&[false; 6], &[(0, 5), (1, 5), (2, 5), (3, 5), (4, 5)]), "012 34. .5.");
-        let breaks = Grid::with(&[false; 6], &[(0, 5), (1, 5), (2, 5), (3, 5), (4, 5)]).breaks();
+        let breaks = Grid::with(&[false; 6], &[0; 6], &[(0, 5), (1, 5), (2, 5), (3, 5), (4, 5)]).breaks();
         assert_eq!(breaks, [(0, 3), (1, 4)]);
+    }
+
+    #[test]
+    fn groups_stand_together() {
+        let grid = Grid::with(&[false; 5], &[1, 0, 1, 0, 1], &[]);
+        let mut cards: Vec<_> = (0..5).collect();
+        cards.sort_by_key(|card| grid.cells[*card]);
+        assert_eq!(cards, [1, 3, 0, 2, 4]);
     }
 
     #[test]

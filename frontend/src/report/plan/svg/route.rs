@@ -1,6 +1,6 @@
 //! Lines that go around cards: along the channels between rows and down the gutters between columns.
 //!
-//! A channel or a gutter has tracks. Lines of one net may lie on each other, lines of two nets never do.
+//! A channel or a gutter has tracks. Lines of one net share a track, lines of two nets never do where they are side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
 
