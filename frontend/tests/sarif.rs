@@ -63,6 +63,15 @@ fn it_is_what_the_schema_says() {
         assert!(!validator.is_valid(&wrong));
     }
     let log: Value = serde_json::from_str(&check::sarif(&files)).unwrap();
+    let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), RULES.len());
+    for (rule, known) in rules.iter().zip(RULES) {
+        let help = |form: &str| rule["help"][form].as_str().unwrap();
+        assert!(help("markdown").starts_with(&format!("# {}\n", known.name)));
+        for part in [known.documentation.what, known.documentation.why, known.documentation.mended] {
+            assert!(help("text").contains(part.trim()), "{}", known.name);
+        }
+    }
     let results = log["runs"][0]["results"].as_array().unwrap();
     let ids: std::collections::BTreeSet<_> =
         results.iter().map(|result| result["ruleId"].as_str().unwrap()).collect();

@@ -8,12 +8,14 @@ use ci_build_frontend::plan::{Policy, Scope, Settings};
 use clap::Args;
 
 use super::dockerfile::BuildArguments;
-use crate::error::{Blame, Explain, Failure};
+use super::replace;
+use crate::error::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
   ci-build rewrite Dockerfile > Dockerfile.safe
   ci-build rewrite --policy order --target app -o Dockerfile.safe Dockerfile
+  ci-build rewrite -o Dockerfile
   ci-build rewrite - < Dockerfile | docker build -f - .
 
 What was changed is told on standard error, a line a change.
@@ -31,26 +33,12 @@ pub(super) struct Arguments {
     /// Against whom caches are kept apart: the steps of this build, or other builds of the host too
     #[arg(long, default_value = "build", value_parser = super::plan::scopes())]
     scope: Scope,
-    /// Where the text goes, instead of standard output
+    /// Where the text goes, instead of standard output; it may be the file that is read
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The Dockerfile; - is standard input
     #[arg(value_name = "FILE", default_value = super::dockerfile::DEFAULT)]
     file: String,
-}
-
-/// The text cannot be put where it was asked for.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {}", file.display())]
-struct OutputError {
-    file: PathBuf,
-    source: std::io::Error,
-}
-
-impl Explain for OutputError {
-    fn blame(&self) -> Blame {
-        Blame::Surroundings
-    }
 }
 
 /// Writes the new text, and what is new in it.
@@ -68,9 +56,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
     };
     match arguments.output {
-        Some(path) => {
-            std::fs::write(&path, &rewritten.text).map_err(|source| OutputError { file: path, source })?
-        }
+        Some(path) => replace::replace(&path, rewritten.text.as_bytes())?,
         None => super::dockerfile::print_raw(&rewritten.text)?,
     }
     for edit in rewritten.edits {

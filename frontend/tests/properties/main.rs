@@ -6,6 +6,7 @@ mod build;
 mod deadlock;
 mod definition;
 mod message;
+mod picture;
 mod plan;
 mod splice;
 mod wire;
