@@ -2,6 +2,8 @@
 //!
 //! One test in a process of its own, since the kernel counts for all of it.
 
+#![cfg(target_os = "linux")]
+
 use std::fs;
 
 use ci_build_frontend::dockerfile::parse;
@@ -23,7 +25,6 @@ fn peak() -> usize {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn the_smallest_lines_cost_a_few_times_their_bytes() {
     for (line, times) in LINES {
         let source = format!("FROM a\n{}", line.repeat(SOURCE / line.len()));
