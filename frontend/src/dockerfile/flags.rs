@@ -150,6 +150,9 @@ fn ceil(text: &str, at: usize) -> usize {
 /// Checks the flags of an instruction: that it knows them, how often they are given, and their values as far as their
 /// kind says what those may be.
 pub(super) fn check(keyword: Keyword, flags: &[RawFlag<'_>]) -> Result<(), Fault> {
+    if flags.is_empty() {
+        return Ok(());
+    }
     let Some(known) = known(keyword) else { return Ok(()) };
     for (index, flag) in flags.iter().enumerate() {
         let name = &flag.name;

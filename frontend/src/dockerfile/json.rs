@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use super::part::trim_start;
+
 /// What a text turned out to be.
 #[derive(Debug, Clone)]
 pub(super) enum Array<'a> {
@@ -20,7 +22,7 @@ const MAX_DEPTH: usize = 10_000;
 
 /// Reads a text as a JSON array.
 pub(super) fn array(text: &str) -> Array<'_> {
-    let text = text.trim_start();
+    let text = trim_start(text);
     if !text.starts_with('[') {
         return Array::None;
     }

@@ -27,26 +27,26 @@ pub enum Keyword {
 }
 
 impl Keyword {
-    /// Every keyword.
+    /// Every keyword, those that are frequent first.
     pub const ALL: [Self; 18] = [
-        Self::Add,
-        Self::Arg,
-        Self::Cmd,
-        Self::Copy,
-        Self::Entrypoint,
-        Self::Env,
-        Self::Expose,
-        Self::From,
-        Self::Healthcheck,
-        Self::Label,
-        Self::Maintainer,
-        Self::Onbuild,
         Self::Run,
-        Self::Shell,
-        Self::Stopsignal,
-        Self::User,
-        Self::Volume,
+        Self::Env,
+        Self::Copy,
+        Self::From,
+        Self::Arg,
+        Self::Label,
         Self::Workdir,
+        Self::Cmd,
+        Self::Add,
+        Self::User,
+        Self::Expose,
+        Self::Volume,
+        Self::Entrypoint,
+        Self::Shell,
+        Self::Onbuild,
+        Self::Healthcheck,
+        Self::Maintainer,
+        Self::Stopsignal,
     ];
 
     /// The word, in upper case.
@@ -76,35 +76,9 @@ impl Keyword {
 
     /// The keyword that a word is, in whatever case.
     pub(super) fn read(word: &str) -> Option<Self> {
-        if !word.is_ascii() {
-            let word = case::lower(word);
-            return Self::ALL.into_iter().find(|keyword| keyword.name().eq_ignore_ascii_case(&word));
-        }
-        let mut upper = [0; "HEALTHCHECK".len()];
-        let upper = upper.get_mut(..word.len())?;
-        for (upper, byte) in upper.iter_mut().zip(word.bytes()) {
-            *upper = byte.to_ascii_uppercase();
-        }
-        Some(match &*upper {
-            b"ADD" => Self::Add,
-            b"ARG" => Self::Arg,
-            b"CMD" => Self::Cmd,
-            b"COPY" => Self::Copy,
-            b"ENTRYPOINT" => Self::Entrypoint,
-            b"ENV" => Self::Env,
-            b"EXPOSE" => Self::Expose,
-            b"FROM" => Self::From,
-            b"HEALTHCHECK" => Self::Healthcheck,
-            b"LABEL" => Self::Label,
-            b"MAINTAINER" => Self::Maintainer,
-            b"ONBUILD" => Self::Onbuild,
-            b"RUN" => Self::Run,
-            b"SHELL" => Self::Shell,
-            b"STOPSIGNAL" => Self::Stopsignal,
-            b"USER" => Self::User,
-            b"VOLUME" => Self::Volume,
-            b"WORKDIR" => Self::Workdir,
-            _ => return None,
-        })
+        let is_it =
+            |word: &str| Self::ALL.into_iter().find(|keyword| keyword.name().eq_ignore_ascii_case(word));
+        // Some letters beyond ASCII are within in the other case.
+        is_it(word).or_else(|| if word.is_ascii() { None } else { is_it(&case::lower(word)) })
     }
 }

@@ -38,7 +38,8 @@ pub(super) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub(super) fn new(source: &'a str) -> Self {
-        Self { source, at: 0, number: 0 }
+        let at = if source.starts_with(BOM) { BOM.len() } else { 0 };
+        Self { source, at, number: 0 }
     }
 
     /// Where the next line begins.
@@ -51,19 +52,13 @@ impl<'a> Iterator for Lines<'a> {
     type Item = Line<'a>;
 
     fn next(&mut self) -> Option<Line<'a>> {
-        let mut start = self.at;
+        let start = self.at;
         let rest = &self.source[start..];
         if rest.is_empty() {
             return None;
         }
         let newline = memchr::memchr(b'\n', rest.as_bytes());
-        let mut text = without_returns(&rest[..newline.unwrap_or(rest.len())]);
-        if start == 0
-            && let Some(behind) = text.strip_prefix(BOM)
-        {
-            start = BOM.len();
-            text = behind;
-        }
+        let text = without_returns(&rest[..newline.unwrap_or(rest.len())]);
         self.at += newline.map_or(rest.len(), |newline| newline + 1);
         self.number = self.number.saturating_add(1);
         Some(Line { text, start, end: self.at, number: self.number })
