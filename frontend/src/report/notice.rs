@@ -1,7 +1,7 @@
 //! The line in a build's output for each hazard that was mended.
 
-use crate::graph::BuildGraph;
-use crate::plan::{Mended, Strategy};
+use crate::graph::{BuildGraph, MountRef};
+use crate::plan::{Guarded, Mended, Strategy};
 
 /// What it was, where, and what was done. None for what was left alone.
 #[must_use]
@@ -17,10 +17,26 @@ pub fn notice(graph: &BuildGraph, mended: &Mended) -> Option<String> {
         (Strategy::Namespace, _) => "ci-build gives each stage a cache of its own",
     };
     let finding = &mended.finding;
-    let mut steps: Vec<_> = finding.mounts().map(|at| at.step).collect();
+    let places = places(graph, finding.mounts());
+    Some(format!("{}: {}: {places}; {done}", finding.rule.name, finding.message))
+}
+
+/// The same of a cache that is locked against other builds alone.
+#[must_use]
+pub fn guard(graph: &BuildGraph, guarded: &Guarded) -> String {
+    let places = places(graph, guarded.mounts.iter().copied());
+    format!(
+        "scope=host: other builds may use the cache {} at the same time: {places}; ci-build has it locked, so that they take turns",
+        guarded.cache,
+    )
+}
+
+/// Where the steps of some mounts stand.
+fn places(graph: &BuildGraph, mounts: impl Iterator<Item = MountRef>) -> String {
+    let mut steps: Vec<_> = mounts.map(|at| at.step).collect();
     steps.dedup();
     let mut places: Vec<_> = steps.into_iter().map(|step| graph.step(step).to_string()).collect();
     // The copies of a step for several platforms stand in one place.
     places.dedup();
-    Some(format!("{}: {}: {}; {done}", finding.rule.name, finding.message, places.join(", ")))
+    places.join(", ")
 }

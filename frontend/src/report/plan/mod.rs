@@ -47,7 +47,8 @@ impl<'p> Planned<'p> {
         steps
     }
 
-    /// What becomes of a mount, in words: `shared`, `shared → locked`, `locked ↕` where it is locked in another order.
+    /// What becomes of a mount, in words: `shared`, `shared → locked`, `locked ↕` where it is locked in another order,
+    /// `shared, mountpoints made before`.
     fn sharing(&self, at: MountRef) -> String {
         let Some(before) = &self.graph.mount(at).cache else { return String::new() };
         let edit = self.plan.edits.get(&at.step);
@@ -61,6 +62,9 @@ impl<'p> Planned<'p> {
             && place != at.mount
         {
             text.push_str(" ↕");
+        }
+        if self.plan.primer.as_ref().is_some_and(|primer| primer.mounts.contains(&at)) {
+            text.push_str(", mountpoints made before");
         }
         text
     }
