@@ -156,6 +156,11 @@ impl Definition {
         Some(VertexSource { info: info.clone(), ranges: location.ranges.clone() })
     }
 
+    /// Whether an op runs whatever is in the build cache: `--no-cache`.
+    pub(super) fn ignores_cache(&self, digest: &Digest) -> bool {
+        self.metadata.get(digest.as_str()).is_some_and(|metadata| metadata.ignore_cache)
+    }
+
     /// What people see of an op while it runs.
     pub(super) fn name_of(&self, digest: &Digest) -> Option<&str> {
         let metadata = self.metadata.get(digest.as_str())?;

@@ -202,6 +202,23 @@ pub fn set_bytes<'a>(message: &'a [u8], number: u32, value: &[u8]) -> Result<Cow
     set(message, number, Value::Bytes(value), &encode_bytes(number, value))
 }
 
+/// Adds an occurrence to the repeated field `number`, behind those that there are.
+///
+/// # Errors
+/// The message is malformed.
+pub fn append<'a>(message: &'a [u8], number: u32, value: &[u8]) -> Result<Cow<'a, [u8]>, WireError> {
+    let mut insert_at = 0;
+    for field in fields(message) {
+        let field = field?;
+        if field.number <= number {
+            insert_at = field.span.end;
+        }
+    }
+    let mut splice = Splice::new(message);
+    splice.replace(insert_at..insert_at, &encode_bytes(number, value));
+    Ok(splice.finish())
+}
+
 /// Replaces the last occurrence, which is the one that counts; without any, the field goes behind the last one of a
 /// lower number, where a canonical encoder would have put it.
 fn set<'a>(
