@@ -18,7 +18,7 @@ fn plan(criterion: &mut Criterion) {
         let graph =
             dockerfile::read("Dockerfile", &text, &parsed, &Options::default()).expect("it is generated");
         group.bench_with_input(BenchmarkId::from_parameter(stages), &graph, |bencher, graph| {
-            bencher.iter(|| Plan::of(graph, Policy::Auto));
+            bencher.iter(|| Plan::of(graph, &Policy::Auto.into()));
         });
     }
     group.finish();

@@ -20,7 +20,7 @@ fn main() {
         let graphed = Instant::now();
         let findings = hazard::find(&graph);
         let found = Instant::now();
-        let plan = Plan::of(&graph, Policy::Auto);
+        let plan = Plan::of(&graph, &Policy::Auto.into());
         let planned = Instant::now();
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();

@@ -15,7 +15,7 @@ use support::{definitions, is_further};
 /// The definitions as the gateway would solve them.
 fn rewrite(definitions: &[Definition], policy: Policy) -> Vec<Vec<u8>> {
     let graph = read(definitions);
-    let plan = Plan::of(&graph, policy);
+    let plan = Plan::of(&graph, &policy.into());
     let edits: Vec<_> = plan.edits.iter().map(|(step, edit)| (&*graph.step(*step).id, edit)).collect();
     let edit_of =
         |digest: &Digest| edits.iter().find(|(id, _)| *id == digest.as_str()).map(|(_, edit)| *edit);
@@ -88,7 +88,7 @@ fn hazards_are_found_and_mended() {
             let left = hazard::find(&after);
             assert!(left.iter().all(|finding| finding.severity == hazard::Severity::Note), "{left:?}");
             let _ = writeln!(text, "policy={policy}");
-            for mended in Plan::of(&graph, policy).mended {
+            for mended in Plan::of(&graph, &policy.into()).mended {
                 let _ = writeln!(text, "  {}: {}", mended.finding.severity, mended.finding.message);
                 if let Some(notice) = report::notice(&graph, &mended) {
                     let _ = writeln!(text, "  {notice}");

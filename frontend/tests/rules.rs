@@ -26,7 +26,7 @@ fn read(source: &str, options: &Options) -> (BuildGraph, Checks) {
 /// Text without escapes, then JSON.
 fn shown(source: &str, platforms: &[&str]) -> String {
     let (graph, checks) = read(source, &options(platforms));
-    let plan = Plan::except(&graph, Policy::Auto, &checks);
+    let plan = Plan::except(&graph, &Policy::Auto.into(), &checks);
     let files = [Checked::new("Dockerfile", source, &graph, &plan.mended)];
     let text = anstream::adapter::strip_str(&check::text(&files)).to_string();
     format!("{text}\n{}", check::json(&files))
@@ -149,7 +149,7 @@ fn files_say_what_is_skipped() {
     options.arguments.insert("BUILDKIT_DOCKERFILE_CHECK".to_owned(), "skip=all".to_owned());
     let (graph, checks) = read(&source, &options);
     assert!(hazard::find_except(&graph, &checks).is_empty());
-    assert!(Plan::except(&graph, Policy::Auto, &checks).edits.is_empty());
+    assert!(Plan::except(&graph, &Policy::Auto.into(), &checks).edits.is_empty());
     // What fails: warnings and above.
     let (graph, checks) = read(&race("# check=error=true\n", "", ""), &Options::default());
     assert!(hazard::find(&graph).iter().all(|finding| checks.fails(&graph, finding)));
@@ -164,7 +164,7 @@ fn plans_read_well() {
         let source = std::fs::read_to_string(path).unwrap();
         let (graph, checks) = read(&source, &Options::default());
         for policy in [Policy::Auto, Policy::Order] {
-            let made = Plan::except(&graph, policy, &checks);
+            let made = Plan::except(&graph, &policy.into(), &checks);
             let planned = plan::Planned::new("Dockerfile", &graph, &made);
             let text =
                 [plan::text(&planned), plan::json(&planned), plan::dot(&planned), plan::mermaid(&planned)];
@@ -188,7 +188,7 @@ fn a_large_build_makes_a_picture_of_bounded_size() {
         source.push_str(&format!("COPY --from=s{stage} /{stage} /\n"));
     }
     let (graph, checks) = read(&source, &Options::default());
-    let made = Plan::except(&graph, Policy::Auto, &checks);
+    let made = Plan::except(&graph, &Policy::Auto.into(), &checks);
     let planned = plan::Planned::new("Dockerfile", &graph, &made);
     for picture in [plan::svg(&planned), plan::mermaid(&planned), plan::dot(&planned)] {
         assert!(picture.len() < 300_000, "{}", picture.len());

@@ -45,7 +45,7 @@ fn it_is_what_the_schema_says() {
     let read = source.map(|source| {
         let dockerfile = dockerfile::parse(source.as_bytes()).unwrap();
         let graph = dockerfile::read("a b/Dockerfile", source, &dockerfile, &options).unwrap();
-        let plan = Plan::of(&graph, Policy::Auto);
+        let plan = Plan::of(&graph, &Policy::Auto.into());
         (source, graph, plan)
     });
     let files: Vec<_> = read

@@ -90,7 +90,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let files: Vec<_> = arguments.files.iter().map(|path| dockerfile::read(path, &options)).collect();
     let is_unusable = files.iter().any(Option::is_none);
     let plan = |file: ReadFile| {
-        let plan = Plan::except(&file.graph, Policy::Auto, &file.checks);
+        let plan = Plan::except(&file.graph, &Policy::Auto.into(), &file.checks);
         (file, plan)
     };
     let files: Vec<_> = files.into_iter().flatten().map(plan).collect();

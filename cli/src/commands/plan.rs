@@ -62,7 +62,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     };
     let plan = match arguments.policy {
         Policy::Off => Plan::unmended(&file.graph, &file.checks),
-        policy => Plan::except(&file.graph, policy, &file.checks),
+        policy => Plan::except(&file.graph, &policy.into(), &file.checks),
     };
     let planned = Planned::new(&file.path, &file.graph, &plan);
     match arguments.format {

@@ -32,7 +32,7 @@ fn run(bytes: Vec<u8>) {
 }
 
 fn check(definition: &Definition, graph: &BuildGraph, policy: Policy) {
-    let plan = Plan::of(graph, policy);
+    let plan = Plan::of(graph, &policy.into());
     let edits: HashMap<_, _> =
         plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
     let edit_of = |digest: &Digest| edits.get(digest.as_str()).copied();

@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
             }
         };
         for policy in Policy::ALL {
-            let plan = Plan::of(&graph, policy);
+            let plan = Plan::of(&graph, &policy.into());
             let left = hazard::find(&plan.apply(&graph));
             let is_fine = |severity| policy == Policy::Off || (policy == Policy::Auto && severity == Severity::Note);
             assert!(left.iter().all(|finding| is_fine(finding.severity)), "{policy}: {left:?}");

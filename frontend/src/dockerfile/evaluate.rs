@@ -319,7 +319,8 @@ impl Evaluation<'_> {
                 sharing: mount.sharing.unwrap_or(Sharing::Shared),
             }
         });
-        Mount { target, readonly: mount.readonly, cache, span: Some(flag.span.clone()) }
+        let (kind, readonly) = (mount.kind, mount.readonly);
+        Mount { kind, target, readonly, cache, primed: false, span: Some(flag.span.clone()) }
     }
 
     /// Adds a step behind what the stage is so far, unless there is one that is made of the same.

@@ -6,6 +6,7 @@
 mod arguments;
 mod case;
 mod checks;
+mod comments;
 mod csv;
 mod device;
 mod directive;
@@ -32,6 +33,7 @@ mod words;
 mod write;
 
 pub use checks::checks;
+pub use comments::comments;
 pub use instruction::{Dockerfile, Instruction, Item};
 pub use parse::{SyntaxError, parse};
 pub use platform::{Platform, PlatformError};

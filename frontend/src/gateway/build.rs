@@ -111,7 +111,7 @@ fn mend(solvables: Vec<Solvable>, policy: Policy) -> Result<Mended, GatewayError
             .map(|(definition, platform)| Ok(Definition::parse(definition)?.built_for(platform.clone())));
         let definitions = definitions.collect::<Result<Vec<_>, GatewayError>>()?;
         let graph = llb::read(&definitions)?;
-        let plan = Plan::of(&graph, policy);
+        let plan = Plan::of(&graph, &policy.into());
         let edits: HashMap<_, _> =
             plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
         let edit_of = |digest: &Digest| edits.get(digest.as_str()).copied();

@@ -145,11 +145,11 @@ mod tests {
         let error = |pairs| options(pairs).unwrap_err().to_string();
         insta::assert_snapshot!(error(&[("cmdline", "image policy=fast")]), @r#"
         # syntax line: there is no policy "fast"
-          help: the policies are auto, lock, order, namespace, off
+          help: the policies are auto, lock, order, prime, namespace, off
         "#);
         insta::assert_snapshot!(error(&[(POLICY_ARGUMENT, "")]), @r#"
         CI_BUILD_POLICY: there is no policy ""
-          help: the policies are auto, lock, order, namespace, off
+          help: the policies are auto, lock, order, prime, namespace, off
         "#);
         insta::assert_snapshot!(error(&[("cmdline", "image  color=red")]), @r#"
         # syntax line: there is no option "color=red"

@@ -76,15 +76,48 @@ pub struct CacheUse {
     pub sharing: Sharing,
 }
 
+/// What is mounted (`pb.MountType`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum MountKind {
+    #[default]
+    Bind,
+    Cache,
+    Tmpfs,
+    Secret,
+    Ssh,
+}
+
+impl MountKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Bind, Self::Cache, Self::Tmpfs, Self::Secret, Self::Ssh];
+
+    /// The name in a Dockerfile.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bind => "bind",
+            Self::Cache => "cache",
+            Self::Tmpfs => "tmpfs",
+            Self::Secret => "secret",
+            Self::Ssh => "ssh",
+        }
+    }
+}
+
 /// A mount of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mount {
+    /// What it mounts.
+    pub kind: MountKind,
     /// Where it is mounted.
     pub target: String,
     /// Whether the step may not write to it.
     pub readonly: bool,
     /// The cache behind it, where it is a cache mount.
     pub cache: Option<CacheUse>,
+    /// Whether a primer has made the mountpoints inside it before the step starts.
+    pub primed: bool,
     /// The bytes of its flag in the source, where they are known.
     pub span: Option<Range<usize>>,
 }

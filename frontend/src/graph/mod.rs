@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
-pub use cache::{CacheKey, CacheUse, Mount, Sharing};
+pub use cache::{CacheKey, CacheUse, Mount, MountKind, Sharing};
 pub use concurrent::User;
 use reach::Reach;
 pub use step::{Location, Stage, Step};

@@ -12,9 +12,10 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::definition::{Definition, Digest, Vertex};
-use super::message::{MOUNT_TYPE_CACHE, MOUNT_TYPE_SECRET, number};
+use super::message::{MOUNT_TYPE_SECRET, mount_kind, number};
 use super::wire::{self, WireError};
 use super::write::{self, WriteError};
+use crate::graph::MountKind;
 
 /// Where the secret would be mounted. It lies in no other mount, so it does not look like a mountpoint to make in one.
 const TARGET: &str = "/.ci-build-no-cache";
@@ -46,7 +47,7 @@ pub fn keep_caches<'a>(definition: &'a Definition, nonce: &str) -> Result<Cow<'a
 
 fn mounts_caches(vertex: &Vertex) -> bool {
     let mounts = vertex.op.exec.as_ref().map(|exec| exec.mounts.as_slice()).unwrap_or_default();
-    mounts.iter().any(|mount| mount.mount_type == MOUNT_TYPE_CACHE)
+    mounts.iter().any(|mount| mount_kind(mount.mount_type) == MountKind::Cache)
 }
 
 /// The encoded `pb.Mount`.

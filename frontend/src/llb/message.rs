@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::graph::Sharing;
+use crate::graph::{MountKind, Sharing};
 
 /// Numbers of the fields that the writer changes.
 pub(super) mod number {
@@ -162,8 +162,17 @@ pub(super) struct Mount {
 /// `MountType.SECRET`.
 pub(super) const MOUNT_TYPE_SECRET: i32 = 1;
 
-/// `MountType.CACHE`.
-pub(super) const MOUNT_TYPE_CACHE: i32 = 3;
+/// `MountType`.
+pub(super) fn mount_kind(mount_type: i32) -> MountKind {
+    match mount_type {
+        1 => MountKind::Secret,
+        2 => MountKind::Ssh,
+        3 => MountKind::Cache,
+        4 => MountKind::Tmpfs,
+        // The root and what is copied in; of a kind to come nothing is known, as of a bind mount.
+        _ => MountKind::Bind,
+    }
+}
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct CacheOpt {

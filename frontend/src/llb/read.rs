@@ -6,7 +6,9 @@ use prost::Message;
 
 use super::definition::{Definition, Vertex};
 use super::message;
-use crate::graph::{BuildGraph, CacheKey, CacheUse, CycleError, GraphBuilder, Location, Mount, Step};
+use crate::graph::{
+    BuildGraph, CacheKey, CacheUse, CycleError, GraphBuilder, Location, Mount, MountKind, Step,
+};
 
 /// A graph that cannot be made of the definitions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,12 +88,14 @@ fn location(definition: &Definition, vertex: &Vertex) -> Option<Location> {
 }
 
 fn mount(vertex: &Vertex, mount: &message::Mount) -> Mount {
-    let cache = mount.cache_opt.as_ref().filter(|_| mount.mount_type == message::MOUNT_TYPE_CACHE);
+    let kind = message::mount_kind(mount.mount_type);
+    let cache = mount.cache_opt.as_ref().filter(|_| kind == MountKind::Cache);
     Mount {
+        kind,
         target: mount.dest.clone(),
         readonly: mount.readonly,
         cache: cache.map(|cache| CacheUse { key: key(vertex, mount, cache), sharing: cache.sharing() }),
-        span: None,
+        ..Mount::default()
     }
 }
 

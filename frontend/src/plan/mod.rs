@@ -1,14 +1,22 @@
 //! What to change so that no hazard is left: a pure function of the graph, its hazards and the policy.
 
+mod comment;
+mod durations;
 mod lock;
 mod namespace;
 mod order;
 mod policy;
+mod scope;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use comment::{Comment, CommentError, settle};
+pub use durations::{Durations, DurationsError};
 pub use policy::{Policy, UnknownPolicy};
+pub use scope::{Scope, UnknownScope};
+pub use settings::{Medium, Settings};
 
 use crate::graph::{BuildGraph, CacheKey, CacheUse, MountRef, StepIndex};
 use crate::hazard::{self, Checks, Finding, Severity};
@@ -20,6 +28,8 @@ pub enum Strategy {
     Lock,
     /// The users run one after the other.
     Order,
+    /// A step of ours makes the mountpoints before anybody mounts something there.
+    Prime,
     /// The users get caches of their own.
     Namespace,
     /// Nothing: the tool is known to bear it.
@@ -31,6 +41,7 @@ impl fmt::Display for Strategy {
         f.write_str(match self {
             Self::Lock => "lock",
             Self::Order => "order",
+            Self::Prime => "prime",
             Self::Namespace => "namespace",
             Self::None => "none",
         })
@@ -94,19 +105,20 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Decides what to change. With [`Policy::Off`], nothing, and no hazard is named.
+    /// Decides what to change. Where [`Settings::is_off`], nothing, and no hazard is named.
     #[must_use]
-    pub fn of(graph: &BuildGraph, policy: Policy) -> Self {
-        Self::except(graph, policy, &Checks::default())
+    pub fn of(graph: &BuildGraph, settings: &Settings) -> Self {
+        Self::except(graph, settings, &Checks::default())
     }
 
     /// As [`Plan::of`], but leaves alone what the file skips.
     #[must_use]
-    pub fn except(graph: &BuildGraph, policy: Policy, checks: &Checks) -> Self {
+    pub fn except(graph: &BuildGraph, settings: &Settings, checks: &Checks) -> Self {
         let mut plan = Self::default();
-        if policy == Policy::Off {
+        if settings.is_off() {
             return plan;
         }
+        let policy = settings.policy;
         for finding in hazard::find_except(graph, checks) {
             let strategy = choose(policy, &finding);
             plan.mended.push(Mended { finding, strategy });
@@ -221,6 +233,6 @@ fn choose(policy: Policy, finding: &Finding) -> Strategy {
         // A build beside this one still meets the other mode.
         (Policy::Order, "MixedCacheSharing") => Strategy::Lock,
         (Policy::Order, _) => Strategy::Order,
-        (Policy::Auto | Policy::Lock, _) => Strategy::Lock,
+        (Policy::Auto | Policy::Lock | Policy::Prime, _) => Strategy::Lock,
     }
 }

@@ -11,6 +11,7 @@ pub(super) fn advice(mended: &Mended) -> &'static str {
         }
         (Strategy::Lock, "MixedCacheSharing") => "mount it with sharing=locked everywhere",
         (Strategy::Lock, _) => "add sharing=locked to every mount of it, so that the steps take turns",
+        (Strategy::Prime, _) => "let a step before them mount it with the same mounts inside",
         (Strategy::Order, _) => "let each of the steps need the one before it, so that they run one by one",
         (Strategy::Namespace, "PlatformCacheCollision") => {
             "let the id vary with the platform: ARG TARGETPLATFORM and id=…-$TARGETPLATFORM"

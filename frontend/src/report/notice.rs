@@ -10,6 +10,7 @@ pub fn notice(graph: &BuildGraph, mended: &Mended) -> Option<String> {
         (Strategy::None, _) => return None,
         (Strategy::Lock, "CacheLockInversion") => "ci-build has them locked in one order",
         (Strategy::Lock, _) => "ci-build has it locked, so that they take turns",
+        (Strategy::Prime, _) => "ci-build makes the mountpoints beforehand",
         (Strategy::Order, _) => "ci-build has them run one after the other",
         (Strategy::Namespace, "PlatformCacheCollision") => "ci-build gives each platform a cache of its own",
         (Strategy::Namespace, "CacheIdentityMismatch") => "ci-build gives each of them an id of its own",

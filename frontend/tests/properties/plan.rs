@@ -38,7 +38,7 @@ proptest! {
     #[test]
     fn no_hazard_is_left(graph in builds(MIXED)) {
         for policy in MENDING {
-            let left = unmended(&Plan::of(&graph, policy).apply(&graph), policy);
+            let left = unmended(&Plan::of(&graph, &policy.into()).apply(&graph), policy);
             prop_assert!(left.is_empty(), "{policy}: {left:?}");
         }
     }
@@ -46,17 +46,17 @@ proptest! {
     #[test]
     fn a_plan_says_what_it_mends(graph in builds(MIXED)) {
         for policy in MENDING {
-            let mended: Vec<_> = Plan::of(&graph, policy).mended.into_iter().map(|mended| mended.finding).collect();
+            let mended: Vec<_> = Plan::of(&graph, &policy.into()).mended.into_iter().map(|mended| mended.finding).collect();
             prop_assert_eq!(mended, hazard::find(&graph));
         }
     }
 
     #[test]
     fn without_hazards_or_with_off_nothing_changes(graph in builds(MIXED)) {
-        prop_assert_eq!(Plan::of(&graph, Policy::Off), Plan::default());
+        prop_assert_eq!(Plan::of(&graph, &Policy::Off.into()), Plan::default());
         for policy in MENDING {
             if unmended(&graph, policy).is_empty() {
-                prop_assert!(Plan::of(&graph, policy).edits.is_empty(), "{policy}");
+                prop_assert!(Plan::of(&graph, &policy.into()).edits.is_empty(), "{policy}");
             }
         }
     }
@@ -64,9 +64,9 @@ proptest! {
     #[test]
     fn planning_again_is_the_same_and_planning_the_planned_changes_nothing(graph in builds(MIXED)) {
         for policy in MENDING {
-            let plan = Plan::of(&graph, policy);
-            prop_assert_eq!(&plan, &Plan::of(&graph, policy));
-            let again = Plan::of(&plan.apply(&graph), policy);
+            let plan = Plan::of(&graph, &policy.into());
+            prop_assert_eq!(&plan, &Plan::of(&graph, &policy.into()));
+            let again = Plan::of(&plan.apply(&graph), &policy.into());
             prop_assert!(again.edits.is_empty(), "{policy}: {:?}", again.edits);
         }
     }
@@ -74,7 +74,7 @@ proptest! {
     #[test]
     fn a_plan_changes_ids_modes_and_the_order_of_mounts_alone(graph in builds(MIXED)) {
         for policy in MENDING {
-            let planned = Plan::of(&graph, policy).apply(&graph);
+            let planned = Plan::of(&graph, &policy.into()).apply(&graph);
             for (before, after) in steps(&graph).into_iter().zip(steps(&planned)) {
                 let strip = |step: &Step| {
                     let mut step = step.clone();
@@ -97,7 +97,7 @@ proptest! {
     #[test]
     fn a_plan_touches_what_is_connected_to_a_hazard_alone(graph in builds(MIXED)) {
         for policy in MENDING {
-            let plan = Plan::of(&graph, policy);
+            let plan = Plan::of(&graph, &policy.into());
             let planned = plan.apply(&graph);
             // The caches of hazards, before the plan and under the names that it gives them.
             let hazardous = unmended(&graph, policy).into_iter().flat_map(|finding| finding.caches);
@@ -129,7 +129,7 @@ proptest! {
         let definition = Definition::parse(model.encode()).unwrap();
         let graph = llb::read(std::slice::from_ref(&definition)).unwrap();
         for policy in MENDING {
-            let plan = Plan::of(&graph, policy);
+            let plan = Plan::of(&graph, &policy.into());
             let Some(again) = rewrite(&definition, &graph, &plan) else { continue };
             let again = llb::read(&[again]).unwrap();
             let left = unmended(&again, policy);
@@ -183,7 +183,7 @@ fn caches_that_become_one_have_names_of_their_own() {
     for _ in 0..3 {
         let graph = llb::read(std::slice::from_ref(&definition)).unwrap();
         left.push(hazard::find(&graph).len());
-        definition = rewrite(&definition, &graph, &Plan::of(&graph, Policy::Lock)).unwrap();
+        definition = rewrite(&definition, &graph, &Plan::of(&graph, &Policy::Lock.into())).unwrap();
     }
     assert_eq!(left, [2, 0, 0]);
 }

@@ -81,7 +81,7 @@ pub fn rewrite(source: &[u8], options: &Options, policy: Policy) -> Result<Rewri
     let mut graph = read("Dockerfile", &text.text, &dockerfile, options)?;
     let mut edits = Vec::new();
     for _ in 0..ROUNDS {
-        let plan = Plan::of(&graph, policy);
+        let plan = Plan::of(&graph, &policy.into());
         let round = match plan.edits.is_empty() {
             true => Round::default(),
             false => Round::of(&text, &dockerfile, &graph, &plan, options)?,
