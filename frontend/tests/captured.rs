@@ -88,11 +88,12 @@ fn hazards_are_found_and_mended() {
             let left = hazard::find(&after);
             assert!(left.iter().all(|finding| finding.severity == hazard::Severity::Note), "{left:?}");
             let _ = writeln!(text, "policy={policy}");
-            for mended in Plan::of(&graph, &policy.into()).mended {
+            let plan = Plan::of(&graph, &policy.into());
+            for mended in &plan.mended {
                 let _ = writeln!(text, "  {}: {}", mended.finding.severity, mended.finding.message);
-                if let Some(notice) = report::notice(&graph, &mended) {
-                    let _ = writeln!(text, "  {notice}");
-                }
+            }
+            for (_, notice) in report::notices(&graph, &plan) {
+                let _ = writeln!(text, "  {notice}");
             }
             let after = mounts(&after);
             text.push_str(if after == mounts(&graph) { "  nothing changes\n" } else { &after });

@@ -27,12 +27,14 @@ const TARGET: &str = "/.ci-build-no-cache";
 /// The definition is malformed, or an op of an unknown kind depends on such a step.
 pub fn keep_caches<'a>(definition: &'a Definition, nonce: &str) -> Result<Cow<'a, [u8]>, WriteError> {
     let runs_anew = |vertex: &Vertex| mounts_caches(vertex) && definition.ignores_cache(&vertex.digest);
-    let secret = secret(nonce);
+    let secret = wire::encode_bytes(number::EXEC_MOUNTS, &secret(nonce));
     let written = write::change(definition, &|vertex, op| {
         if !runs_anew(vertex) {
             return Ok(Cow::Borrowed(op));
         }
-        wire::map_bytes(op, number::OP_EXEC, |exec| wire::append(exec, number::EXEC_MOUNTS, &secret))
+        wire::map_bytes(op, number::OP_EXEC, |exec| {
+            Ok(Cow::Owned(wire::append(exec, number::EXEC_MOUNTS, &secret)?))
+        })
     })?;
     let marked = definition.vertices.iter().filter(|vertex| runs_anew(vertex));
     let marked: HashSet<_> =

@@ -111,6 +111,15 @@ pub(super) struct SourceInfo {
     pub filename: String,
 }
 
+/// A [`SourceInfo`] with what is large in it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct SourceText {
+    #[prost(string, tag = "1")]
+    pub filename: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: Vec<u8>,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Op {
     #[prost(message, repeated, tag = "1")]

@@ -7,7 +7,7 @@ mod read;
 pub mod wire;
 mod write;
 
-pub use definition::{Definition, DefinitionError, Digest, VertexSource};
+pub use definition::{Definition, DefinitionError, Digest, SourceText, VertexSource};
 pub use keep::keep_caches;
 pub use read::{ReadError, read};
 pub use write::{WriteError, Written, write};

@@ -186,6 +186,22 @@ pub fn permute<'a>(message: &'a [u8], number: u32, order: &[usize]) -> Result<Co
     Ok(splice.finish())
 }
 
+/// Puts encoded fields behind the last one of number `number` or lower, where a canonical encoder would have put more of
+/// that number.
+///
+/// # Errors
+/// The message is malformed.
+pub fn append(message: &[u8], number: u32, encoded: &[u8]) -> Result<Vec<u8>, WireError> {
+    let mut at = 0;
+    for field in fields(message) {
+        let field = field?;
+        if field.number <= number {
+            at = field.span.end;
+        }
+    }
+    Ok([&message[..at], encoded, &message[at..]].concat())
+}
+
 /// Sets the scalar field `number` to a varint. An absent field is zero.
 ///
 /// # Errors
@@ -200,23 +216,6 @@ pub fn set_varint(message: &[u8], number: u32, value: u64) -> Result<Cow<'_, [u8
 /// The message is malformed.
 pub fn set_bytes<'a>(message: &'a [u8], number: u32, value: &[u8]) -> Result<Cow<'a, [u8]>, WireError> {
     set(message, number, Value::Bytes(value), &encode_bytes(number, value))
-}
-
-/// Adds an occurrence to the repeated field `number`, behind those that there are.
-///
-/// # Errors
-/// The message is malformed.
-pub fn append<'a>(message: &'a [u8], number: u32, value: &[u8]) -> Result<Cow<'a, [u8]>, WireError> {
-    let mut insert_at = 0;
-    for field in fields(message) {
-        let field = field?;
-        if field.number <= number {
-            insert_at = field.span.end;
-        }
-    }
-    let mut splice = Splice::new(message);
-    splice.replace(insert_at..insert_at, &encode_bytes(number, value));
-    Ok(splice.finish())
 }
 
 /// Replaces the last occurrence, which is the one that counts; without any, the field goes behind the last one of a

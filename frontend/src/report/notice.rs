@@ -1,26 +1,79 @@
 //! The line in a build's output for each hazard that was mended.
 
-use crate::graph::BuildGraph;
-use crate::plan::{Mended, Strategy};
+use crate::graph::{BuildGraph, StepIndex};
+use crate::hazard::Finding;
+use crate::plan::{Mended, Plan, Strategy};
 
-/// What it was, where, and what was done. None for what was left alone.
+/// One line a hazard that something was done about: what it was, where, and what was done; with the step that it is placed
+/// at. In file order.
 #[must_use]
-pub fn notice(graph: &BuildGraph, mended: &Mended) -> Option<String> {
-    let done = match (mended.strategy, mended.finding.rule.name) {
-        (Strategy::None, _) => return None,
-        (Strategy::Lock, "CacheLockInversion") => "ci-build has them locked in one order",
-        (Strategy::Lock, _) => "ci-build has it locked, so that they take turns",
-        (Strategy::Prime, _) => "ci-build makes the mountpoints beforehand",
-        (Strategy::Order, _) => "ci-build has them run one after the other",
-        (Strategy::Namespace, "PlatformCacheCollision") => "ci-build gives each platform a cache of its own",
-        (Strategy::Namespace, "CacheIdentityMismatch") => "ci-build gives each of them an id of its own",
-        (Strategy::Namespace, _) => "ci-build gives each stage a cache of its own",
+pub fn notices(graph: &BuildGraph, plan: &Plan) -> Vec<(StepIndex, String)> {
+    let is_ordered = plan.mended.iter().any(|mended| mended.strategy == Strategy::Order);
+    let ordered = is_ordered.then(|| plan.apply(graph));
+    let notice = |mended: &Mended| {
+        let finding = &mended.finding;
+        let done = done(graph, ordered.as_ref().unwrap_or(graph), mended)?;
+        let text = format!("{}: {}; {done}", finding.rule.name, told(graph, finding));
+        Some((finding.at.step, text))
     };
+    plan.mended.iter().filter_map(notice).collect()
+}
+
+/// What was done. `ordered` is the build as it is after the changes. None for what was left alone.
+fn done(graph: &BuildGraph, ordered: &BuildGraph, mended: &Mended) -> Option<String> {
     let finding = &mended.finding;
+    Some(match (mended.strategy, finding.rule.name) {
+        (Strategy::None, _) => return None,
+        (Strategy::Lock, "CacheLockInversion") => {
+            format!(
+                "ci-build has them lock {} in this order, and each may wait for the others",
+                caches(finding)
+            )
+        }
+        (Strategy::Lock, _) => {
+            format!("ci-build has them lock {}, and each may wait for the others", caches(finding))
+        }
+        (Strategy::Order, _) => {
+            let mut steps = steps(finding);
+            steps.sort_by_key(|step| ordered.rank(*step));
+            format!("ci-build has them run one after the other: {}", places(graph, &steps, ", then "))
+        }
+        (Strategy::Prime, _) => "ci-build makes the mountpoints in a step before them".to_owned(),
+        (Strategy::Namespace, "PlatformCacheCollision") => {
+            "ci-build gives each platform a cache of its own".to_owned()
+        }
+        (Strategy::Namespace, "CacheIdentityMismatch") => {
+            "ci-build gives each of them an id of its own".to_owned()
+        }
+        (Strategy::Namespace, _) => "ci-build gives each stage a cache of its own".to_owned(),
+    })
+}
+
+/// What it is, and where.
+#[must_use]
+pub fn told(graph: &BuildGraph, finding: &Finding) -> String {
+    format!("{}: {}", finding.message, places(graph, &steps(finding), ", "))
+}
+
+/// The steps of a finding, each once, in file order.
+fn steps(finding: &Finding) -> Vec<StepIndex> {
     let mut steps: Vec<_> = finding.mounts().map(|at| at.step).collect();
     steps.dedup();
-    let mut places: Vec<_> = steps.into_iter().map(|step| graph.step(step).to_string()).collect();
+    steps
+}
+
+fn places(graph: &BuildGraph, steps: &[StepIndex], between: &str) -> String {
+    let mut places: Vec<_> = steps.iter().map(|step| graph.step(*step).to_string()).collect();
     // The copies of a step for several platforms stand in one place.
     places.dedup();
-    Some(format!("{}: {}: {}; {done}", finding.rule.name, finding.message, places.join(", ")))
+    places.join(between)
+}
+
+/// In the order of their locks. Those that differ in what they start from alone have one name.
+fn caches(finding: &Finding) -> String {
+    let mut caches: Vec<_> = finding.caches.iter().collect();
+    caches.sort_unstable();
+    let mut caches: Vec<_> = caches.into_iter().map(ToString::to_string).collect();
+    caches.dedup();
+    caches.join(", ")
 }
