@@ -92,8 +92,11 @@ fn hazards_are_found_and_mended() {
             for mended in &plan.mended {
                 let _ = writeln!(text, "  {}: {}", mended.finding.severity, mended.finding.message);
             }
-            for (_, notice) in report::notices(&graph, &plan) {
-                let _ = writeln!(text, "  {notice}");
+            for notice in report::notices(&graph, &plan) {
+                let _ = writeln!(text, "  {}", notice.text);
+                if let Some(waits) = notice.waits {
+                    let _ = writeln!(text, "  {waits}");
+                }
             }
             let after = mounts(&after);
             text.push_str(if after == mounts(&graph) { "  nothing changes\n" } else { &after });

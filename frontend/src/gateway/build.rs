@@ -156,13 +156,18 @@ fn mend(solvables: Vec<Solvable>, options: &Options) -> Result<Mended, GatewayEr
 
 fn notices(graph: &BuildGraph, plan: &Plan, definitions: &[Definition]) -> Vec<Notice> {
     let told = report::notices(graph, plan).into_iter();
-    told.map(|(step, text)| notice(graph, definitions, step, text)).collect()
+    let notice = |told: report::Notice| Notice {
+        waits: told.waits,
+        ..notice(graph, definitions, told.step, told.text)
+    };
+    told.map(notice).collect()
 }
 
 fn notice(graph: &BuildGraph, definitions: &[Definition], step: StepIndex, text: String) -> Notice {
     let step = graph.step(step);
     Notice {
         text,
+        waits: None,
         line: step.location.as_ref().map(|location| location.line),
         vertex: step.id.clone(),
         source: definitions.iter().find_map(|definition| definition.source_of(&step.id)),

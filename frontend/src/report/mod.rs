@@ -9,6 +9,6 @@ pub mod plan;
 mod problem;
 mod rule;
 
-pub use notice::{notices, told};
+pub use notice::{Notice, notices, told};
 pub use problem::problem;
 pub use rule::rule;

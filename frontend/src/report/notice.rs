@@ -1,22 +1,49 @@
-//! The line in a build's output for each hazard that was mended.
+//! The lines in a build's output for each hazard that was mended.
 
 use crate::graph::{BuildGraph, StepIndex};
 use crate::hazard::Finding;
 use crate::plan::{Mended, Plan, Strategy};
 
-/// One line a hazard that something was done about: what it was, where, and what was done; with the step that it is placed
-/// at. In file order.
+/// What people are told of a hazard that something was done about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The step that the hazard is placed at.
+    pub step: StepIndex,
+    /// What it was, where, and what was done.
+    pub text: String,
+    /// Who may wait for what, where somebody may. Engines show nothing of such a wait, so this is for before the build.
+    pub waits: Option<String>,
+}
+
+/// One notice a hazard, in file order; none for what was left alone.
 #[must_use]
-pub fn notices(graph: &BuildGraph, plan: &Plan) -> Vec<(StepIndex, String)> {
+pub fn notices(graph: &BuildGraph, plan: &Plan) -> Vec<Notice> {
     let is_ordered = plan.mended.iter().any(|mended| mended.strategy == Strategy::Order);
     let ordered = is_ordered.then(|| plan.apply(graph));
+    let ordered = ordered.as_ref().unwrap_or(graph);
     let notice = |mended: &Mended| {
         let finding = &mended.finding;
-        let done = done(graph, ordered.as_ref().unwrap_or(graph), mended)?;
+        let done = done(graph, ordered, mended)?;
         let text = format!("{}: {}; {done}", finding.rule.name, told(graph, finding));
-        Some((finding.at.step, text))
+        Some(Notice { step: finding.at.step, text, waits: waits(graph, ordered, mended) })
     };
     plan.mended.iter().filter_map(notice).collect()
+}
+
+fn waits(graph: &BuildGraph, ordered: &BuildGraph, mended: &Mended) -> Option<String> {
+    let finding = &mended.finding;
+    match mended.strategy {
+        Strategy::Lock => {
+            let places = places(graph, &steps(finding), ", ");
+            Some(format!("{places}: each may wait for another to release {}", caches(finding)))
+        }
+        Strategy::Order => Some(format!("one after the other: {}", in_order(graph, ordered, finding))),
+        Strategy::Prime => {
+            let places = places(graph, &steps(finding), ", ");
+            Some(format!("{places}: after a step that makes the mountpoints in {}", caches(finding)))
+        }
+        Strategy::Namespace | Strategy::None => None,
+    }
 }
 
 /// What was done. `ordered` is the build as it is after the changes. None for what was left alone.
@@ -34,9 +61,8 @@ fn done(graph: &BuildGraph, ordered: &BuildGraph, mended: &Mended) -> Option<Str
             format!("ci-build has them lock {}, and each may wait for the others", caches(finding))
         }
         (Strategy::Order, _) => {
-            let mut steps = steps(finding);
-            steps.sort_by_key(|step| ordered.rank(*step));
-            format!("ci-build has them run one after the other: {}", places(graph, &steps, ", then "))
+            let in_order = in_order(graph, ordered, finding);
+            format!("ci-build has them run one after the other: {in_order}")
         }
         (Strategy::Prime, _) => "ci-build makes the mountpoints in a step before them".to_owned(),
         (Strategy::Namespace, "PlatformCacheCollision") => {
@@ -47,6 +73,13 @@ fn done(graph: &BuildGraph, ordered: &BuildGraph, mended: &Mended) -> Option<Str
         }
         (Strategy::Namespace, _) => "ci-build gives each stage a cache of its own".to_owned(),
     })
+}
+
+/// The steps as they come after each other in `ordered`.
+fn in_order(graph: &BuildGraph, ordered: &BuildGraph, finding: &Finding) -> String {
+    let mut steps = steps(finding);
+    steps.sort_by_key(|step| ordered.rank(*step));
+    places(graph, &steps, ", then ")
 }
 
 /// What it is, and where.

@@ -3,6 +3,7 @@
 mod bad_input;
 mod engine;
 mod ops;
+mod text;
 mod wrapper;
 
 use std::path::Path;
