@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod engine;
+mod lint;
 mod ops;
 mod text;
 mod wrapper;

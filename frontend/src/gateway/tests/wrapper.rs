@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use super::captured;
 use super::engine::{Engine, reference, single};
 use super::ops::{definition, exec, op};
-use crate::llb::wire::{encode_bytes, encode_varint};
+use crate::llb::wire::{self, WireError, encode_bytes, encode_varint};
 use crate::llb::{self, Definition};
 
 const RACE: &str = "docker-28.5/SharedCacheRace/two-stages";
@@ -169,4 +169,28 @@ async fn an_error_of_the_dockerfile_goes_back_with_its_details() {
     let plain = Engine::new(Err(Status::new(Code::Unknown, "plain"))).build(&[]).await;
     let status = super::super::messages::RpcStatus { code: 2, message: "plain".to_owned() };
     assert_eq!(plain.returned[0].error, Some(status.encode_to_vec()));
+}
+
+#[tokio::test]
+async fn no_cache_keeps_caches_only_where_that_is_asked_for() {
+    let marked = with_ignore_cache(&captured(PLAIN));
+    let build = async |options: &[(&str, &str)]| {
+        let asked = Engine::new(Ok(single(&marked))).build(options).await;
+        asked.definition(0).to_vec()
+    };
+    let (no_cache, keep) = (("no-cache", ""), ("build-arg:CI_BUILD_NO_CACHE", "keep"));
+    assert_eq!(build(&[]).await, marked);
+    assert_eq!(build(&[no_cache]).await, marked);
+    assert_eq!(build(&[no_cache, ("build-arg:CI_BUILD_NO_CACHE", "upstream")]).await, marked);
+    assert_eq!(build(&[keep]).await, marked);
+    let kept = build(&[no_cache, keep]).await;
+    assert_ne!(kept, marked);
+    assert_ne!(kept, build(&[no_cache, keep]).await, "each build has a nonce of its own");
+    assert_ne!(build(&[no_cache, keep, ("build-arg:CI_BUILD_POLICY", "off")]).await, marked);
+}
+
+/// The same definition as `--no-cache` has it.
+fn with_ignore_cache(definition: &[u8]) -> Vec<u8> {
+    let mark = |entry| wire::map_bytes(entry, 2, |metadata| wire::set_varint(metadata, 1, 1));
+    wire::map_bytes::<WireError>(definition, 2, mark).expect("what an engine gave").into_owned()
 }
