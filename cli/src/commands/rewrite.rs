@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ci_build_frontend::dockerfile::{self, Place, RewriteError};
-use ci_build_frontend::plan::Policy;
+use ci_build_frontend::plan::{Policy, Scope, Settings};
 use clap::Args;
 
 use super::dockerfile::BuildArguments;
@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// How hazards are mended
     #[arg(long, default_value = "auto", value_parser = super::plan::policies())]
     policy: Policy,
+    /// Against whom caches are kept apart: the steps of this build, or other builds of the host too
+    #[arg(long, default_value = "build", value_parser = super::plan::scopes())]
+    scope: Scope,
     /// Where the text goes, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -55,7 +58,8 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let options = arguments.build.options();
     let Some(file) = super::dockerfile::read(&arguments.file, &options) else { return Ok(ExitCode::from(2)) };
     let path = &file.path;
-    let rewritten = match dockerfile::rewrite(file.source.as_bytes(), &options, arguments.policy) {
+    let settings = Settings { policy: arguments.policy, scope: arguments.scope, ..Settings::default() };
+    let rewritten = match dockerfile::rewrite(file.source.as_bytes(), &options, &settings) {
         Ok(rewritten) => rewritten,
         Err(error) => {
             let (place, message, help) = in_parts(error);
@@ -82,6 +86,9 @@ fn in_parts(error: RewriteError) -> (Place, String, Option<String>) {
             (Place { line: error.line, column: error.column }, error.message, error.help)
         }
         RewriteError::Build(error) => (error.place, error.message, error.help),
+        RewriteError::Comment(error) => {
+            (Place { line: error.line, column: 1 }, error.message, Some(error.help))
+        }
         RewriteError::Write(error) => {
             (Place { line: error.line, column: 1 }, error.message, Some(error.help))
         }

@@ -4,7 +4,7 @@
 #![no_main]
 
 use ci_build_frontend::dockerfile::{self, Options, Platform};
-use ci_build_frontend::hazard::{self, Severity};
+use ci_build_frontend::hazard::{self, Finding, Severity};
 use ci_build_frontend::plan::{Plan, Policy};
 use libfuzzer_sys::fuzz_target;
 
@@ -25,9 +25,16 @@ fuzz_target!(|bytes: &[u8]| {
         for policy in Policy::ALL {
             let plan = Plan::of(&graph, &policy.into());
             let left = hazard::find(&plan.apply(&graph));
-            let is_fine = |severity| policy == Policy::Off || (policy == Policy::Auto && severity == Severity::Note);
-            assert!(left.iter().all(|finding| is_fine(finding.severity)), "{policy}: {left:?}");
-            assert_eq!(plan.changes(&graph).is_empty(), plan.edits.is_empty());
+            let is_fine = |finding: &Finding| match policy {
+                Policy::Off => true,
+                Policy::Auto => finding.severity == Severity::Note,
+                // The user says that tools which nobody knows bear each other.
+                Policy::Prime if finding.rule.name == "SharedCacheRace" => finding.severity < Severity::Error,
+                Policy::Prime => finding.severity == Severity::Note,
+                _ => false,
+            };
+            assert!(left.iter().all(is_fine), "{policy}: {left:?}");
+            assert_eq!(plan.changes(&graph).is_empty(), plan.is_empty());
         }
     }
 });

@@ -33,7 +33,7 @@ mod words;
 mod write;
 
 pub use checks::checks;
-pub use comments::comments;
+pub use comments::{comments, policies};
 pub use instruction::{Dockerfile, Instruction, Item};
 pub use parse::{SyntaxError, parse};
 pub use platform::{Platform, PlatformError};

@@ -13,7 +13,7 @@ use super::result::{self, Reference};
 use super::{lint, no_cache, source};
 use crate::graph::{BuildGraph, StepIndex};
 use crate::llb::{self, Definition, Digest};
-use crate::plan::{Plan, Policy};
+use crate::plan::{Medium, Plan, Policy, Settings};
 use crate::report;
 
 /// Serves one build and gives the encoded `Result` for the engine.
@@ -126,7 +126,9 @@ fn mend(solvables: Vec<Solvable>, options: &Options) -> Result<Mended, GatewayEr
             // By the definitions as they came: later ones have other ids.
             none => none.insert(source::asked(&definitions, &graph, options)?),
         };
-        let plan = Plan::except(&graph, &asked.settings, &asked.checks);
+        // The writer can neither put steps in order nor add one: what a text can say, it can.
+        let settings = Settings { medium: Medium::Text, ..asked.settings.clone() };
+        let plan = Plan::except(&graph, &settings, &asked.checks);
         let edits: HashMap<_, _> =
             plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
         let edit_of = |digest: &Digest| edits.get(digest.as_str()).copied();

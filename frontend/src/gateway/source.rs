@@ -11,10 +11,7 @@ use crate::dockerfile::{self, Dockerfile};
 use crate::graph::{BuildGraph, StepIndex};
 use crate::hazard::Checks;
 use crate::llb::{Definition, SourceText};
-use crate::plan::{self, Comment, CommentError, Policy, Settings};
-
-/// The build argument that is put before the ids of a build's caches (`dockerui.Config`).
-const NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
+use crate::plan::{CommentError, Policy, Settings};
 
 /// What begins a comment that is followed: `ci-build:`, and upstream's `check=`.
 const OURS: &[u8] = b"ci-build:";
@@ -61,8 +58,7 @@ pub(super) fn asked(
     match dockerfile::parse(&text.data) {
         Ok(dockerfile) => {
             asked.checks = dockerfile::checks(&dockerfile, &arguments);
-            let namespace = arguments.get(NAMESPACE).map(String::as_str).unwrap_or_default();
-            asked.settings.caches = caches(&dockerfile, graph, &text, namespace)
+            asked.settings.caches = caches(&dockerfile, graph, &text, &arguments)
                 .map_err(|error| GatewayError::Comment { file: text.filename, error })?;
         }
         Err(error) => {
@@ -85,10 +81,9 @@ fn caches(
     dockerfile: &Dockerfile,
     graph: &BuildGraph,
     text: &SourceText,
-    namespace: &str,
+    arguments: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Policy>, CommentError> {
-    let comments: Vec<Comment> = dockerfile::comments(dockerfile)?;
-    if comments.is_empty() {
+    if memchr::memmem::find(&text.data, OURS).is_none() {
         return Ok(BTreeMap::new());
     }
     // A line of another file, of what the build starts from, is another line.
@@ -97,7 +92,7 @@ fn caches(
         step.location = step.location.filter(|location| location.file == text.filename);
         step
     });
-    plan::settle(&own, &comments, namespace)
+    dockerfile::policies(dockerfile, &own, arguments)
 }
 
 /// Whether a line may be a comment that begins with `word`.

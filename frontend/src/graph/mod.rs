@@ -175,20 +175,23 @@ impl BuildGraph {
         (self.step(at.step).location.as_ref(), self.rank(at.step), at.mount)
     }
 
-    /// The same build with more dependencies, each from the step that comes first. They follow the order of the build, so
-    /// they cannot run in a circle; one that does not is left out.
+    /// The same build with more dependencies, each from the step that comes first. They may turn the order of the build
+    /// around; if all of them together run in a circle, those that do are left out that do not follow it.
     #[must_use]
     pub fn with_dependencies(&self, more: impl IntoIterator<Item = (StepIndex, StepIndex)>) -> Self {
-        let mut graph = self.clone();
-        for (before, after) in more {
-            if self.rank(before) < self.rank(after) {
-                graph.dag.add_edge(before, after, ());
-            }
+        let more: Vec<_> = more.into_iter().collect();
+        if more.is_empty() {
+            return self.clone();
         }
-        if graph.dag.edge_count() > self.dag.edge_count() {
-            graph.reach = Reach::new(&graph.dag, &graph.order);
-        }
-        graph
+        let with = |more: &[(StepIndex, StepIndex)]| {
+            let mut builder = GraphBuilder { dag: self.dag.clone(), stages: self.stages.clone() };
+            more.iter().for_each(|(before, after)| builder.depend(*before, *after));
+            builder.finish()
+        };
+        let follows = |(before, after): &(StepIndex, StepIndex)| self.rank(*before) < self.rank(*after);
+        with(&more)
+            .or_else(|_| with(&more.iter().copied().filter(follows).collect::<Vec<_>>()))
+            .unwrap_or_else(|_| self.clone())
     }
 
     /// The same build with some steps changed. The dependencies stay.

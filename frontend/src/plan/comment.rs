@@ -109,15 +109,19 @@ pub fn settle(
             let help = "write the comment above a RUN that mounts the cache";
             return Err(CommentError::new(comment.line, message, help));
         }
+        let all = mounted.clone();
         if let Some(id) = &comment.id {
             let wanted = format!("{namespace}/{id}");
-            if !mounted.contains(&wanted.as_str()) {
+            // A text that was rewritten has the names that it was given there, behind the user's.
+            mounted.retain(|id| {
+                id.strip_prefix(&*wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+            });
+            if mounted.is_empty() {
                 let message = format!("the RUN in line {} mounts no cache {id:?}", comment.above);
-                let all: Vec<_> = mounted.iter().map(|id| CacheKey::new(*id).to_string()).collect();
+                let all: Vec<_> = all.iter().map(|id| CacheKey::new(*id).to_string()).collect();
                 let help = format!("its caches are {}; leave id= out for all of them", all.join(", "));
                 return Err(CommentError::new(comment.line, message, help));
             }
-            mounted.retain(|id| *id == wanted);
         }
         for id in mounted {
             let other = settled.entry(id.to_owned()).or_insert(comment);

@@ -1,15 +1,20 @@
 //! What to change so that no hazard is left: a pure function of the graph, its hazards and the policy.
 
+mod choose;
 mod comment;
+mod cost;
 mod durations;
+mod guard;
 mod lock;
 mod namespace;
 mod order;
 mod policy;
+mod prime;
 mod scope;
 mod settings;
+mod simulate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 pub use comment::{Comment, CommentError, settle};
@@ -19,7 +24,7 @@ pub use scope::{Scope, UnknownScope};
 pub use settings::{Medium, Settings};
 
 use crate::graph::{BuildGraph, CacheKey, CacheUse, MountRef, StepIndex};
-use crate::hazard::{self, Checks, Finding, Severity};
+use crate::hazard::{self, Checks, Finding};
 
 /// What was done about a hazard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,10 +70,20 @@ pub struct StepEdit {
 /// there when the others come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Primer {
-    /// The caches to mount. Whatever else the step mounts inside one of them is a mountpoint to make.
+    /// The caches to mount, by every mount of a step that waits. None of them starts from anything. Whatever else the step
+    /// mounts inside one is a mountpoint to make: a cache, a tmpfs, a secret or an ssh socket.
     pub mounts: Vec<MountRef>,
     /// The steps that have to wait for it.
     pub before: Vec<StepIndex>,
+}
+
+/// A cache that is locked although no rule finds anything: other builds may use it at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guarded {
+    /// The cache as it was written.
+    pub cache: CacheKey,
+    /// Its mounts, in file order.
+    pub mounts: Vec<MountRef>,
 }
 
 /// A change as scripts read it: what is done to a step because of a cache.
@@ -102,6 +117,8 @@ pub struct Plan {
     pub primer: Option<Primer>,
     /// Every hazard, in file order, and what was done about it.
     pub mended: Vec<Mended>,
+    /// What is locked against other builds alone, in the order of the keys.
+    pub guarded: Vec<Guarded>,
 }
 
 impl Plan {
@@ -118,26 +135,25 @@ impl Plan {
         if settings.is_off() {
             return plan;
         }
-        let policy = settings.policy;
-        for finding in hazard::find_except(graph, checks) {
-            let strategy = choose(policy, &finding);
-            plan.mended.push(Mended { finding, strategy });
-        }
+        plan.mended = choose::choose(graph, hazard::find_except(graph, checks), settings);
         let mut pending = plan.mended.clone();
         // What caches of their own do not separate, and what they leave in conflict, is found again.
         for _ in 0..ROUNDS {
-            let before = plan.edits.clone();
+            let before = (plan.edits.clone(), plan.primer.clone());
             let current = plan.apply(graph);
             namespace::separate(&current, &pending, &mut plan);
-            order::chain(&current, &pending, &mut plan);
-            lock::lock(&current, &pending, &mut plan);
-            if plan.edits == before {
+            order::chain(&current, &pending, settings, &mut plan);
+            prime::prime(&pending, &mut plan);
+            let mut locked = lock::wanted(&pending);
+            locked.extend(guard::against_others(graph, &current, &locked, settings, &mut plan));
+            lock::lock(&current, &locked, &mut plan);
+            if (&plan.edits, &plan.primer) == (&before.0, &before.1) {
                 break;
             }
-            let left = hazard::find_except(&plan.apply(graph), checks).into_iter();
-            pending =
-                left.map(|finding| Mended { strategy: choose_again(policy, &finding), finding }).collect();
+            let left = hazard::find_except(&plan.apply(graph), checks);
+            pending = choose::choose_again(graph, left, settings);
         }
+        prime::keep_what_is_shared(graph, &mut plan);
         lock::put_in_order(graph, &pending, &mut plan);
         plan
     }
@@ -148,6 +164,12 @@ impl Plan {
         let findings = hazard::find_except(graph, checks).into_iter();
         let mended = findings.map(|finding| Mended { finding, strategy: Strategy::None }).collect();
         Self { mended, ..Self::default() }
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty() && self.primer.is_none()
     }
 
     /// The changes one by one, in file order.
@@ -169,10 +191,15 @@ impl Plan {
                     }
                     None => {}
                 }
-                if let Some(after) = edit.after.get(&mount) {
+                if let Some(after) = edit.after.get(&mount).filter(|after| !after.is_empty()) {
                     push(Strategy::Order, after.clone());
                 }
             }
+        }
+        for at in self.primer.iter().flat_map(|primer| &primer.mounts) {
+            let Some(cache) = &graph.mount(*at).cache else { continue };
+            let (cache, strategy) = (cache.key.clone(), Strategy::Prime);
+            changes.push((*at, Change { step: at.step, cache, strategy, after: Vec::new() }));
         }
         changes.sort_by(|(a, _), (b, _)| graph.file_order(*a).cmp(&graph.file_order(*b)));
         changes.into_iter().map(|(_, change)| change).collect()
@@ -186,8 +213,12 @@ impl Plan {
             .iter()
             .flat_map(|(step, edit)| edit.after.values().flatten().map(|before| (*before, *step)));
         let graph = graph.with_dependencies(after);
+        let primed: BTreeSet<_> = self.primer.iter().flat_map(|primer| &primer.mounts).collect();
         graph.map_steps(|index, step| {
             let mut step = step.clone();
+            for (place, mount) in step.mounts.iter_mut().enumerate() {
+                mount.primed |= primed.contains(&MountRef { step: index, mount: place });
+            }
             let Some(edit) = self.edits.get(&index) else { return step };
             for (mount, cache) in &edit.caches {
                 step.mounts[*mount].cache = Some(cache.clone());
@@ -213,26 +244,3 @@ impl Plan {
 /// How often a plan may look at what it has left. Names are given at most twice, by stage and by identity, and then
 /// what is left is locked.
 const ROUNDS: usize = 4;
-
-/// The strategy for what a first one left.
-fn choose_again(policy: Policy, finding: &Finding) -> Strategy {
-    match choose(policy, finding) {
-        Strategy::Namespace if !namespace::is_the_only_way(finding) => Strategy::Lock,
-        Strategy::Order => Strategy::Lock,
-        strategy => strategy,
-    }
-}
-
-/// The strategy for one hazard.
-fn choose(policy: Policy, finding: &Finding) -> Strategy {
-    match (policy, finding.rule.name) {
-        (Policy::Off, _) => Strategy::None,
-        (Policy::Auto, _) if finding.severity == Severity::Note => Strategy::None,
-        _ if namespace::is_the_only_way(finding) => Strategy::Namespace,
-        (Policy::Namespace, _) => Strategy::Namespace,
-        // A build beside this one still meets the other mode.
-        (Policy::Order, "MixedCacheSharing") => Strategy::Lock,
-        (Policy::Order, _) => Strategy::Order,
-        (Policy::Auto | Policy::Lock | Policy::Prime, _) => Strategy::Lock,
-    }
-}

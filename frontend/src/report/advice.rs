@@ -1,11 +1,15 @@
 //! How a hazard is mended, for whoever mends it by hand.
 
+use crate::hazard::Severity;
 use crate::plan::{Mended, Strategy};
 
 /// One line.
 pub(super) fn advice(mended: &Mended) -> &'static str {
     match (mended.strategy, mended.finding.rule.name) {
-        (Strategy::None, _) => "nothing has to change: the tool is known to bear it",
+        (Strategy::None, _) if mended.finding.severity == Severity::Note => {
+            "nothing has to change: the tool is known to bear it"
+        }
+        (Strategy::None, _) => "nothing changes: it was asked for",
         (Strategy::Lock, "CacheLockInversion") => {
             "let every step take these locks in one order: the engine takes them in the order of the targets"
         }

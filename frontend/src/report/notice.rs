@@ -110,3 +110,60 @@ fn caches(finding: &Finding) -> String {
     caches.dedup();
     caches.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dockerfile::{self, Options};
+    use crate::plan::{Policy, Settings};
+
+    fn told(source: &str, policy: Policy) -> String {
+        let dockerfile = dockerfile::parse(source.as_bytes()).unwrap();
+        let graph = dockerfile::read("Dockerfile", source, &dockerfile, &Options::default()).unwrap();
+        let notices = notices(&graph, &Plan::of(&graph, &Settings::from(policy)));
+        let lines = notices.into_iter().flat_map(|notice| [Some(notice.text), notice.waits]);
+        lines.flatten().collect::<Vec<_>>().join("\n")
+    }
+
+    const RACE: &str = "\
+FROM x AS a
+RUN --mount=type=cache,target=/c a
+FROM x AS b
+RUN --mount=type=cache,target=/c b
+FROM x
+RUN --mount=type=cache,target=/c c
+COPY --from=a / /
+COPY --from=b / /
+";
+
+    #[test]
+    fn who_waits_for_whom_is_told_once() {
+        insta::assert_snapshot!(told(RACE, Policy::Lock), @r"
+        SharedCacheRace: 3 concurrent steps use the cache /c at once with sharing=shared: Dockerfile:2 (stage a), Dockerfile:4 (stage b), Dockerfile:6 (stage stage-2); ci-build has them lock /c, and each may wait for the others
+        Dockerfile:2 (stage a), Dockerfile:4 (stage b), Dockerfile:6 (stage stage-2): each may wait for another to release /c
+        ");
+        insta::assert_snapshot!(told(RACE, Policy::Order), @r"
+        SharedCacheRace: 3 concurrent steps use the cache /c at once with sharing=shared: Dockerfile:2 (stage a), Dockerfile:4 (stage b), Dockerfile:6 (stage stage-2); ci-build has them run one after the other: Dockerfile:2 (stage a), then Dockerfile:6 (stage stage-2), then Dockerfile:4 (stage b)
+        one after the other: Dockerfile:2 (stage a), then Dockerfile:6 (stage stage-2), then Dockerfile:4 (stage b)
+        ");
+        insta::assert_snapshot!(told(RACE, Policy::Namespace), @"SharedCacheRace: 3 concurrent steps use the cache /c at once with sharing=shared: Dockerfile:2 (stage a), Dockerfile:4 (stage b), Dockerfile:6 (stage stage-2); ci-build gives each stage a cache of its own");
+    }
+
+    #[test]
+    fn a_step_beforehand_is_told() {
+        let nested = RACE.replace(
+            "--mount=type=cache,target=/c ",
+            "--mount=type=cache,target=/c --mount=type=tmpfs,target=/c/t ",
+        );
+        insta::assert_snapshot!(told(&nested, Policy::Prime), @r"
+        NestedMountpointRace: concurrent steps mount something at t inside the shared cache /c, and some runtimes fail when two make it: Dockerfile:2 (stage a), Dockerfile:4 (stage b), Dockerfile:6 (stage stage-2); ci-build makes the mountpoints in a step before them
+        Dockerfile:2 (stage a), Dockerfile:4 (stage b), Dockerfile:6 (stage stage-2): after a step that makes the mountpoints in /c
+        ");
+    }
+
+    #[test]
+    fn what_is_left_alone_is_not_told() {
+        assert_eq!(told(RACE, Policy::Off), "");
+        assert_eq!(told(&RACE.replace("/c ", "/root/go/pkg/mod go "), Policy::Auto), "");
+    }
+}

@@ -12,11 +12,12 @@ mod splice;
 
 use std::collections::HashSet;
 
+use super::comments::policies;
 use super::instruction::Dockerfile;
 use super::parse::{SyntaxError, parse};
 use super::read::{BuildError, Options, read};
 use crate::graph::{BuildGraph, Sharing};
-use crate::plan::{Plan, Policy, Strategy};
+use crate::plan::{CommentError, Medium, Plan, Settings, Strategy};
 use layout::Layout;
 use mounts::Mounts;
 use splice::{Splice, Text};
@@ -65,24 +66,30 @@ pub enum RewriteError {
     /// It cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A comment of it makes no sense.
+    #[error(transparent)]
+    Comment(#[from] CommentError),
     /// It cannot be changed as planned.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
-/// Mends the hazards of a Dockerfile in its text. Without any, the text comes back as it was.
+/// Mends the hazards of a Dockerfile in its text. Without any, the text comes back as it was. What the file's comments say
+/// of single caches wins over `settings`.
 ///
 /// # Errors
 /// It cannot be read or built, or a hazard cannot be mended in text; then there is no text at all.
-pub fn rewrite(source: &[u8], options: &Options, policy: Policy) -> Result<Rewritten, RewriteError> {
+pub fn rewrite(source: &[u8], options: &Options, settings: &Settings) -> Result<Rewritten, RewriteError> {
+    let mut settings = Settings { medium: Medium::Text, ..settings.clone() };
     let mut dockerfile = parse(source)?;
     // What was parsed is UTF-8.
     let mut text = Text::new(&String::from_utf8_lossy(source));
     let mut graph = read("Dockerfile", &text.text, &dockerfile, options)?;
     let mut edits = Vec::new();
     for _ in 0..ROUNDS {
-        let plan = Plan::of(&graph, &policy.into());
-        let round = match plan.edits.is_empty() {
+        settings.caches = policies(&dockerfile, &graph, &options.arguments)?;
+        let plan = Plan::of(&graph, &settings);
+        let round = match plan.is_empty() {
             true => Round::default(),
             false => Round::of(&text, &dockerfile, &graph, &plan, options)?,
         };

@@ -13,7 +13,7 @@ pub use mermaid::mermaid;
 pub use svg::svg;
 pub use text::text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::counted;
 use super::escape::plain;
@@ -70,7 +70,7 @@ impl<'p> Planned<'p> {
     /// What every form begins with.
     fn headline(&self) -> String {
         let hazards = self.plan.mended.len();
-        let changed = self.plan.edits.len();
+        let changed = self.changes.iter().map(|change| change.step).collect::<BTreeSet<_>>().len();
         format!(
             "{}: {}, {} with caches, {}, {}",
             plain(self.path),
