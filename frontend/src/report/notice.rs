@@ -150,6 +150,20 @@ COPY --from=b / /
     }
 
     #[test]
+    fn the_order_that_is_told_is_that_of_the_plan() {
+        let dockerfile = dockerfile::parse(RACE.as_bytes()).unwrap();
+        let graph = dockerfile::read("Dockerfile", RACE, &dockerfile, &Options::default()).unwrap();
+        let plan = Plan::of(&graph, &Settings::from(Policy::Order));
+        let text = told(RACE, Policy::Order);
+        let place = |step| text.rfind(&graph.step(step).to_string());
+        let edges =
+            plan.edits.iter().flat_map(|(step, edit)| edit.after.values().flatten().map(|a| (*a, *step)));
+        let edges: Vec<_> = edges.collect();
+        assert_eq!(edges.len(), 2);
+        assert!(edges.into_iter().all(|(before, after)| place(before) < place(after)), "{text}");
+    }
+
+    #[test]
     fn a_step_beforehand_is_told() {
         let nested = RACE.replace(
             "--mount=type=cache,target=/c ",

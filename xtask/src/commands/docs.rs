@@ -5,7 +5,7 @@ use ci_build_frontend::hazard::RULES;
 use ci_build_frontend::report;
 use xtask::workspace;
 
-/// Writes a page for each rule. A test of the frontend's says when one is out of date.
+/// Writes a page for each rule, and that of the options. Tests of the frontend's say when one is out of date.
 pub(crate) fn run() -> Result<()> {
     let directory = workspace::root().join("docs/rules");
     std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
@@ -14,5 +14,6 @@ pub(crate) fn run() -> Result<()> {
         std::fs::write(&page, report::rule(rule))
             .with_context(|| format!("cannot write {}", page.display()))?;
     }
-    Ok(())
+    let page = workspace::root().join("docs/options.md");
+    std::fs::write(&page, report::options()).with_context(|| format!("cannot write {}", page.display()))
 }
