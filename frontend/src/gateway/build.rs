@@ -120,7 +120,6 @@ fn mend(solvables: Vec<Solvable>, options: &Options) -> Result<Mended, GatewayEr
             .map(|(definition, platform)| Ok(Definition::parse(definition)?.built_for(platform.clone())));
         let definitions = definitions.collect::<Result<Vec<_>, GatewayError>>()?;
         let graph = llb::read(&definitions)?;
-        let is_first = asked.is_none();
         let asked = match &mut asked {
             Some(asked) => asked,
             // By the definitions as they came: later ones have other ids.
@@ -137,8 +136,8 @@ fn mend(solvables: Vec<Solvable>, options: &Options) -> Result<Mended, GatewayEr
             .map(|definition| llb::write(definition, &edit_of))
             .collect::<Result<_, _>>()?;
 
-        if let Some(unread) = asked.unread.as_ref().filter(|_| is_first) {
-            mended.notices.push(notice(&graph, &definitions, unread.step, unread.message.clone()));
+        if let Some(unread) = asked.unread.take() {
+            mended.notices.push(notice(&graph, &definitions, unread.step, unread.message));
         }
         mended.notices.extend(notices(&graph, &plan, &definitions));
         for notice in &mut mended.notices {
