@@ -194,3 +194,15 @@ fn with_ignore_cache(definition: &[u8]) -> Vec<u8> {
     let mark = |entry| wire::map_bytes(entry, 2, |metadata| wire::set_varint(metadata, 1, 1));
     wire::map_bytes::<WireError>(definition, 2, mark).expect("what an engine gave").into_owned()
 }
+
+#[tokio::test]
+async fn the_frontend_behind_us_is_the_engines_own_or_an_image() {
+    let engine = Engine::new(Ok(single(&captured(PLAIN))));
+    for (line, frontend, source) in
+        [("us", "dockerfile.v0", None), ("us upstream=them", "gateway.v0", Some("them"))]
+    {
+        let asked = engine.build(&[("source", "us"), ("cmdline", line)]).await;
+        assert_eq!(asked.frontends[0].frontend, frontend);
+        assert_eq!(asked.frontends[0].frontend_opt.get("source").map(String::as_str), source);
+    }
+}
