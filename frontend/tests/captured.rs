@@ -5,17 +5,22 @@ use std::fmt::Write;
 use ci_build_frontend::graph::{BuildGraph, Step};
 use ci_build_frontend::hazard;
 use ci_build_frontend::llb::{self, Definition, Digest};
-use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::plan::{Medium, Plan, Policy, Settings};
 use ci_build_frontend::report;
 
 mod support;
 
 use support::{definitions, is_further};
 
+/// What the gateway asks for.
+fn settings(policy: Policy) -> Settings {
+    Settings { medium: Medium::Text, ..policy.into() }
+}
+
 /// The definitions as the gateway would solve them.
 fn rewrite(definitions: &[Definition], policy: Policy) -> Vec<Vec<u8>> {
     let graph = read(definitions);
-    let plan = Plan::of(&graph, &policy.into());
+    let plan = Plan::of(&graph, &settings(policy));
     let edits: Vec<_> = plan.edits.iter().map(|(step, edit)| (&*graph.step(*step).id, edit)).collect();
     let edit_of =
         |digest: &Digest| edits.iter().find(|(id, _)| *id == digest.as_str()).map(|(_, edit)| *edit);
@@ -88,7 +93,7 @@ fn hazards_are_found_and_mended() {
             let left = hazard::find(&after);
             assert!(left.iter().all(|finding| finding.severity == hazard::Severity::Note), "{left:?}");
             let _ = writeln!(text, "policy={policy}");
-            let plan = Plan::of(&graph, &policy.into());
+            let plan = Plan::of(&graph, &settings(policy));
             for mended in &plan.mended {
                 let _ = writeln!(text, "  {}: {}", mended.finding.severity, mended.finding.message);
             }

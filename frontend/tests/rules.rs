@@ -5,7 +5,7 @@ use std::path::Path;
 use ci_build_frontend::dockerfile::{self, Options};
 use ci_build_frontend::graph::BuildGraph;
 use ci_build_frontend::hazard::{self, Checks, RULES};
-use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::plan::{Medium, Plan, Policy, Settings};
 use ci_build_frontend::report::check::{self, Checked};
 use ci_build_frontend::report::{self, plan};
 
@@ -26,7 +26,8 @@ fn read(source: &str, options: &Options) -> (BuildGraph, Checks) {
 /// Text without escapes, then JSON.
 fn shown(source: &str, platforms: &[&str]) -> String {
     let (graph, checks) = read(source, &options(platforms));
-    let plan = Plan::except(&graph, &Policy::Auto.into(), &checks);
+    let settings = Settings { medium: Medium::Text, ..Settings::default() };
+    let plan = Plan::except(&graph, &settings, &checks);
     let files = [Checked::new("Dockerfile", source, &graph, &plan.mended)];
     let text = anstream::adapter::strip_str(&check::text(&files)).to_string();
     format!("{text}\n{}", check::json(&files))

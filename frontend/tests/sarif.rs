@@ -5,7 +5,7 @@ use std::process::Command;
 
 use ci_build_frontend::dockerfile::{self, Options};
 use ci_build_frontend::hazard::RULES;
-use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::plan::{Medium, Plan, Settings};
 use ci_build_frontend::report::check::{self, Checked};
 use serde_json::Value;
 
@@ -45,7 +45,8 @@ fn it_is_what_the_schema_says() {
     let read = source.map(|source| {
         let dockerfile = dockerfile::parse(source.as_bytes()).unwrap();
         let graph = dockerfile::read("a b/Dockerfile", source, &dockerfile, &options).unwrap();
-        let plan = Plan::of(&graph, &Policy::Auto.into());
+        // As `check` asks for it.
+        let plan = Plan::of(&graph, &Settings { medium: Medium::Text, ..Settings::default() });
         (source, graph, plan)
     });
     let files: Vec<_> = read

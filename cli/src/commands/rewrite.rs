@@ -73,6 +73,11 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         None => super::dockerfile::print_raw(&rewritten.text)?,
     }
+    if arguments.policy == Policy::Prime {
+        anstream::eprintln!(
+            "{path}: a text cannot make mountpoints beforehand: such caches are locked instead"
+        );
+    }
     for edit in rewritten.edits {
         anstream::eprintln!("{path}:{}: {}: {}", edit.line, edit.cache, edit.what);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Medium, Mended, Policy, Scope, Settings, Strategy, cost, namespace, prime};
 use crate::graph::{BuildGraph, CacheKey};
-use crate::hazard::{Finding, Severity};
+use crate::hazard::{self, Finding, Severity};
 
 /// What a hazard needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,8 +84,13 @@ fn need(graph: &BuildGraph, finding: &Finding, settings: &Settings) -> Need {
         (Policy::Namespace, _) => Need::Names,
         (_, "SharedCacheRace") if is_vouched_for => Need::Nothing,
         (Policy::Auto | Policy::Prime, "NestedMountpointRace") => {
-            let can = settings.medium == Medium::Definition && prime::is_possible(graph, finding);
-            if can { Need::Mountpoints } else { Need::Turns }
+            match settings.medium {
+                Medium::Text => Need::Turns,
+                Medium::Definition if prime::is_possible(graph, finding) => Need::Mountpoints,
+                // Other builds share what the tool bears: beside a lock of this one they would find it empty.
+                Medium::Definition if is_borne(graph, finding) => Need::Order,
+                Medium::Definition => Need::Turns,
+            }
         }
         // A build beside this one still meets the other mode.
         (_, "MixedCacheSharing") | (Policy::Lock, _) => Need::Lock,
@@ -96,10 +101,15 @@ fn need(graph: &BuildGraph, finding: &Finding, settings: &Settings) -> Need {
     }
 }
 
+/// Whether the tool of the finding's cache is known to bear several users of it at once.
+fn is_borne(graph: &BuildGraph, finding: &Finding) -> bool {
+    let mounts: Vec<_> = finding.mounts().collect();
+    finding.caches.iter().all(|key| hazard::severity_of_sharing(graph, key, &mounts) == Severity::Note)
+}
+
 /// What the user wants of a hazard: of the caches that it is about, whatever is not to be left alone.
 fn policy(graph: &BuildGraph, finding: &Finding, settings: &Settings) -> Policy {
-    let caches = [finding.at].into_iter().chain(finding.related.iter().copied());
-    let caches = caches.filter_map(|at| graph.mount(at).cache.as_ref());
+    let caches = finding.mounts().filter_map(|at| graph.mount(at).cache.as_ref());
     let mut policies = caches.map(|cache| settings.policy_of(&cache.key));
     policies.find(|policy| *policy != Policy::Off).unwrap_or(Policy::Off)
 }

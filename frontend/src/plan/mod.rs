@@ -182,14 +182,13 @@ impl Plan {
                 let mut push = |strategy, after| {
                     changes.push((at, Change { step: *step, cache: cache.key.clone(), strategy, after }));
                 };
-                match edit.caches.get(&mount) {
-                    Some(new) if new.key != cache.key => push(Strategy::Namespace, Vec::new()),
-                    Some(_) => push(Strategy::Lock, Vec::new()),
-                    // Locked before, and now in another order.
-                    None if edit.order.as_ref().is_some_and(|order| order.get(mount) != Some(&mount)) => {
-                        push(Strategy::Lock, Vec::new());
-                    }
-                    None => {}
+                let new = edit.caches.get(&mount).unwrap_or(cache);
+                if new.key != cache.key {
+                    push(Strategy::Namespace, Vec::new());
+                }
+                let is_moved = edit.order.as_ref().is_some_and(|order| order.get(mount) != Some(&mount));
+                if new.sharing != cache.sharing || is_moved {
+                    push(Strategy::Lock, Vec::new());
                 }
                 if let Some(after) = edit.after.get(&mount).filter(|after| !after.is_empty()) {
                     push(Strategy::Order, after.clone());

@@ -11,13 +11,20 @@ use super::simulate::{BySteps, Millis, Simulation, remaining, wall};
 use super::{Durations, Medium, Mended, Plan, Settings, Strategy};
 use crate::graph::{BuildGraph, CacheKey, MountRef, StepIndex};
 
-/// Chains the users of every cache whose hazard is to be mended this way.
+/// Chains the users of every cache whose hazard is to be mended this way. `graph` is the build as the plan has it, but for names
+/// that it has only just given.
 pub(super) fn chain(graph: &BuildGraph, pending: &[Mended], settings: &Settings, plan: &mut Plan) {
     let ordered = pending.iter().filter(|mended| mended.strategy == Strategy::Order);
     let keys: BTreeSet<_> = ordered.flat_map(|mended| mended.finding.caches.clone()).collect();
     if keys.is_empty() {
         return;
     }
+    // Names of their own may have parted the users.
+    let named = plan.apply(graph);
+    let caches = graph.caches();
+    let mounts = keys.iter().filter_map(|key| caches.get(key)).flatten();
+    let keys = mounts.filter_map(|at| Some(named.mount(*at).cache.as_ref()?.key.clone())).collect();
+    let graph = &named;
     let chains = match settings.medium {
         Medium::Definition => Chains::shortest(graph, &keys, &costs(graph, &settings.durations)),
         Medium::Text => Chains::along(graph, &keys, &graph.steps().map(|(step, _)| step).collect::<Vec<_>>()),
@@ -103,4 +110,125 @@ pub(super) fn turns(graph: &BuildGraph, keys: &BTreeSet<CacheKey>) -> BySteps<Ve
         turns[index.index()] = numbers.into_iter().copied().collect();
     }
     turns
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Strategy, prop, prop_assert, prop_assert_eq, proptest};
+
+    use super::super::simulate::{Schedule, Simulation};
+    use super::{BTreeMap, BTreeSet, BuildGraph, CacheKey, Chains, Millis, StepIndex, remaining, turns};
+    use crate::graph::{CacheUse, GraphBuilder, Mount, Sharing, Step};
+
+    fn key(cache: usize) -> CacheKey {
+        CacheKey::new(format!("/{cache}"))
+    }
+
+    /// Steps with their caches and what they take, and who needs whom.
+    fn build(steps: &[(Vec<usize>, Millis)], edges: &[(usize, usize)]) -> (BuildGraph, Vec<Millis>) {
+        let mut builder = GraphBuilder::default();
+        for (id, (caches, _)) in steps.iter().enumerate() {
+            let mount = |cache: &usize| Mount {
+                cache: Some(CacheUse { key: key(*cache), sharing: Sharing::Shared }),
+                ..Mount::default()
+            };
+            let mounts = caches.iter().map(mount).collect();
+            builder.add(Step { id: id.to_string(), mounts, ..Step::default() });
+        }
+        for (before, after) in edges {
+            builder.depend(StepIndex::new(*before), StepIndex::new(*after));
+        }
+        (builder.finish().unwrap(), steps.iter().map(|(_, cost)| *cost).collect())
+    }
+
+    fn keys() -> BTreeSet<CacheKey> {
+        (0..3).map(key).collect()
+    }
+
+    fn simulate(graph: &BuildGraph, costs: &[Millis]) -> Schedule {
+        let (turns, priorities) = (turns(graph, &keys()), remaining(graph, costs));
+        Simulation { graph, costs, turns: &turns, priorities: &priorities, handover: 0 }.run()
+    }
+
+    fn file_order(graph: &BuildGraph) -> Chains {
+        Chains::along(graph, &keys(), &graph.steps().map(|(step, _)| step).collect::<Vec<_>>())
+    }
+
+    /// Users of one cache that differ in what comes before and behind them: the order of their steps, by number.
+    fn chain(steps: &[(Vec<usize>, Millis)], edges: &[(usize, usize)]) -> Vec<usize> {
+        let (graph, costs) = build(steps, edges);
+        let chains = Chains::shortest(&graph, &keys(), &costs);
+        chains.order.iter().map(|step| step.index()).filter(|step| !steps[*step].0.is_empty()).collect()
+    }
+
+    #[test]
+    fn who_has_most_behind_it_goes_first_and_nobody_waits_for_who_is_late() {
+        let (none, one) = (Vec::new, || vec![0]);
+        // Two users; behind the second is a long step.
+        assert_eq!(chain(&[(one(), 10), (one(), 10), (none(), 50)], &[(1, 2)]), [1, 0]);
+        assert_eq!(chain(&[(one(), 10), (one(), 10), (none(), 50)], &[(0, 2)]), [0, 1]);
+        // Before the first is a long step.
+        assert_eq!(chain(&[(none(), 50), (one(), 10), (one(), 10)], &[(0, 1)]), [2, 1]);
+        // All the same: as in the file.
+        assert_eq!(chain(&[(one(), 10), (one(), 10), (one(), 10)], &[]), [0, 1, 2]);
+        // What the build has in order stays in it.
+        assert_eq!(chain(&[(one(), 1), (one(), 1), (none(), 9)], &[(0, 1), (1, 2)]), [0, 1]);
+    }
+
+    fn builds() -> impl Strategy<Value = (BuildGraph, Vec<Millis>)> {
+        let step = (prop::collection::vec(0_usize..3, 0..3), 0_u64..100);
+        let edges = prop::collection::vec((0_usize..10, 0_usize..10), 0..12);
+        (prop::collection::vec(step, 1..10), edges).prop_map(|(steps, edges)| {
+            let is_there = |(a, b): &(usize, usize)| a < b && *b < steps.len();
+            let edges: Vec<_> = edges.into_iter().filter(is_there).collect();
+            build(&steps, &edges)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_a_schedule_is_one_of_the_build((graph, costs) in builds()) {
+            let schedule = simulate(&graph, &costs);
+            prop_assert_eq!(&schedule, &simulate(&graph, &costs));
+            let mut places = BTreeMap::new();
+            for (place, step) in schedule.starts.iter().enumerate() {
+                prop_assert_eq!(places.insert(*step, place), None);
+            }
+            prop_assert_eq!(places.len(), costs.len());
+            for (step, _) in graph.steps() {
+                for needed in graph.dependencies(step) {
+                    prop_assert!(places[&needed] < places[&step]);
+                }
+            }
+        }
+
+        #[test]
+        fn one_at_a_time_takes_as_long_as_all_of_them((graph, costs) in builds()) {
+            let schedule = simulate(&graph, &costs);
+            for mounts in graph.caches().values() {
+                let users: BTreeSet<_> = mounts.iter().map(|at| at.step).collect();
+                prop_assert!(schedule.wall >= users.iter().map(|step| costs[step.index()]).sum());
+            }
+            let longest = remaining(&graph, &costs).into_iter().max().unwrap_or(0);
+            prop_assert!((longest..=costs.iter().sum()).contains(&schedule.wall));
+            // A link keeps a step from waiting with another cache in its hands.
+            let chains = Chains::along(&graph, &keys(), &schedule.starts);
+            prop_assert!(chains.wall(&graph, &costs, 0) <= schedule.wall);
+        }
+
+        #[test]
+        fn the_shortest_is_no_longer_than_the_order_of_the_file((graph, costs) in builds()) {
+            let chains = Chains::shortest(&graph, &keys(), &costs);
+            prop_assert!(chains.wall(&graph, &costs, 0) <= file_order(&graph).wall(&graph, &costs, 0));
+            let after = chains.links.iter().filter_map(|(at, before)| Some(((*before)?, at.step)));
+            let ordered = graph.with_dependencies(after);
+            for mounts in graph.caches().values() {
+                for (place, at) in mounts.iter().enumerate() {
+                    for other in &mounts[..place] {
+                        prop_assert!(!ordered.are_concurrent(at.step, other.step));
+                    }
+                }
+            }
+        }
+    }
 }

@@ -47,6 +47,8 @@ struct State<'s> {
     missing: BySteps<usize>,
     /// How many of its caches each step has.
     taken: BySteps<usize>,
+    /// When each step asked for its next cache.
+    asked: BySteps<Millis>,
     has_waited: BySteps<bool>,
     is_held: Vec<bool>,
     waiting: Vec<Waiting>,
@@ -65,6 +67,7 @@ impl Simulation<'_> {
             simulation: self,
             missing: vec![0; steps],
             taken: vec![0; steps],
+            asked: vec![0; steps],
             has_waited: vec![false; steps],
             is_held: vec![false; caches],
             waiting: vec![Waiting::new(); caches],
@@ -105,7 +108,7 @@ impl State<'_> {
         let Simulation { graph, costs, turns, priorities, handover } = self.simulation;
         let at = step.index();
         if let Some(cache) = turns[at].get(self.taken[at]) {
-            self.has_waited[at] |= self.is_held[*cache];
+            self.asked[at] = now;
             self.waiting[*cache].push((priorities[at], Reverse(graph.rank(step)), step));
             self.open.insert(*cache);
             return;
@@ -136,6 +139,7 @@ impl State<'_> {
             }
             let Some((.., step)) = self.waiting[cache].pop() else { continue };
             self.is_held[cache] = true;
+            self.has_waited[step.index()] |= self.asked[step.index()] < now;
             self.taken[step.index()] += 1;
             self.proceed(step, now);
         }

@@ -2,7 +2,7 @@
 
 use crate::graph::{BuildGraph, StepIndex};
 use crate::hazard::Finding;
-use crate::plan::{Mended, Plan, Strategy};
+use crate::plan::{Guarded, Mended, Plan, Strategy};
 
 /// What people are told of a hazard that something was done about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,8 @@ pub struct Notice {
     pub waits: Option<String>,
 }
 
-/// One notice a hazard, in file order; none for what was left alone.
+/// One notice a hazard, in file order, and then one for each cache that is locked against other builds alone. None for
+/// what was left alone.
 #[must_use]
 pub fn notices(graph: &BuildGraph, plan: &Plan) -> Vec<Notice> {
     let is_ordered = plan.mended.iter().any(|mended| mended.strategy == Strategy::Order);
@@ -27,7 +28,19 @@ pub fn notices(graph: &BuildGraph, plan: &Plan) -> Vec<Notice> {
         let text = format!("{}: {}; {done}", finding.rule.name, told(graph, finding));
         Some(Notice { step: finding.at.step, text, waits: waits(graph, ordered, mended) })
     };
-    plan.mended.iter().filter_map(notice).collect()
+    let guarded = plan.guarded.iter().filter_map(|guarded| guard(graph, guarded));
+    plan.mended.iter().filter_map(notice).chain(guarded).collect()
+}
+
+fn guard(graph: &BuildGraph, guarded: &Guarded) -> Option<Notice> {
+    let mut steps: Vec<_> = guarded.mounts.iter().map(|at| at.step).collect();
+    steps.dedup();
+    let (cache, places) = (&guarded.cache, places(graph, &steps, ", "));
+    let text = format!(
+        "scope=host: other builds may use the cache {cache} at the same time: {places}; ci-build has it locked, and each step may wait for theirs"
+    );
+    let waits = Some(format!("{places}: each may wait for another build to release {cache}"));
+    Some(Notice { step: *steps.last()?, text, waits })
 }
 
 fn waits(graph: &BuildGraph, ordered: &BuildGraph, mended: &Mended) -> Option<String> {
@@ -115,12 +128,12 @@ fn caches(finding: &Finding) -> String {
 mod tests {
     use super::*;
     use crate::dockerfile::{self, Options};
-    use crate::plan::{Policy, Settings};
+    use crate::plan::{Policy, Scope, Settings};
 
-    fn told(source: &str, policy: Policy) -> String {
+    fn told(source: &str, settings: impl Into<Settings>) -> String {
         let dockerfile = dockerfile::parse(source.as_bytes()).unwrap();
         let graph = dockerfile::read("Dockerfile", source, &dockerfile, &Options::default()).unwrap();
-        let notices = notices(&graph, &Plan::of(&graph, &Settings::from(policy)));
+        let notices = notices(&graph, &Plan::of(&graph, &settings.into()));
         let lines = notices.into_iter().flat_map(|notice| [Some(notice.text), notice.waits]);
         lines.flatten().collect::<Vec<_>>().join("\n")
     }
@@ -172,6 +185,17 @@ COPY --from=b / /
         insta::assert_snapshot!(told(&nested, Policy::Prime), @r"
         NestedMountpointRace: concurrent steps mount something at t inside the shared cache /c, and some runtimes fail when two make it: Dockerfile:2 (stage a), Dockerfile:4 (stage b), Dockerfile:6 (stage stage-2); ci-build makes the mountpoints in a step before them
         Dockerfile:2 (stage a), Dockerfile:4 (stage b), Dockerfile:6 (stage stage-2): after a step that makes the mountpoints in /c
+        ");
+    }
+
+    #[test]
+    fn a_wait_for_other_builds_is_told() {
+        let one = "FROM x\nRUN --mount=type=cache,target=/c a\n";
+        let settings = Settings { scope: Scope::Host, ..Settings::default() };
+        assert_eq!(told(one, Policy::Auto), "");
+        insta::assert_snapshot!(told(one, settings), @r"
+        scope=host: other builds may use the cache /c at the same time: Dockerfile:2 (stage stage-0); ci-build has it locked, and each step may wait for theirs
+        Dockerfile:2 (stage stage-0): each may wait for another build to release /c
         ");
     }
 

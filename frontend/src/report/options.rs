@@ -19,7 +19,8 @@ the default.
 
 A comment stands above a RUN that mounts the cache and holds for the cache wherever the build uses it; without `id=` it is about
 all caches of that RUN. Words, values and policies that do not exist end the build, with what exists. `CI_BUILD_` arguments that
-are not listed here are the Dockerfile's own, unless one is a slip of the pen away from one that is: then it is an error.
+are not listed here are the Dockerfile's own, unless one is a slip of the pen away from one that is: then it is an error. What each
+policy costs, and how `auto` chooses: [strategies.md](strategies.md).
 
 ";
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use ci_build_frontend::graph::{BuildGraph, CacheKey, GraphBuilder, Mount, Sharing, Step};
+use ci_build_frontend::graph::{BuildGraph, CacheKey, GraphBuilder, Mount, MountRef, Sharing, Step};
 use ci_build_frontend::hazard::{self, Finding, Severity};
 use ci_build_frontend::llb::{self, Definition, WriteError};
 use ci_build_frontend::plan::{Medium, Plan, Policy, Scope, Settings, Strategy};
@@ -158,21 +158,18 @@ proptest! {
         let ordered = builder.finish();
         prop_assert!(ordered.is_ok(), "{ordered:?}");
         let ordered = ordered.unwrap();
-        let caches = graph.caches();
-        for mended in plan.mended.iter().filter(|mended| mended.strategy == Strategy::Order) {
-            for key in &mended.finding.caches {
-                let users: Vec<_> = caches[key].iter().map(|at| copies[&at.step]).collect();
-                for (place, user) in users.iter().enumerate() {
-                    for other in &users[..place] {
-                        prop_assert!(!ordered.are_concurrent(*user, *other), "{key}");
-                    }
+        let mended = plan.mended.iter().filter(|mended| mended.strategy == Strategy::Order);
+        let keys: BTreeSet<_> = mended.flat_map(|mended| &mended.finding.caches).collect();
+        // By the names that they have now.
+        for mounts in plan.apply(&graph).caches().into_values() {
+            let of_hazard = |at: &&MountRef| keys.contains(&graph.mount(**at).cache.as_ref().unwrap().key);
+            let users: Vec<_> = mounts.iter().filter(of_hazard).collect();
+            for (place, user) in users.iter().enumerate() {
+                for other in &users[..place] {
+                    prop_assert!(!ordered.are_concurrent(copies[&user.step], copies[&other.step]));
                 }
                 // Also the first of the chain waits for something, so that its key does not depend on its place.
-                for at in &caches[key] {
-                    let after = &plan.edits[&at.step].after;
-                    let mounts = graph.step(at.step).caches().filter(|(_, _, cache)| cache.key == *key);
-                    prop_assert!(mounts.into_iter().any(|(mount, ..)| after.contains_key(&mount)));
-                }
+                prop_assert!(!plan.edits[&user.step].after.is_empty());
             }
         }
     }

@@ -44,7 +44,7 @@ impl<'p> Planned<'p> {
         steps
     }
 
-    /// What becomes of a mount, in words: `shared`, `shared → locked`, `shared → id b@web`.
+    /// What becomes of a mount, in words: `shared`, `shared → locked`, `shared → id b@web`, `shared, mountpoints made before`.
     fn sharing(&self, at: MountRef) -> String {
         let Some(before) = &self.graph.mount(at).cache else { return String::new() };
         let edit = self.plan.edits.get(&at.step);
@@ -63,6 +63,9 @@ impl<'p> Planned<'p> {
             && place != at.mount
         {
             text.push_str(" ↕");
+        }
+        if self.plan.primer.as_ref().is_some_and(|primer| primer.mounts.contains(&at)) {
+            text.push_str(", mountpoints made before");
         }
         text
     }

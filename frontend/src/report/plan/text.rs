@@ -14,7 +14,9 @@ use crate::report::escape::{plain, short};
 pub fn text(planned: &Planned<'_>) -> String {
     let mut text = planned.headline() + "\n";
     // Writing to a string does not fail.
-    let _ = steps(planned, &mut text).and_then(|()| hazards(planned, &mut text));
+    let _ = steps(planned, &mut text)
+        .and_then(|()| hazards(planned, &mut text))
+        .and_then(|()| guarded(planned, &mut text));
     text
 }
 
@@ -51,18 +53,33 @@ fn hazards(planned: &Planned<'_>, text: &mut String) -> std::fmt::Result {
     for mended in &planned.plan.mended {
         let finding = &mended.finding;
         writeln!(text, "\n{}[{}]: {}", finding.severity, finding.rule.name, plain(&finding.message))?;
-        let mut steps: Vec<_> = finding.mounts().map(|at| &*planned.graph.step(at.step).id).collect();
-        steps.dedup();
-        let more = steps.len().saturating_sub(MOST);
-        steps.truncate(MOST);
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        writeln!(text, "  steps: {}{more}", plain(&steps.join(", ")))?;
+        writeln!(text, "  steps: {}", names(planned, finding.mounts()))?;
         match mended.strategy {
             Strategy::None => writeln!(text, "  {}", mended.strategy)?,
             strategy => writeln!(text, "  {strategy}: {}", advice(mended))?,
         }
     }
     Ok(())
+}
+
+/// What no rule finds: caches that other builds may use.
+fn guarded(planned: &Planned<'_>, text: &mut String) -> std::fmt::Result {
+    for guarded in &planned.plan.guarded {
+        writeln!(text, "\nother builds of the host may use the cache {} at the same time", guarded.cache)?;
+        writeln!(text, "  steps: {}", names(planned, guarded.mounts.iter().copied()))?;
+        writeln!(text, "  lock: the build that comes second waits")?;
+    }
+    Ok(())
+}
+
+/// The steps of some mounts, as many as can be looked at.
+fn names(planned: &Planned<'_>, mounts: impl Iterator<Item = MountRef>) -> String {
+    let mut steps: Vec<_> = mounts.map(|at| &*planned.graph.step(at.step).id).collect();
+    steps.dedup();
+    let more = steps.len().saturating_sub(MOST);
+    steps.truncate(MOST);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{more}", plain(&steps.join(", ")))
 }
 
 /// How many steps of a hazard are named.
