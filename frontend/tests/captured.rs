@@ -93,10 +93,14 @@ fn hazards_are_found_and_mended() {
             let left = hazard::find(&after);
             assert!(left.iter().all(|finding| finding.severity == hazard::Severity::Note), "{left:?}");
             let _ = writeln!(text, "policy={policy}");
-            for mended in Plan::of(&graph, &settings(policy)).mended {
+            let plan = Plan::of(&graph, &settings(policy));
+            for mended in &plan.mended {
                 let _ = writeln!(text, "  {}: {}", mended.finding.severity, mended.finding.message);
-                if let Some(notice) = report::notice(&graph, &mended) {
-                    let _ = writeln!(text, "  {notice}");
+            }
+            for notice in report::notices(&graph, &plan) {
+                let _ = writeln!(text, "  {}", notice.text);
+                if let Some(waits) = notice.waits {
+                    let _ = writeln!(text, "  {waits}");
                 }
             }
             let after = mounts(&after);

@@ -26,6 +26,15 @@ pub struct Dockerfile<'a> {
 }
 
 impl<'a> Dockerfile<'a> {
+    /// The line that one of its instructions ends on, from 1.
+    #[must_use]
+    pub fn last_line(&self, instruction: &Instruction<'_>) -> u32 {
+        let text = instruction.span.of(self.source);
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let newlines = memchr::memchr_iter(b'\n', text.as_bytes()).count();
+        instruction.line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX))
+    }
+
     /// The comments above one of its instructions, as upstream attributes them (`Node.PrevComment`): since the
     /// instruction before or the last empty comment, blank lines notwithstanding.
     #[must_use]

@@ -8,9 +8,10 @@ use super::client::Client;
 use super::error::GatewayError;
 use super::inner;
 use super::notices::{self, Notice};
-use super::options::Options;
+use super::options::{Options, Subrequest};
 use super::result::{self, Reference};
-use crate::graph::BuildGraph;
+use super::{lint, no_cache, source};
+use crate::graph::{BuildGraph, StepIndex};
 use crate::llb::{self, Definition, Digest};
 use crate::plan::{Medium, Plan, Policy, Settings};
 use crate::report;
@@ -21,16 +22,22 @@ use crate::report;
 /// The engine or the Dockerfile frontend fails, or the build's definitions cannot be read or changed.
 pub async fn build(client: &Client, options: &Options) -> Result<Vec<u8>, GatewayError> {
     let result = inner(client, options).await?;
-    if options.is_subrequest() {
-        return Ok(result);
+    match options.subrequest() {
+        None => {}
+        Some(Subrequest::Other) => return Ok(result),
+        Some(Subrequest::Lint) => return lint::add_findings(client, options, result).await,
     }
     let references = result::references(&result)?;
     let Some(definitions) = solvables(&references) else {
         // Nothing to solve again: what the inner frontend solved has to do.
-        return if options.policy() == Policy::Off { Ok(result) } else { Err(GatewayError::NoDefinition) };
+        return if options.choices().policy == Policy::Off {
+            Ok(result)
+        } else {
+            Err(GatewayError::NoDefinition)
+        };
     };
 
-    let mended = mend(definitions, options.policy())?;
+    let mended = mend(no_cache::apply(definitions, options)?, options)?;
     // Solved anew even where nothing changed: so provenance names this frontend, and not the one behind it.
     let solving = mended.definitions.into_iter().map(|definition| async {
         let result = solve(client, options, definition).await?;
@@ -94,14 +101,16 @@ struct Mended {
 
 /// Read, plan, write, until there is nothing to change: steps that become equal are one, and caches that start from
 /// them too, so that a change can bring users of one cache together. Each further round has fewer steps, so there is
-/// a last one. With [`Policy::Off`] the definitions are not even looked at.
-fn mend(solvables: Vec<Solvable>, policy: Policy) -> Result<Mended, GatewayError> {
+/// a last one. With [`Policy::Off`] for every cache the definitions are not even looked at.
+fn mend(solvables: Vec<Solvable>, options: &Options) -> Result<Mended, GatewayError> {
     let (platforms, definitions): (Vec<_>, _) =
         solvables.into_iter().map(|solvable| (solvable.platform, solvable.definition)).unzip();
     let mut mended = Mended { definitions, notices: Vec::new() };
-    if policy == Policy::Off {
+    let has_comments = || source::has_comments(mended.definitions.iter().map(Vec::as_slice));
+    if options.choices().policy == Policy::Off && !has_comments() {
         return Ok(mended);
     }
+    let mut asked = None;
     let mut steps = usize::MAX;
     loop {
         let definitions = mended
@@ -111,9 +120,14 @@ fn mend(solvables: Vec<Solvable>, policy: Policy) -> Result<Mended, GatewayError
             .map(|(definition, platform)| Ok(Definition::parse(definition)?.built_for(platform.clone())));
         let definitions = definitions.collect::<Result<Vec<_>, GatewayError>>()?;
         let graph = llb::read(&definitions)?;
+        let asked = match &mut asked {
+            Some(asked) => asked,
+            // By the definitions as they came: later ones have other ids.
+            none => none.insert(source::asked(&definitions, &graph, options)?),
+        };
         // The writer can neither put steps in order nor add one: what a text can say, it can.
-        let settings = Settings { medium: Medium::Text, ..policy.into() };
-        let plan = Plan::of(&graph, &settings);
+        let settings = Settings { medium: Medium::Text, ..asked.settings.clone() };
+        let plan = Plan::except(&graph, &settings, &asked.checks);
         let edits: HashMap<_, _> =
             plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
         let edit_of = |digest: &Digest| edits.get(digest.as_str()).copied();
@@ -122,6 +136,9 @@ fn mend(solvables: Vec<Solvable>, policy: Policy) -> Result<Mended, GatewayError
             .map(|definition| llb::write(definition, &edit_of))
             .collect::<Result<_, _>>()?;
 
+        if let Some(unread) = asked.unread.take() {
+            mended.notices.push(notice(&graph, &definitions, unread.step, unread.message));
+        }
         mended.notices.extend(notices(&graph, &plan, &definitions));
         for notice in &mut mended.notices {
             let renamed = written.iter().find_map(|written| written.renamed.get(notice.vertex.as_str()));
@@ -139,15 +156,21 @@ fn mend(solvables: Vec<Solvable>, policy: Policy) -> Result<Mended, GatewayError
 }
 
 fn notices(graph: &BuildGraph, plan: &Plan, definitions: &[Definition]) -> Vec<Notice> {
-    let notice = |mended| {
-        let text = report::notice(graph, mended)?;
-        let step = graph.step(mended.finding.at.step);
-        Some(Notice {
-            text,
-            line: step.location.as_ref().map(|location| location.line),
-            vertex: step.id.clone(),
-            source: definitions.iter().find_map(|definition| definition.source_of(&step.id)),
-        })
+    let told = report::notices(graph, plan).into_iter();
+    let notice = |told: report::Notice| Notice {
+        waits: told.waits,
+        ..notice(graph, definitions, told.step, told.text)
     };
-    plan.mended.iter().filter_map(notice).collect()
+    told.map(notice).collect()
+}
+
+fn notice(graph: &BuildGraph, definitions: &[Definition], step: StepIndex, text: String) -> Notice {
+    let step = graph.step(step);
+    Notice {
+        text,
+        waits: None,
+        line: step.location.as_ref().map(|location| location.line),
+        vertex: step.id.clone(),
+        source: definitions.iter().find_map(|definition| definition.source_of(&step.id)),
+    }
 }

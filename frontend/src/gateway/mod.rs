@@ -7,10 +7,13 @@ mod build;
 mod client;
 mod error;
 mod inner;
+mod lint;
 mod messages;
+mod no_cache;
 mod notices;
 mod options;
 mod result;
+mod source;
 mod transport;
 
 #[cfg(test)]
@@ -25,7 +28,7 @@ use transport::connect;
 pub use build::{Solvable, build, definitions, solve};
 pub use client::Client;
 pub use error::GatewayError;
-pub use options::{Options, OptionsError};
+pub use options::{Options, OptionsError, Subrequest};
 #[doc(hidden)]
 pub use result::fuzzing;
 

@@ -71,6 +71,15 @@ pub struct VertexSource {
     pub ranges: Vec<Vec<u8>>,
 }
 
+/// A text that ops stand in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceText {
+    /// What the build calls the file.
+    pub filename: String,
+    /// Its bytes, which need not be text.
+    pub data: Vec<u8>,
+}
+
 /// One op of a definition.
 #[derive(Debug, Clone)]
 pub(super) struct Vertex {
@@ -154,6 +163,29 @@ impl Definition {
         let location = self.locations.get(digest)?.locations.first()?;
         let info = self.sources.get(usize::try_from(location.source_index).ok()?)?;
         Some(VertexSource { info: info.clone(), ranges: location.ranges.clone() })
+    }
+
+    /// The text that the last op stands in, of those of which the definition tells where they stand. It is the build's own
+    /// Dockerfile: what a build starts from, which may be of another one, comes before it.
+    ///
+    /// # Errors
+    /// The encoded text is malformed.
+    pub fn source_text(&self) -> Result<Option<SourceText>, WireError> {
+        let located = |vertex: &Vertex| {
+            let location = self.locations.get(vertex.digest.as_str())?.locations.first()?;
+            self.sources.get(usize::try_from(location.source_index).ok()?)
+        };
+        let info = self.vertices.iter().rev().find_map(located);
+        let text = |info: &Vec<u8>| {
+            let message::SourceText { filename, data } = message::SourceText::decode(&**info)?;
+            Ok(SourceText { filename, data })
+        };
+        info.map(text).transpose()
+    }
+
+    /// Whether an op runs whatever is in the build cache: `--no-cache`.
+    pub(super) fn ignores_cache(&self, digest: &Digest) -> bool {
+        self.metadata.get(digest.as_str()).is_some_and(|metadata| metadata.ignore_cache)
     }
 
     /// What people see of an op while it runs.

@@ -14,12 +14,21 @@ pub(super) mod number {
     pub(crate) const DEFINITION_METADATA: u32 = 2;
     pub(crate) const DEFINITION_SOURCE: u32 = 3;
     pub(crate) const SOURCE_LOCATIONS: u32 = 1;
+    pub(crate) const METADATA_IGNORE_CACHE: u32 = 1;
     pub(crate) const MAP_KEY: u32 = 1;
+    pub(crate) const MAP_VALUE: u32 = 2;
     pub(crate) const OP_INPUTS: u32 = 1;
     pub(crate) const OP_EXEC: u32 = 2;
     pub(crate) const INPUT_DIGEST: u32 = 1;
     pub(crate) const EXEC_MOUNTS: u32 = 2;
+    pub(crate) const MOUNT_INPUT: u32 = 1;
+    pub(crate) const MOUNT_DEST: u32 = 3;
+    pub(crate) const MOUNT_OUTPUT: u32 = 4;
+    pub(crate) const MOUNT_TYPE: u32 = 6;
     pub(crate) const MOUNT_CACHE_OPT: u32 = 20;
+    pub(crate) const MOUNT_SECRET_OPT: u32 = 21;
+    pub(crate) const SECRET_OPT_ID: u32 = 1;
+    pub(crate) const SECRET_OPT_OPTIONAL: u32 = 5;
     pub(crate) const CACHE_OPT_ID: u32 = 1;
     pub(crate) const CACHE_OPT_SHARING: u32 = 2;
     /// Every field of `Op` that is known to hold no digests but those of its inputs.
@@ -47,6 +56,8 @@ pub(super) struct OpMetadataEntry {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct OpMetadata {
+    #[prost(bool, tag = "1")]
+    pub ignore_cache: bool,
     #[prost(map = "string, string", tag = "2")]
     pub description: HashMap<String, String>,
 }
@@ -100,6 +111,15 @@ pub(super) struct SourceInfo {
     pub filename: String,
 }
 
+/// A [`SourceInfo`] with what is large in it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct SourceText {
+    #[prost(string, tag = "1")]
+    pub filename: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: Vec<u8>,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Op {
     #[prost(message, repeated, tag = "1")]
@@ -147,6 +167,9 @@ pub(super) struct Mount {
     #[prost(message, optional, tag = "20")]
     pub cache_opt: Option<CacheOpt>,
 }
+
+/// `MountType.SECRET`.
+pub(super) const MOUNT_TYPE_SECRET: i32 = 1;
 
 /// `MountType`.
 pub(super) fn mount_kind(mount_type: i32) -> MountKind {

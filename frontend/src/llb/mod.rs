@@ -1,11 +1,13 @@
 //! LLB, BuildKit's low-level build definition: read with types, changed by splicing.
 
 mod definition;
+mod keep;
 mod message;
 mod read;
 pub mod wire;
 mod write;
 
-pub use definition::{Definition, DefinitionError, Digest, VertexSource};
+pub use definition::{Definition, DefinitionError, Digest, SourceText, VertexSource};
+pub use keep::keep_caches;
 pub use read::{ReadError, read};
 pub use write::{WriteError, Written, write};

@@ -186,6 +186,22 @@ pub fn permute<'a>(message: &'a [u8], number: u32, order: &[usize]) -> Result<Co
     Ok(splice.finish())
 }
 
+/// Puts encoded fields behind the last one of number `number` or lower, where a canonical encoder would have put more of
+/// that number.
+///
+/// # Errors
+/// The message is malformed.
+pub fn append(message: &[u8], number: u32, encoded: &[u8]) -> Result<Vec<u8>, WireError> {
+    let mut at = 0;
+    for field in fields(message) {
+        let field = field?;
+        if field.number <= number {
+            at = field.span.end;
+        }
+    }
+    Ok([&message[..at], encoded, &message[at..]].concat())
+}
+
 /// Sets the scalar field `number` to a varint. An absent field is zero.
 ///
 /// # Errors

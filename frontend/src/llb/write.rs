@@ -52,7 +52,18 @@ pub fn write<'a>(
     definition: &'a Definition,
     edits: &dyn Fn(&Digest) -> Option<&'a StepEdit>,
 ) -> Result<Written<'a>, WriteError> {
-    let Changed { ops, renamed } = change_ops(definition, edits)?;
+    change(definition, &|vertex, op| match edits(&vertex.digest) {
+        Some(edit) => edit_exec(op, vertex, edit),
+        None => Ok(Cow::Borrowed(op)),
+    })
+}
+
+/// Makes another op of one, given its bytes with the new names of its inputs.
+pub(super) type Change<'c> = dyn for<'o> Fn(&Vertex, &'o [u8]) -> Result<Cow<'o, [u8]>, WireError> + 'c;
+
+/// Changes the ops of a definition, and all that depends on them.
+pub(super) fn change<'a>(definition: &'a Definition, change: &Change<'_>) -> Result<Written<'a>, WriteError> {
+    let Changed { ops, renamed } = change_ops(definition, change)?;
     if renamed.is_empty() {
         return Ok(Written { bytes: Cow::Borrowed(definition.bytes()), renamed });
     }
@@ -67,11 +78,7 @@ struct Changed {
     renamed: HashMap<Digest, Digest>,
 }
 
-/// Those with an edit change, and all that depend on them.
-fn change_ops<'a>(
-    definition: &'a Definition,
-    edits: &dyn Fn(&Digest) -> Option<&'a StepEdit>,
-) -> Result<Changed, WriteError> {
+fn change_ops(definition: &Definition, change: &Change<'_>) -> Result<Changed, WriteError> {
     let Changed { mut ops, mut renamed } = Changed::default();
     for place in inputs_first(&definition.vertices)? {
         let vertex = &definition.vertices[place];
@@ -83,10 +90,8 @@ fn change_ops<'a>(
             }
             op = Cow::Owned(rename_inputs(&op, vertex, definition, &renamed)?);
         }
-        if let Some(edit) = edits(&vertex.digest) {
-            let edited = edit_exec(&op, vertex, edit)?.into_owned();
-            op = Cow::Owned(edited);
-        }
+        let changed = change(vertex, &op)?.into_owned();
+        op = Cow::Owned(changed);
         if *op != definition.bytes()[vertex.span.clone()] {
             renamed.insert(vertex.digest.clone(), Digest::of(&op));
             ops.insert(vertex.digest.clone(), op.into_owned());

@@ -5,6 +5,7 @@
 mod build;
 mod deadlock;
 mod definition;
+mod keep;
 mod message;
 mod picture;
 mod plan;

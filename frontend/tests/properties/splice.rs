@@ -68,7 +68,7 @@ fn cache_of(mount: &Message) -> Option<(String, Sharing)> {
 }
 
 /// Changes every message of this number. One that is other than before has its length written anew.
-fn change(message: &mut Message, number: u32, mut change: impl FnMut(&mut Message)) {
+pub(crate) fn change(message: &mut Message, number: u32, mut change: impl FnMut(&mut Message)) {
     for field in &mut message.0 {
         if let Value::Message(inner) = &mut field.value
             && field.number == number
@@ -110,7 +110,7 @@ fn apply(op: &mut Message, edit: &StepEdit) {
 }
 
 /// Whether anything in the message changes its name; if so, its key and length are written anew.
-fn rename(message: &mut Message, changed: &[bool]) -> bool {
+pub(crate) fn rename(message: &mut Message, changed: &[bool]) -> bool {
     let mut renames = false;
     for field in &mut message.0 {
         let changes = match &mut field.value {
@@ -144,7 +144,7 @@ fn edited(model: &Model, edits: &BTreeMap<usize, StepEdit>) -> (Model, Vec<bool>
 }
 
 /// Whether an op of an unknown kind depends on one that changes.
-fn is_refused(model: &Model, changed: &[bool]) -> bool {
+pub(crate) fn is_refused(model: &Model, changed: &[bool]) -> bool {
     (0..model.ops.len()).any(|op| {
         let unknown = model.ops[op].0.iter().any(|field| field.number > 11);
         unknown && model.inputs(op).any(|input| changed[input])

@@ -5,6 +5,8 @@ mod equal;
 mod hazards;
 mod image;
 mod messages;
+mod no_cache;
+mod options;
 mod rewrite;
 
 use std::process::ExitCode;
@@ -17,7 +19,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject, &Measured) -> Result<()>;
 
-const TESTS: [(&str, Test); 16] = [
+const TESTS: [(&str, Test); 23] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -25,10 +27,17 @@ const TESTS: [(&str, Test); 16] = [
     ("what_has_no_hazard_is_upstreams_build", equal::without_hazards),
     ("with_policy_off_all_is_upstreams_build", equal::with_policy_off),
     ("a_hazard_is_told_once", messages::hazard),
+    ("a_wait_is_told_before_it", messages::waits),
     ("upstreams_errors_are_upstreams", messages::upstreams_errors),
     ("the_image_is_installed_once", image::installed_once),
     ("the_syntax_line_finds_the_image", image::syntax_line),
     ("what_does_not_exist_is_named", messages::unknown_policy),
+    ("what_options_there_are_not_is_named", options::unknown_ones),
+    ("another_frontend_may_stand_behind_ours", options::upstream_image),
+    ("comments_are_followed", options::comments),
+    ("a_check_has_our_findings_beside_upstreams", options::lint),
+    ("no_cache_may_keep_the_caches", no_cache::own_cache),
+    ("no_cache_may_keep_a_neighbours_cache", no_cache::neighbours_cache),
     ("nothing_is_left_running", messages::nothing_left),
     ("rewritten_races_are_none", rewrite::races),
     ("rewritten_mixed_caches_are_never_empty", rewrite::mixed_sharing),

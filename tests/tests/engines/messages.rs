@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use ci_build_tests::{Measured, Subject};
-use xtask::build::Build;
+use xtask::build::{self, Build};
 use xtask::poll;
 
 pub(crate) fn hazard(subject: &Subject, _: &Measured) -> Result<()> {
@@ -17,7 +17,8 @@ pub(crate) fn hazard(subject: &Subject, _: &Measured) -> Result<()> {
     };
     let lines = told(subject.ours("SharedCacheRace/two-stages"))?;
     let [line] = &*lines else { anyhow::bail!("not once: {lines:?}") };
-    for word in ["SharedCacheRace", "/cache", "two-stages.Dockerfile:3", "two-stages.Dockerfile:5", "locked"]
+    for word in
+        ["SharedCacheRace", "/cache", "two-stages.Dockerfile:3", "two-stages.Dockerfile:5", "lock /cache"]
     {
         ensure!(line.contains(word), "no {word} in: {line}");
     }
@@ -25,6 +26,21 @@ pub(crate) fn hazard(subject: &Subject, _: &Measured) -> Result<()> {
         let lines = told(subject.ours(silent))?;
         ensure!(lines.is_empty(), "{silent}: {lines:?}");
     }
+    Ok(())
+}
+
+/// Who may wait for a lock is told before anybody does.
+pub(crate) fn waits(subject: &Subject, _: &Measured) -> Result<()> {
+    build::forget(&subject.client)?;
+    let outcome = subject.ours("SharedCacheRace/two-stages").run()?;
+    ensure!(outcome.succeeded(), "{}", outcome.output);
+    let first = |words: [&str; 2]| {
+        let mut lines = outcome.output.lines();
+        lines.position(|line| words.into_iter().all(|word| line.contains(word)))
+    };
+    let told = first(["[ci-build] ", "two-stages.Dockerfile:5"]);
+    let begun = first(["[a 2/2]", "RUN"]).min(first(["[b 2/2]", "RUN"]));
+    ensure!(told.is_some() && told < begun, "told in line {told:?}, begun in {begun:?}:\n{}", outcome.output);
     Ok(())
 }
 
@@ -59,7 +75,7 @@ pub(crate) fn unknown_policy(subject: &Subject, _: &Measured) -> Result<()> {
     ensure!(!outcome.succeeded(), "it was built");
     for line in [
         "CI_BUILD_POLICY: there is no policy \"fast\"",
-        "help: the policies are auto, lock, order, namespace, off",
+        "help: the policies are auto, lock, order, prime, namespace, off",
     ] {
         ensure!(outcome.output.contains(line), "no {line:?} in:\n{}", outcome.output);
     }

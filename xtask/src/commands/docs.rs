@@ -7,7 +7,7 @@ use ci_build_frontend::plan::{Plan, Policy};
 use ci_build_frontend::report::{self, plan};
 use xtask::workspace;
 
-/// Writes a page for each rule, and a picture of a plan. Tests of the frontend's say when one is out of date.
+/// Writes a page for each rule, that of the options, and a picture of a plan. Tests of the frontend's say when one is out of date.
 pub(crate) fn run() -> Result<()> {
     pages()?;
     picture()
@@ -35,5 +35,6 @@ fn pages() -> Result<()> {
         std::fs::write(&page, report::rule(rule))
             .with_context(|| format!("cannot write {}", page.display()))?;
     }
-    Ok(())
+    let page = workspace::root().join("docs/options.md");
+    std::fs::write(&page, report::options()).with_context(|| format!("cannot write {}", page.display()))
 }
