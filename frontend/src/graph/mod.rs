@@ -59,6 +59,14 @@ impl GraphBuilder {
         self.dag.add_edge(before, after, ());
     }
 
+    /// Says that a mount starts from what `input` made. A mount that is not there is passed over.
+    pub fn start_from(&mut self, at: MountRef, input: StepIndex) {
+        let step = self.dag.node_weight_mut(at.step);
+        if let Some(mount) = step.and_then(|step| step.mounts.get_mut(at.mount)) {
+            mount.input = Some(input);
+        }
+    }
+
     /// Orders the steps: of those that may come next, always the one that was added first. So what a reader adds in the
     /// order of its source stays in it, and whatever follows this order can be written down there.
     ///
