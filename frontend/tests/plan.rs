@@ -86,6 +86,31 @@ fn mountpoints_are_made_beforehand_where_several_writers_are_no_hazard() {
     }
 }
 
+/// A primer that needs what waits for it would never start.
+#[test]
+fn a_primer_mounts_no_cache_that_starts_from_who_may_wait_for_it() {
+    let outer = |option: &str| {
+        let run = |name: &str| {
+            format!(
+                "RUN --mount=type=cache,target=/root/.npm,{option} --mount=type=tmpfs,target=/root/.npm/_logs npm {name}"
+            )
+        };
+        let users = stages(&[&run("a"), &run("b")]);
+        let first = "RUN --mount=type=cache,target=/root/.npm npm first";
+        format!("FROM x AS plain\nRUN make\nFROM x AS user\n{first}\n{users}")
+    };
+    let strategy = |option: &str| {
+        let (graph, settings) = read(&outer(option), &Settings::default()).unwrap();
+        let mended = Plan::of(&graph, &settings).mended.into_iter();
+        let nested = mended.filter(|mended| mended.finding.rule.name == "NestedMountpointRace");
+        nested.map(|mended| mended.strategy).collect::<Vec<_>>()
+    };
+    for option in ["uid=1000", "from=image", "from=plain"] {
+        assert_eq!(strategy(option), [Strategy::Prime], "{option}");
+    }
+    assert_eq!(strategy("from=user"), [Strategy::Order]);
+}
+
 #[test]
 fn who_asks_for_a_primer_vouches_for_the_tool_unless_it_is_known_not_to_bear_it() {
     let with = |target: &str| {

@@ -249,10 +249,12 @@ impl Evaluation<'_> {
             if flag.name == "mount" {
                 let mount = self.parse_mount(flag, value)?;
                 let source = self.names.mounted(&mount.from);
+                let known = inputs.len();
                 let from = self.source(source, &mount.from, &mut inputs);
                 parts.push(format!("{mount:?} {from}"));
                 let place = taken_at(&self.state.workdir, &mount.target);
-                mounts.push((place, self.mount(mount, flag, from)));
+                let input = inputs.get(known).copied();
+                mounts.push((place, Mount { input, ..self.mount(mount, flag, from) }));
             } else {
                 parts.push(format!("{}={}", flag.name, self.expand(value, Place::of_flag(flag))?));
             }
@@ -322,7 +324,7 @@ impl Evaluation<'_> {
             }
         });
         let (kind, readonly) = (mount.kind, mount.readonly);
-        Mount { kind, target, readonly, cache, primed: false, span: Some(flag.span.range()) }
+        Mount { kind, target, readonly, cache, span: Some(flag.span.range()), ..Mount::default() }
     }
 
     /// Adds a step behind what the stage is so far, unless there is one that is made of the same.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::StepIndex;
+
 /// Which cache a mount opens. Two mounts are one cache when key and identity agree.
 ///
 /// BuildKit looks a cache up by the mount's id and, where the mount starts from an input, by that input's record
@@ -116,6 +118,8 @@ pub struct Mount {
     pub readonly: bool,
     /// The cache behind it, where it is a cache mount.
     pub cache: Option<CacheUse>,
+    /// The step that makes what it starts from, where a step of the build does.
+    pub input: Option<StepIndex>,
     /// Whether a primer has made the mountpoints inside it before the step starts.
     pub primed: bool,
     /// The bytes of its flag in the source, where they are known.

@@ -59,6 +59,14 @@ impl GraphBuilder {
         self.dag.add_edge(before, after, ());
     }
 
+    /// Says that a mount starts from what `input` made. A mount that is not there is passed over.
+    pub fn start_from(&mut self, at: MountRef, input: StepIndex) {
+        let step = self.dag.node_weight_mut(at.step);
+        if let Some(mount) = step.and_then(|step| step.mounts.get_mut(at.mount)) {
+            mount.input = Some(input);
+        }
+    }
+
     /// Orders the steps: of those that may come next, always the one that was added first. So what a reader adds in the
     /// order of its source stays in it, and whatever follows this order can be written down there.
     ///
@@ -230,6 +238,20 @@ mod tests {
         assert_eq!(order(&[]), "01234");
         assert_eq!(order(&[(0, 4), (1, 4), (1, 4)]), "01234");
         assert_eq!(order(&[(3, 0), (4, 1)]), "23041");
+    }
+
+    #[test]
+    fn more_dependencies_may_turn_the_order_around_but_not_into_a_circle() {
+        let before = graph(&[(0, 4)]).unwrap();
+        let order = |more: &[(u32, u32)]| -> String {
+            let more = more.iter().map(|(a, b)| (StepIndex::from(*a), StepIndex::from(*b)));
+            before.with_dependencies(more).steps().map(|(_, step)| step.id.clone()).collect()
+        };
+        assert_eq!(order(&[]), "01234");
+        assert_eq!(order(&[(4, 1), (3, 0)]), "23041");
+        assert_eq!(order(&[(4, 0), (0, 1)]), "01234");
+        let circle = before.with_dependencies([(StepIndex::from(4), StepIndex::from(0))]);
+        assert!(!circle.are_concurrent(StepIndex::from(0), StepIndex::from(4)), "the build's own stay");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use prost::Message;
 use super::definition::{Definition, Vertex};
 use super::message;
 use crate::graph::{
-    BuildGraph, CacheKey, CacheUse, CycleError, GraphBuilder, Location, Mount, MountKind, Step,
+    BuildGraph, CacheKey, CacheUse, CycleError, GraphBuilder, Location, Mount, MountKind, MountRef, Step,
 };
 
 /// A graph that cannot be made of the definitions.
@@ -35,8 +35,18 @@ pub fn read(definitions: &[Definition]) -> Result<BuildGraph, ReadError> {
             });
         }
         for vertex in added {
-            for input in &vertex.inputs {
-                builder.depend(steps[&definition.vertices[*input].digest], steps[&vertex.digest]);
+            let step = steps[&vertex.digest];
+            let inputs: Vec<_> =
+                vertex.inputs.iter().map(|input| steps[&definition.vertices[*input].digest]).collect();
+            for input in &inputs {
+                builder.depend(*input, step);
+            }
+            let mounts = vertex.op.exec.as_ref().map(|exec| exec.mounts.as_slice()).unwrap_or_default();
+            for (mount, starts) in mounts.iter().enumerate() {
+                let input = usize::try_from(starts.input).ok().and_then(|input| inputs.get(input));
+                if let Some(input) = input {
+                    builder.start_from(MountRef { step, mount }, *input);
+                }
             }
         }
     }

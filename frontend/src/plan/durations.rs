@@ -25,8 +25,9 @@ const EXPONENTS: std::ops::RangeInclusive<i32> = -10..=17;
 /// Measured durations by step.
 ///
 /// As a document: `{"schema":1,"seconds":{"<key>":4,…}}`, in the order of the keys. A key is made of the step's stage and
-/// command alone, so it is the same for a text and a definition, and whatever stands around the step. The copies of a step
-/// for several platforms are one; the longest of them counts.
+/// command alone, so it is the same for a text and a definition, and whatever stands around the step; but a definition has
+/// the values of variables in a command and the beginning of a heredoc, and a text has neither. The copies of a step for several platforms are one; the
+/// longest of them counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Durations {
     /// By key, as powers of two of a second.

@@ -70,8 +70,9 @@ pub struct StepEdit {
 /// there when the others come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Primer {
-    /// The caches to mount, by every mount of a step that waits. None of them starts from anything. Whatever else the step
-    /// mounts inside one is a mountpoint to make: a cache, a tmpfs, a secret or an ssh socket.
+    /// The caches to mount, by every mount of a step that waits. What one of them starts from is made without caches, so it
+    /// waits for nothing itself. Whatever else the step mounts inside is a mountpoint to make: a cache, a tmpfs, a secret or
+    /// an ssh socket.
     pub mounts: Vec<MountRef>,
     /// The steps that have to wait for it.
     pub before: Vec<StepIndex>,

@@ -4,6 +4,8 @@
 //! cache, and some runtimes fail where two do so at once. One step of ours before all of them makes it once; then they run
 //! at the same time as before.
 
+use std::collections::HashSet;
+
 use super::{Mended, Plan, Primer, Strategy};
 use crate::graph::{BuildGraph, MountKind, Sharing, StepIndex};
 use crate::hazard::{self, Finding};
@@ -36,13 +38,26 @@ impl Primer {
     }
 }
 
-/// Whether a step of ours can make all of a hazard's mountpoints: of a bind mount nobody knows beforehand whether it is a
-/// file or a directory, and a cache that starts from something may start from what a step makes that is to wait.
+/// Whether a step of ours can make all of a hazard's mountpoints. Of a bind mount nobody knows beforehand whether it is a file or
+/// a directory; and what the cache starts from may not come from a step that waits for the primer, as those with caches may.
 pub(super) fn is_possible(graph: &BuildGraph, finding: &Finding) -> bool {
     finding.mounts().all(|at| {
-        let outer = graph.mount(at);
-        let inner = hazard::mounts_inside(graph.step(at.step), at.mount);
-        outer.cache.as_ref().is_some_and(|cache| cache.key.identity.is_none())
-            && inner.into_iter().all(|inner| inner.kind != MountKind::Bind)
+        let input = graph.mount(at).input;
+        let mut inside = hazard::mounts_inside(graph.step(at.step), at.mount);
+        inside.all(|inner| inner.kind != MountKind::Bind)
+            && input.is_none_or(|input| is_made_without_caches(graph, input))
     })
+}
+
+/// Whether neither the step nor any that it needs mounts a cache.
+fn is_made_without_caches(graph: &BuildGraph, step: StepIndex) -> bool {
+    let mut seen = HashSet::from([step]);
+    let mut pending = vec![step];
+    while let Some(step) = pending.pop() {
+        if graph.step(step).caches().next().is_some() {
+            return false;
+        }
+        pending.extend(graph.dependencies(step).filter(|needed| seen.insert(*needed)));
+    }
+    true
 }
