@@ -1,10 +1,11 @@
 //! Definitions as real engines gave them (`cargo xtask capture`): read, judged, planned, written, read again.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use ci_build_frontend::graph::{BuildGraph, Step};
 use ci_build_frontend::hazard;
-use ci_build_frontend::llb::{self, Definition, Digest};
+use ci_build_frontend::llb::{self, Definition};
 use ci_build_frontend::plan::{Plan, Policy};
 use ci_build_frontend::report;
 
@@ -16,11 +17,8 @@ use support::{definitions, is_further};
 fn rewrite(definitions: &[Definition], policy: Policy) -> Vec<Vec<u8>> {
     let graph = read(definitions);
     let plan = Plan::of(&graph, policy);
-    let edits: Vec<_> = plan.edits.iter().map(|(step, edit)| (&*graph.step(*step).id, edit)).collect();
-    let edit_of =
-        |digest: &Digest| edits.iter().find(|(id, _)| *id == digest.as_str()).map(|(_, edit)| *edit);
-    let write = |definition| llb::write(definition, &edit_of).expect("it can be changed").bytes.into_owned();
-    definitions.iter().map(write).collect()
+    let written = llb::write(definitions, &graph, &plan, None).expect("it can be changed");
+    written.definitions.into_iter().map(Cow::into_owned).collect()
 }
 
 fn bytes(definitions: &[Definition]) -> Vec<Vec<u8>> {

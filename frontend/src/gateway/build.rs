@@ -1,6 +1,8 @@
 //! One build: ask the Dockerfile frontend, read, plan, write, solve.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
+use std::time::SystemTime;
 
 use futures_util::future::{try_join, try_join_all};
 
@@ -11,7 +13,7 @@ use super::notices::{self, Notice};
 use super::options::Options;
 use super::result::{self, Reference};
 use crate::graph::BuildGraph;
-use crate::llb::{self, Definition, Digest};
+use crate::llb::{self, Definition, PrimerImage};
 use crate::plan::{Plan, Policy};
 use crate::report;
 
@@ -30,7 +32,7 @@ pub async fn build(client: &Client, options: &Options) -> Result<Vec<u8>, Gatewa
         return if options.policy() == Policy::Off { Ok(result) } else { Err(GatewayError::NoDefinition) };
     };
 
-    let mended = mend(definitions, options.policy())?;
+    let mended = mend(definitions, options.policy(), image(options).as_ref())?;
     // Solved anew even where nothing changed: so provenance names this frontend, and not the one behind it.
     let solving = mended.definitions.into_iter().map(|definition| async {
         let result = solve(client, options, definition).await?;
@@ -92,17 +94,21 @@ struct Mended {
     notices: Vec<Notice>,
 }
 
-/// Read, plan, write, until there is nothing to change: steps that become equal are one, and caches that start from
-/// them too, so that a change can bring users of one cache together. Each further round has fewer steps, so there is
-/// a last one. With [`Policy::Off`] the definitions are not even looked at.
-fn mend(solvables: Vec<Solvable>, policy: Policy) -> Result<Mended, GatewayError> {
+/// Read, plan, write; and again where that made steps equal: they are one then, and caches that start from them too, so
+/// that a change can bring users of one cache together. Each further round has fewer steps that use caches, so there is a
+/// last one. With [`Policy::Off`] the definitions are not even looked at.
+fn mend(
+    solvables: Vec<Solvable>,
+    policy: Policy,
+    image: Option<&PrimerImage>,
+) -> Result<Mended, GatewayError> {
     let (platforms, definitions): (Vec<_>, _) =
         solvables.into_iter().map(|solvable| (solvable.platform, solvable.definition)).unzip();
     let mut mended = Mended { definitions, notices: Vec::new() };
     if policy == Policy::Off {
         return Ok(mended);
     }
-    let mut steps = usize::MAX;
+    let mut users = usize::MAX;
     loop {
         let definitions = mended
             .definitions
@@ -112,28 +118,31 @@ fn mend(solvables: Vec<Solvable>, policy: Policy) -> Result<Mended, GatewayError
         let definitions = definitions.collect::<Result<Vec<_>, GatewayError>>()?;
         let graph = llb::read(&definitions)?;
         let plan = Plan::of(&graph, policy);
-        let edits: HashMap<_, _> =
-            plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
-        let edit_of = |digest: &Digest| edits.get(digest.as_str()).copied();
-        let written: Vec<_> = definitions
-            .iter()
-            .map(|definition| llb::write(definition, &edit_of))
-            .collect::<Result<_, _>>()?;
+        let written = llb::write(&definitions, &graph, &plan, image)?;
 
         mended.notices.extend(notices(&graph, &plan, &definitions));
         for notice in &mut mended.notices {
-            let renamed = written.iter().find_map(|written| written.renamed.get(notice.vertex.as_str()));
+            let renamed = written.renamed.get(notice.vertex.as_str());
             notice.vertex = renamed.map_or(std::mem::take(&mut notice.vertex), ToString::to_string);
         }
-        mended.definitions = written.into_iter().map(|written| written.bytes.into_owned()).collect();
-        if plan.edits.is_empty() {
+        mended.definitions = written.definitions.into_iter().map(Cow::into_owned).collect();
+        if !written.has_merged {
             return Ok(mended);
         }
-        let before = std::mem::replace(&mut steps, graph.steps().count());
-        if steps >= before {
+        let left = graph.steps().filter(|(_, step)| step.caches().next().is_some()).count();
+        if left >= std::mem::replace(&mut users, left) {
             return Err(GatewayError::Endless);
         }
     }
+}
+
+/// This frontend's own image, as the engine named it, to run in once more.
+fn image(options: &Options) -> Option<PrimerImage> {
+    // Its keys come from the system's source of randomness; two draws are as good as none being the same twice.
+    let draw = || RandomState::new().hash_one(SystemTime::now());
+    let nonce = format!("{:016x}{:016x}", draw(), draw());
+    let program = std::env::current_exe().ok()?;
+    Some(PrimerImage::new(options.get("source")?, program.to_str()?, &nonce))
 }
 
 fn notices(graph: &BuildGraph, plan: &Plan, definitions: &[Definition]) -> Vec<Notice> {

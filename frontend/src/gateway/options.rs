@@ -16,16 +16,6 @@ pub enum OptionsError {
         /// What is wrong.
         source: UnknownPolicy,
     },
-    /// A policy that only a text can be changed by.
-    #[error(
-        "{place}: the policy {policy} is not for the frontend yet\n  help: `ci-build rewrite --policy {policy}` changes the Dockerfile instead"
-    )]
-    InTextOnly {
-        /// Where the user wrote it.
-        place: &'static str,
-        /// Which.
-        policy: Policy,
-    },
     /// A word on the syntax line that is no option.
     #[error("# syntax line: there is no option {0:?}\n  help: the options are policy=NAME")]
     Word(String),
@@ -117,10 +107,7 @@ fn policy(frontend: &HashMap<String, String>) -> Result<Policy, OptionsError> {
 }
 
 fn parse(name: &str, place: &'static str) -> Result<Policy, OptionsError> {
-    match name.parse().map_err(|source| OptionsError::Policy { place, source })? {
-        policy @ Policy::Order => Err(OptionsError::InTextOnly { place, policy }),
-        policy => Ok(policy),
-    }
+    name.parse().map_err(|source| OptionsError::Policy { place, source })
 }
 
 #[cfg(test)]

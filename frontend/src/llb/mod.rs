@@ -2,10 +2,11 @@
 
 mod definition;
 mod message;
+mod ours;
 mod read;
 pub mod wire;
 mod write;
 
 pub use definition::{Definition, DefinitionError, Digest, VertexSource};
 pub use read::{ReadError, read};
-pub use write::{WriteError, Written, write};
+pub use write::{PrimerImage, WriteError, Written, write};

@@ -42,7 +42,8 @@ pub fn read(definitions: &[Definition]) -> Result<BuildGraph, ReadError> {
 }
 
 fn step(definition: &Definition, vertex: &Vertex) -> Step {
-    let mounts = vertex.op.exec.as_ref().map(|exec| exec.mounts.as_slice()).unwrap_or_default();
+    // What our own vertices do to caches is no hazard.
+    let mounts = if definition.role_of(&vertex.digest).is_some() { &[] } else { vertex.mounts() };
     Step {
         id: vertex.digest.to_string(),
         stage: definition.name_of(&vertex.digest).and_then(stage_of).map(str::to_owned),

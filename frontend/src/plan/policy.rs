@@ -11,7 +11,7 @@ pub enum Policy {
     Auto,
     /// Every hazard by taking turns.
     Lock,
-    /// Races by an order in which the steps run; what an order does not mend, by taking turns. In text alone so far.
+    /// Races by an order in which the steps run; what an order does not mend, by taking turns.
     Order,
     /// Every hazard by caches of their own, as far as that goes.
     Namespace,

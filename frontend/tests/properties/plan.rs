@@ -1,6 +1,6 @@
 //! What plans leave and what they touch.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use ci_build_frontend::graph::{BuildGraph, CacheKey, Mount, Sharing, Step};
 use ci_build_frontend::hazard::{self, Finding, Severity};
@@ -141,11 +141,9 @@ proptest! {
 
 /// The definition as planned, unless an op of an unknown kind keeps it from being changed.
 fn rewrite(definition: &Definition, graph: &BuildGraph, plan: &Plan) -> Option<Definition> {
-    let edits: HashMap<_, _> =
-        plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
-    match llb::write(definition, &|digest| edits.get(digest.as_str()).copied()) {
+    match llb::write(std::slice::from_ref(definition), graph, plan, None) {
         Err(WriteError::UnknownKind { .. }) => None,
-        written => Some(Definition::parse(written.unwrap().bytes.into_owned()).unwrap()),
+        written => Some(Definition::parse(written.unwrap().definitions.remove(0).into_owned()).unwrap()),
     }
 }
 
