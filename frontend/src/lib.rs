@@ -22,7 +22,3 @@ pub mod report;
 
 #[cfg(feature = "gateway")]
 pub mod gateway;
-
-/// The argument with which the frontend's program does nothing and succeeds. The engine starts it so, in a step that mounts
-/// caches and thereby prepares them.
-pub const PRIME: &str = "prime";

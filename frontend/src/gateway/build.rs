@@ -22,6 +22,18 @@ use crate::report;
 /// # Errors
 /// The engine or the Dockerfile frontend fails, or the build's definitions cannot be read or changed.
 pub async fn build(client: &Client, options: &Options) -> Result<Vec<u8>, GatewayError> {
+    build_planned(client, options, |graph| Plan::of(graph, options.policy())).await
+}
+
+/// As [`build`], but with a plan of the caller's. With [`Policy::Off`] nobody asks for one.
+///
+/// # Errors
+/// As [`build`].
+pub async fn build_planned(
+    client: &Client,
+    options: &Options,
+    plan: impl Fn(&BuildGraph) -> Plan,
+) -> Result<Vec<u8>, GatewayError> {
     let result = inner(client, options).await?;
     if options.is_subrequest() {
         return Ok(result);
@@ -32,7 +44,10 @@ pub async fn build(client: &Client, options: &Options) -> Result<Vec<u8>, Gatewa
         return if options.policy() == Policy::Off { Ok(result) } else { Err(GatewayError::NoDefinition) };
     };
 
-    let mended = mend(definitions, options.policy(), image(options).as_ref())?;
+    let mended = match options.policy() {
+        Policy::Off => Mended::untouched(definitions),
+        _ => mend(definitions, plan, image(options).as_ref())?,
+    };
     // Solved anew even where nothing changed: so provenance names this frontend, and not the one behind it.
     let solving = mended.definitions.into_iter().map(|definition| async {
         let result = solve(client, options, definition).await?;
@@ -88,26 +103,29 @@ fn solvables(references: &[Reference]) -> Option<Vec<Solvable>> {
     solved.map(solvable).collect()
 }
 
-#[derive(Default)]
 struct Mended {
     definitions: Vec<Vec<u8>>,
     notices: Vec<Notice>,
 }
 
+impl Mended {
+    /// The definitions are not even looked at.
+    fn untouched(solvables: Vec<Solvable>) -> Self {
+        let definitions = solvables.into_iter().map(|solvable| solvable.definition).collect();
+        Self { definitions, notices: Vec::new() }
+    }
+}
+
 /// Read, plan, write; and again where that made steps equal: they are one then, and caches that start from them too, so
 /// that a change can bring users of one cache together. Each further round has fewer steps that use caches, so there is a
-/// last one. With [`Policy::Off`] the definitions are not even looked at.
+/// last one.
 fn mend(
     solvables: Vec<Solvable>,
-    policy: Policy,
+    plan: impl Fn(&BuildGraph) -> Plan,
     image: Option<&PrimerImage>,
 ) -> Result<Mended, GatewayError> {
-    let (platforms, definitions): (Vec<_>, _) =
-        solvables.into_iter().map(|solvable| (solvable.platform, solvable.definition)).unzip();
-    let mut mended = Mended { definitions, notices: Vec::new() };
-    if policy == Policy::Off {
-        return Ok(mended);
-    }
+    let platforms: Vec<_> = solvables.iter().map(|solvable| solvable.platform.clone()).collect();
+    let mut mended = Mended::untouched(solvables);
     let mut users = usize::MAX;
     loop {
         let definitions = mended
@@ -117,7 +135,7 @@ fn mend(
             .map(|(definition, platform)| Ok(Definition::parse(definition)?.built_for(platform.clone())));
         let definitions = definitions.collect::<Result<Vec<_>, GatewayError>>()?;
         let graph = llb::read(&definitions)?;
-        let plan = Plan::of(&graph, policy);
+        let plan = plan(&graph);
         let written = llb::write(&definitions, &graph, &plan, image)?;
 
         mended.notices.extend(notices(&graph, &plan, &definitions));
@@ -138,7 +156,7 @@ fn mend(
 
 /// This frontend's own image, as the engine named it, to run in once more.
 fn image(options: &Options) -> Option<PrimerImage> {
-    // Its keys come from the system's source of randomness; two draws are as good as none being the same twice.
+    // Its keys come from the system's source of randomness.
     let draw = || RandomState::new().hash_one(SystemTime::now());
     let nonce = format!("{:016x}{:016x}", draw(), draw());
     let program = std::env::current_exe().ok()?;

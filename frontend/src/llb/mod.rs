@@ -9,4 +9,4 @@ mod write;
 
 pub use definition::{Definition, DefinitionError, Digest, VertexSource};
 pub use read::{ReadError, read};
-pub use write::{PrimerImage, WriteError, Written, write};
+pub use write::{PRIME, PrimerImage, WriteError, Written, write};

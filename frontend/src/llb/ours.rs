@@ -37,8 +37,8 @@ impl Role {
     }
 }
 
-/// The encoded `pb.OpMetadata` of a vertex of ours. All of them are one progress group: the engines that know groups
-/// show them as one.
+/// The encoded `pb.OpMetadata` of a vertex of ours, with what people see of it. It names no capabilities: all that we use is
+/// in every engine from Docker 20.10 on.
 pub(super) fn metadata(role: Role, name: &str) -> Vec<u8> {
     let entry = |key: &str, value: &str| {
         let entry = [encode_bytes(1, key.as_bytes()), encode_bytes(2, value.as_bytes())].concat();

@@ -8,4 +8,7 @@ mod definition;
 mod message;
 mod plan;
 mod splice;
+#[path = "../support/mod.rs"]
+mod support;
+mod waits;
 mod wire;

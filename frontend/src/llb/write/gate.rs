@@ -53,6 +53,7 @@ pub(super) fn add(
     }
 
     // In the order of the definitions, which is the same in each build of a Dockerfile.
+    let has_platforms = graph.is_multi_platform();
     let mut alike = HashMap::<Digest, usize>::new();
     for (row, (step, wait)) in waits {
         let (_, original) = table.step(graph, step)?;
@@ -75,7 +76,7 @@ pub(super) fn add(
         waits_for.extend(instead_of.map(|place| table.needs(row)[place]));
         let token = Token {
             directory: format!("/after-{}", name.hex()),
-            title: title(graph, step, &wait),
+            title: title(graph, step, &wait, has_platforms),
             waits_for: waits_for.clone(),
         };
         let token = table.add(Row::Token(token), waits_for);
@@ -103,12 +104,18 @@ fn name(original: &Original<'_>, stage: Option<&str>) -> Result<Digest, WireErro
     Ok(Digest::of(&name))
 }
 
-fn title(graph: &BuildGraph, step: StepIndex, wait: &Wait) -> String {
+fn title(graph: &BuildGraph, step: StepIndex, wait: &Wait, has_platforms: bool) -> String {
+    let called = |step: &StepIndex| {
+        let step = graph.step(*step);
+        match step.built_for().filter(|_| has_platforms) {
+            Some(platform) => format!("{step} on {platform}"),
+            None => step.to_string(),
+        }
+    };
     let primer = wait.primer.then(|| "the caches".to_owned());
-    let steps = wait.steps.iter().map(|step| graph.step(*step).to_string());
-    let all: Vec<_> = primer.into_iter().chain(steps).collect();
+    let all: Vec<_> = primer.into_iter().chain(wait.steps.iter().map(called)).collect();
     let what = if all.is_empty() { "nothing".to_owned() } else { all.join(" and ") };
-    format!("wait for {what} before {}", graph.step(step))
+    format!("wait for {what} before {}", called(&step))
 }
 
 impl Gate {

@@ -22,7 +22,10 @@ use crate::graph::BuildGraph;
 use crate::plan::Plan;
 use table::{Row, Table};
 
-pub use primer::PrimerImage;
+#[cfg(test)]
+mod tests;
+
+pub use primer::{PRIME, PrimerImage};
 
 /// A definition that cannot be changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

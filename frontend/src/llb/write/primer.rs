@@ -17,6 +17,9 @@ use crate::llb::message::{self, number};
 use crate::llb::wire::{self, Field, Value, encode_bytes, encode_varint};
 use crate::plan::Plan;
 
+/// The argument with which this frontend's program does nothing and succeeds: so it is started in the primer.
+pub const PRIME: &str = "prime";
+
 /// Where a primer runs: this frontend's own image, which the engine has, since it runs us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrimerImage {
@@ -183,14 +186,13 @@ fn mount_bytes<'a>(
 const CACHES: &str = "/ci-build";
 
 impl Primer<'_> {
-    /// The encoded op (field numbers: `solver/pb/ops.proto`). All that it uses is in every engine from Docker 20.10 on, so
-    /// its metadata names no capabilities.
+    /// The encoded op (field numbers: `solver/pb/ops.proto`).
     pub(super) fn op<'a>(&self, ops: &Ops<'a>) -> Result<Cow<'a, [u8]>, WriteError> {
         const NO_NETWORK: u64 = 2;
         let inputs = self.inputs.iter().flat_map(|(row, output)| input(ops.digest(*row).as_str(), *output));
         let text = |field, text: &str| encode_bytes(field, text.as_bytes());
         let nonce = format!("CI_BUILD_NONCE={}", self.image.nonce);
-        let meta = [text(1, &self.image.program), text(1, crate::PRIME), text(2, &nonce), text(3, "/")];
+        let meta = [text(1, &self.image.program), text(1, PRIME), text(2, &nonce), text(3, "/")];
         let root = [varint(number::MOUNT_INPUT, 0), text(number::MOUNT_DEST, "/")];
         let mut exec = encode_bytes(number::EXEC_META, &meta.concat());
         exec.extend(encode_bytes(number::EXEC_MOUNTS, &root.concat()));
