@@ -157,7 +157,7 @@ impl Plan {
                     }
                     None => {}
                 }
-                if let Some(after) = edit.after.get(&mount) {
+                if let Some(after) = edit.after.get(&mount).filter(|after| !after.is_empty()) {
                     push(Strategy::Order, after.clone());
                 }
             }

@@ -17,11 +17,9 @@ pub(super) fn chain(graph: &BuildGraph, pending: &[Mended], plan: &mut Plan) {
         let mounts = caches.get(&key).map(Vec::as_slice).unwrap_or_default();
         let mut previous: Option<MountRef> = None;
         for at in mounts {
-            if let Some(previous) = previous
-                && graph.are_concurrent(previous.step, at.step)
-            {
-                plan.edits.entry(at.step).or_default().after.entry(at.mount).or_default().push(previous.step);
-            }
+            let link = previous.filter(|previous: &MountRef| graph.are_concurrent(previous.step, at.step));
+            let after = plan.edits.entry(at.step).or_default().after.entry(at.mount).or_default();
+            after.extend(link.map(|previous| previous.step));
             previous = Some(*at);
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::{Measured, Subject, layers};
 use xtask::build::{self, Build, Outcome};
+use xtask::engines::Kind;
 use xtask::{artifacts, command, images};
 
 const IMAGE: &str = "local/primed:latest";
@@ -96,15 +97,20 @@ pub(crate) fn primer(subject: &Subject, _: &Measured) -> Result<()> {
     all_cached(&builds.built(&text, &[])?)?;
     builds.built(&text, &["--build-arg=LOG=2"])?;
 
-    // Other caches of the same names: the steps do not run again, the primer does, alone.
+    // Other caches of the same names: the primer runs, and nobody else. Docker 20.10 has a cache's name in the steps' keys, so
+    // there they run too.
+    let is_alone = subject.engine.kind() != Kind::Docker20_10;
     let apart = "--build-arg=BUILDKIT_CACHE_MOUNT_NS=apart";
-    all_cached(&builds.built(&text, &["--build-arg=LOG=2", apart])?)?;
+    let outcome = builds.built(&text, &[apart])?;
+    if is_alone {
+        all_cached(&outcome)?;
+    }
     let look = builds.upstream(&builds.path("look"), &["--build-arg=AT=1", apart]).run()?;
     let seen: Vec<_> = look.output.lines().filter_map(|line| line.split(' ').nth(2)).collect();
     for path in ["inner/a", "inner/b", "secrets/s"] {
         ensure!(seen.contains(&path), "{path} is not in the cache:\n{}", look.output);
     }
-    ensure!(!seen.contains(&"log"), "it is no other cache:\n{}", look.output);
+    ensure!(seen.contains(&"log") != is_alone, "who was there?\n{}", look.output);
     Ok(())
 }
 
@@ -128,7 +134,8 @@ pub(crate) fn primer_leaves_nothing(subject: &Subject, _: &Measured) -> Result<(
     let text = builds.path("text");
     build::forget(&subject.client)?;
     let ours = layers(&subject.client, builds.ours(&text, &[]))?;
-    build::forget(&subject.client)?;
+    let mut prune = subject.client.buildx();
+    command::run(prune.args(["prune", "--force", "--filter=type=exec.cachemount"]))?;
     let upstream = layers(&subject.client, builds.upstream(&text, &[]))?;
     ensure!(ours == upstream, "ours: {ours}upstream: {upstream}");
     Ok(())

@@ -1,7 +1,7 @@
 //! Gates: the one more mount by which a step waits.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::WriteError;
 use super::table::{Ops, Original, Row, Table};
@@ -32,8 +32,19 @@ pub(super) struct Gate {
 /// What a step waits for, as the plan has it.
 #[derive(Debug, Default)]
 struct Wait {
-    steps: BTreeSet<StepIndex>,
+    steps: Vec<StepIndex>,
     primer: bool,
+}
+
+/// Steps in the order of the file. The order of the definitions is another one in every build: where a `FileOp` has several
+/// inputs, Go's map decides which one is walked first (`client/llb/fileop.go`, `Inputs`).
+fn in_file_order(graph: &BuildGraph, steps: &mut Vec<StepIndex>) {
+    let place = |step: &StepIndex| {
+        let step = graph.step(*step);
+        (&step.location, &step.target, &step.id)
+    };
+    steps.sort_by(|a, b| place(a).cmp(&place(b)));
+    steps.dedup();
 }
 
 /// Has every step wait that the plan has wait, or come first where others do. `primer` is its row.
@@ -43,20 +54,22 @@ pub(super) fn add(
     plan: &Plan,
     primer: Option<usize>,
 ) -> Result<(), WriteError> {
-    let mut waits = BTreeMap::<usize, (StepIndex, Wait)>::new();
+    let mut waits = BTreeMap::<StepIndex, Wait>::new();
     for (step, edit) in plan.edits.iter().filter(|(_, edit)| !edit.after.is_empty()) {
-        let (_, wait) = waits.entry(table.row_of(graph, *step)?).or_insert((*step, Wait::default()));
-        wait.steps.extend(edit.after.values().flatten());
+        waits.entry(*step).or_default().steps.extend(edit.after.values().flatten());
     }
     for step in plan.primer.iter().flat_map(|primer| &primer.before) {
-        waits.entry(table.row_of(graph, *step)?).or_insert((*step, Wait::default())).1.primer = true;
+        waits.entry(*step).or_default().primer = true;
     }
+    let mut gated: Vec<_> = waits.keys().copied().collect();
+    in_file_order(graph, &mut gated);
 
-    // In the order of the definitions, which is the same in each build of a Dockerfile.
     let has_platforms = graph.is_multi_platform();
     let mut alike = HashMap::<Digest, usize>::new();
-    for (row, (step, wait)) in waits {
-        let (_, original) = table.step(graph, step)?;
+    for step in gated {
+        let Some(mut wait) = waits.remove(&step) else { continue };
+        in_file_order(graph, &mut wait.steps);
+        let (row, original) = table.step(graph, step)?;
         if original.vertex.op.exec.is_none() {
             return Err(WriteError::NoCommand(original.vertex.digest.clone()));
         }
@@ -85,7 +98,7 @@ pub(super) fn add(
     Ok(())
 }
 
-/// What a step is known by, whatever it starts from: its command line, its surroundings, its platform and its stage. The op's
+/// What a step is known by, in every build and whatever it starts from: its command line, its surroundings, its platform and its stage. The op's
 /// digest is none: that of a build context is another one in every build. All but the stage is part of the engine's
 /// cache key anyway (`CacheMap` in `solver/llbsolver/ops/exec.go`).
 fn name(original: &Original<'_>, stage: Option<&str>) -> Result<Digest, WireError> {
