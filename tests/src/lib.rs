@@ -1,9 +1,9 @@
 //! What the engine tests share: an engine with the frontend in it, and what the tests measured.
 
-mod layers;
+mod files;
 mod measured;
 mod subject;
 
-pub use layers::layers;
+pub use files::files;
 pub use measured::{Measured, Runs};
 pub use subject::{Subject, dockerfile};
