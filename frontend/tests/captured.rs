@@ -98,3 +98,16 @@ fn hazards_are_found_and_mended() {
         insta::assert_snapshot!(text);
     });
 }
+
+#[test]
+fn an_order_leaves_no_hazard() {
+    insta::glob!("../../testdata/llb", "*/*/*.pb", |path| {
+        if is_further(path) {
+            return;
+        }
+        let after = rewrite(&definitions(path), Policy::Order).into_iter();
+        let after: Vec<_> = after.map(|bytes| Definition::parse(bytes).expect("what we wrote")).collect();
+        let left = hazard::find(&read(&after));
+        assert!(left.is_empty(), "{left:?}");
+    });
+}
