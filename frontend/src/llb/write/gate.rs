@@ -98,9 +98,9 @@ pub(super) fn add(
     Ok(())
 }
 
-/// What a step is known by, in every build and whatever it starts from: its command line, its surroundings, its platform and its stage. The op's
-/// digest is none: that of a build context is another one in every build. All but the stage is part of the engine's
-/// cache key anyway (`CacheMap` in `solver/llbsolver/ops/exec.go`).
+/// What a step is known by, in every build and whatever it starts from: its command line, its surroundings, its platform
+/// and its stage. The op's digest is none: that of a build context is another one in every build. All but the stage is part
+/// of the engine's cache key anyway (`CacheMap` in `solver/llbsolver/ops/exec.go`).
 fn name(original: &Original<'_>, stage: Option<&str>) -> Result<Digest, WireError> {
     let op = original.bytes();
     let exec = wire::get_bytes(op, number::OP_EXEC)?.unwrap_or_default();
