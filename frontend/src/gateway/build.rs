@@ -1,19 +1,20 @@
 //! One build: ask the Dockerfile frontend, read, plan, write, solve.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 use futures_util::future::{try_join, try_join_all};
 
 use super::client::Client;
 use super::error::GatewayError;
 use super::inner;
+use super::nonce::nonce;
 use super::notices::{self, Notice};
 use super::options::{Options, Subrequest};
 use super::result::{self, Reference};
 use super::{lint, no_cache, source};
 use crate::graph::{BuildGraph, StepIndex};
-use crate::llb::{self, Definition, Digest};
-use crate::plan::{Medium, Plan, Policy, Settings};
+use crate::llb::{self, Definition, PrimerImage};
+use crate::plan::{Plan, Policy};
 use crate::report;
 
 /// Serves one build and gives the encoded `Result` for the engine.
@@ -93,15 +94,14 @@ fn solvables(references: &[Reference]) -> Option<Vec<Solvable>> {
     solved.map(solvable).collect()
 }
 
-#[derive(Default)]
 struct Mended {
     definitions: Vec<Vec<u8>>,
     notices: Vec<Notice>,
 }
 
-/// Read, plan, write, until there is nothing to change: steps that become equal are one, and caches that start from
-/// them too, so that a change can bring users of one cache together. Each further round has fewer steps, so there is
-/// a last one. With [`Policy::Off`] for every cache the definitions are not even looked at.
+/// Read, plan, write; and again where that made steps equal: they are one then, and caches that start from them too, so
+/// that a change can bring users of one cache together. Each further round has fewer steps that use caches, so there is a
+/// last one. With [`Policy::Off`] for every cache the definitions are not even looked at.
 fn mend(solvables: Vec<Solvable>, options: &Options) -> Result<Mended, GatewayError> {
     let (platforms, definitions): (Vec<_>, _) =
         solvables.into_iter().map(|solvable| (solvable.platform, solvable.definition)).unzip();
@@ -110,8 +110,9 @@ fn mend(solvables: Vec<Solvable>, options: &Options) -> Result<Mended, GatewayEr
     if options.choices().policy == Policy::Off && !has_comments() {
         return Ok(mended);
     }
+    let image = image(options);
     let mut asked = None;
-    let mut steps = usize::MAX;
+    let mut users = usize::MAX;
     loop {
         let definitions = mended
             .definitions
@@ -125,34 +126,32 @@ fn mend(solvables: Vec<Solvable>, options: &Options) -> Result<Mended, GatewayEr
             // By the definitions as they came: later ones have other ids.
             none => none.insert(source::asked(&definitions, &graph, options)?),
         };
-        // The writer can neither put steps in order nor add one: what a text can say, it can.
-        let settings = Settings { medium: Medium::Text, ..asked.settings.clone() };
-        let plan = Plan::except(&graph, &settings, &asked.checks);
-        let edits: HashMap<_, _> =
-            plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
-        let edit_of = |digest: &Digest| edits.get(digest.as_str()).copied();
-        let written: Vec<_> = definitions
-            .iter()
-            .map(|definition| llb::write(definition, &edit_of))
-            .collect::<Result<_, _>>()?;
+        let plan = Plan::except(&graph, &asked.settings, &asked.checks);
+        let written = llb::write(&definitions, &graph, &plan, image.as_ref())?;
 
         if let Some(unread) = asked.unread.take() {
             mended.notices.push(notice(&graph, &definitions, unread.step, unread.message));
         }
         mended.notices.extend(notices(&graph, &plan, &definitions));
         for notice in &mut mended.notices {
-            let renamed = written.iter().find_map(|written| written.renamed.get(notice.vertex.as_str()));
+            let renamed = written.renamed.get(notice.vertex.as_str());
             notice.vertex = renamed.map_or(std::mem::take(&mut notice.vertex), ToString::to_string);
         }
-        mended.definitions = written.into_iter().map(|written| written.bytes.into_owned()).collect();
-        if plan.edits.is_empty() {
+        mended.definitions = written.definitions.into_iter().map(Cow::into_owned).collect();
+        if !written.has_merged {
             return Ok(mended);
         }
-        let before = std::mem::replace(&mut steps, graph.steps().count());
-        if steps >= before {
+        let left = graph.steps().filter(|(_, step)| step.caches().next().is_some()).count();
+        if left >= std::mem::replace(&mut users, left) {
             return Err(GatewayError::Endless);
         }
     }
+}
+
+/// This frontend's own image, as the engine named it, to run in once more.
+fn image(options: &Options) -> Option<PrimerImage> {
+    let program = std::env::current_exe().ok()?;
+    Some(PrimerImage::new(options.get("source")?, program.to_str()?, &nonce()))
 }
 
 fn notices(graph: &BuildGraph, plan: &Plan, definitions: &[Definition]) -> Vec<Notice> {

@@ -10,6 +10,7 @@ mod inner;
 mod lint;
 mod messages;
 mod no_cache;
+mod nonce;
 mod notices;
 mod options;
 mod result;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::llb::PRIME;
 use transport::connect;
 
 pub use build::{Solvable, build, definitions, solve};
@@ -37,8 +39,14 @@ pub use result::fuzzing;
 ///
 /// What goes wrong with the build is returned to the engine, which shows it to the user; only what cannot be returned
 /// is printed, and ends with 125.
+///
+/// With the argument [`PRIME`](crate::llb::PRIME) there is nothing to do: the engine has mounted what this process was
+/// started for.
 #[must_use]
 pub fn run(handle: impl AsyncFnOnce(&Client, &Options) -> Result<Vec<u8>, GatewayError>) -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == PRIME) {
+        return ExitCode::SUCCESS;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let served = match runtime {
         Ok(runtime) => runtime.block_on(async {

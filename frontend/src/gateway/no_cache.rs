@@ -1,9 +1,8 @@
 //! `CI_BUILD_NO_CACHE`.
 
-use std::hash::{BuildHasher as _, RandomState};
-
 use super::build::Solvable;
 use super::error::GatewayError;
+use super::nonce::nonce;
 use super::options::Options;
 use crate::llb::{self, Definition};
 use crate::options::NoCache;
@@ -21,9 +20,4 @@ pub(super) fn apply(solvables: Vec<Solvable>, options: &Options) -> Result<Vec<S
         Ok(Solvable { definition: kept, ..solvable })
     };
     solvables.into_iter().map(keep).collect()
-}
-
-/// What no other build has: the hasher's keys are the system's random numbers.
-fn nonce() -> String {
-    format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
 }

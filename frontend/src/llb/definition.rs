@@ -8,6 +8,7 @@ use prost::Message;
 use sha2::{Digest as _, Sha256};
 
 use super::message::{self, number};
+use super::ours::Role;
 use super::wire::{self, Value, WireError};
 
 /// The name of an op: `sha256:` and the hash of its bytes (`solver/llbsolver/vertex.go`, `loadLLB`).
@@ -25,6 +26,11 @@ impl Digest {
             let _ = write!(digest, "{byte:02x}");
         }
         Self(digest)
+    }
+
+    /// Its hexadecimal digits.
+    pub(super) fn hex(&self) -> &str {
+        self.0.split_once(':').map_or(&self.0, |(_, hex)| hex)
     }
 
     /// The digest as BuildKit writes it.
@@ -91,6 +97,13 @@ pub(super) struct Vertex {
     pub has_unknown_kind: bool,
     /// The places in the definition of what it depends on, one an input.
     pub inputs: Vec<usize>,
+}
+
+impl Vertex {
+    /// The mounts of a command, in the order in which their locks are taken.
+    pub(super) fn mounts(&self) -> &[message::Mount] {
+        self.op.exec.as_ref().map(|exec| exec.mounts.as_slice()).unwrap_or_default()
+    }
 }
 
 /// A definition, its ops decoded and found by digest.
@@ -186,6 +199,16 @@ impl Definition {
     /// Whether an op runs whatever is in the build cache: `--no-cache`.
     pub(super) fn ignores_cache(&self, digest: &Digest) -> bool {
         self.metadata.get(digest.as_str()).is_some_and(|metadata| metadata.ignore_cache)
+    }
+
+    /// `pb.SourceInfo`, each still encoded.
+    pub(super) fn sources(&self) -> &[Vec<u8>] {
+        &self.sources
+    }
+
+    /// What an op is for, if it is one of ours.
+    pub(super) fn role_of(&self, digest: &Digest) -> Option<Role> {
+        Role::of(&self.metadata.get(digest.as_str())?.description)
     }
 
     /// What people see of an op while it runs.

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use super::definition::{Definition, Digest, Vertex};
 use super::message::{MOUNT_TYPE_SECRET, mount_kind, number};
 use super::wire::{self, WireError};
-use super::write::{self, WriteError};
+use super::write::{self, NONE, WriteError};
 use crate::graph::MountKind;
 
 /// Where the secret would be mounted. It lies in no other mount, so it does not look like a mountpoint to make in one.
@@ -28,7 +28,7 @@ const TARGET: &str = "/.ci-build-no-cache";
 pub fn keep_caches<'a>(definition: &'a Definition, nonce: &str) -> Result<Cow<'a, [u8]>, WriteError> {
     let runs_anew = |vertex: &Vertex| mounts_caches(vertex) && definition.ignores_cache(&vertex.digest);
     let secret = wire::encode_bytes(number::EXEC_MOUNTS, &secret(nonce));
-    let written = write::change(definition, &|vertex, op| {
+    let (bytes, renamed) = write::change(definition, &|vertex, op| {
         if !runs_anew(vertex) {
             return Ok(Cow::Borrowed(op));
         }
@@ -38,12 +38,11 @@ pub fn keep_caches<'a>(definition: &'a Definition, nonce: &str) -> Result<Cow<'a
     })?;
     let marked = definition.vertices.iter().filter(|vertex| runs_anew(vertex));
     let marked: HashSet<_> =
-        marked.filter_map(|vertex| written.renamed.get(&vertex.digest)).map(Digest::as_str).collect();
+        marked.filter_map(|vertex| renamed.get(&vertex.digest)).map(Digest::as_str).collect();
     if marked.is_empty() {
-        return Ok(written.bytes);
+        return Ok(bytes);
     }
-    let unmarked =
-        wire::map_bytes(&written.bytes, number::DEFINITION_METADATA, |entry| unmark(entry, &marked))?;
+    let unmarked = wire::map_bytes(&bytes, number::DEFINITION_METADATA, |entry| unmark(entry, &marked))?;
     Ok(Cow::Owned(unmarked.into_owned()))
 }
 
@@ -54,8 +53,6 @@ fn mounts_caches(vertex: &Vertex) -> bool {
 
 /// The encoded `pb.Mount`.
 fn secret(nonce: &str) -> Vec<u8> {
-    // `pb.Empty` as the input and `pb.SkipOutput` as the output.
-    const NONE: u64 = -1_i64 as u64;
     let id = format!("ci-build-no-cache-{nonce}");
     let secret = [
         wire::encode_bytes(number::SECRET_OPT_ID, id.as_bytes()),

@@ -3,6 +3,7 @@
 mod definition;
 mod keep;
 mod message;
+mod ours;
 mod read;
 pub mod wire;
 mod write;
@@ -10,4 +11,4 @@ mod write;
 pub use definition::{Definition, DefinitionError, Digest, SourceText, VertexSource};
 pub use keep::keep_caches;
 pub use read::{ReadError, read};
-pub use write::{WriteError, Written, write};
+pub use write::{PRIME, PrimerImage, WriteError, Written, write};

@@ -202,6 +202,21 @@ pub fn append(message: &[u8], number: u32, encoded: &[u8]) -> Result<Vec<u8>, Wi
     Ok([&message[..at], encoded, &message[at..]].concat())
 }
 
+/// Puts encoded fields before the last occurrence of field `number`, and at the end if there is none.
+///
+/// # Errors
+/// The message is malformed.
+pub fn insert_before_last(message: &[u8], number: u32, encoded: &[u8]) -> Result<Vec<u8>, WireError> {
+    let mut at = message.len();
+    for field in fields(message) {
+        let field = field?;
+        if field.number == number {
+            at = field.span.start;
+        }
+    }
+    Ok([&message[..at], encoded, &message[at..]].concat())
+}
+
 /// Sets the scalar field `number` to a varint. An absent field is zero.
 ///
 /// # Errors

@@ -10,4 +10,7 @@ mod message;
 mod picture;
 mod plan;
 mod splice;
+#[path = "../support/mod.rs"]
+mod support;
+mod waits;
 mod wire;

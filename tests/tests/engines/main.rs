@@ -7,6 +7,8 @@ mod image;
 mod messages;
 mod no_cache;
 mod options;
+mod order;
+mod primer;
 mod rewrite;
 
 use std::process::ExitCode;
@@ -19,7 +21,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject, &Measured) -> Result<()>;
 
-const TESTS: [(&str, Test); 23] = [
+const TESTS: [(&str, Test); 29] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -43,6 +45,12 @@ const TESTS: [(&str, Test); 23] = [
     ("rewritten_mixed_caches_are_never_empty", rewrite::mixed_sharing),
     ("rewritten_lock_inversions_end", rewrite::lock_inversion),
     ("rewritten_orders_hold_and_stay_cached", rewrite::order),
+    ("an_order_holds_and_stays_cached", order::order),
+    ("an_order_drags_no_stage_into_a_target", order::order_of_one_target),
+    ("an_order_leaves_nothing_in_the_image", order::order_leaves_nothing),
+    ("a_primer_runs_each_time_and_alone", primer::primer),
+    ("a_primer_finds_its_caches_gone", primer::primer_after_prune),
+    ("a_primer_leaves_nothing_in_the_image", primer::primer_leaves_nothing),
 ];
 
 fn main() -> ExitCode {

@@ -115,10 +115,9 @@ impl Engine {
         let mut asked = self.asked.lock().expect("no test panics while it holds this");
         assert!(request.allow_result_return && request.allow_result_array_ref);
         if request.frontend.is_empty() {
-            let is_named = request
-                .definition
-                .as_deref()
-                .is_some_and(|definition| memchr::memmem::find(definition, b"[ci-build] ").is_some());
+            let is_named = request.definition.as_deref().is_some_and(|definition| {
+                contains(definition, b"[ci-build] ") && !contains(definition, b"ci-build.role")
+            });
             let solved = if is_named { &mut asked.named } else { &mut asked.definitions };
             solved.push(request);
             let id = format!("{}-{}", if is_named { "named" } else { "solved" }, solved.len());
@@ -223,4 +222,8 @@ impl Service<http::Request<Body>> for Bridge {
             })
         })
     }
+}
+
+fn contains(definition: &[u8], text: &[u8]) -> bool {
+    memchr::memmem::find(definition, text).is_some()
 }

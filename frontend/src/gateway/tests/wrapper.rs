@@ -51,6 +51,20 @@ async fn a_hazard_is_mended_and_told_once() {
     });
 }
 
+#[tokio::test]
+async fn an_order_is_solved_and_told() {
+    let engine = Engine::new(Ok(single(&captured(RACE))));
+    let asked = engine.build(&[("cmdline", "image policy=order")]).await;
+    let solved = Definition::parse(asked.definition(0).to_vec()).unwrap();
+    let graph = llb::read(&[solved]).unwrap();
+    assert_eq!(crate::hazard::find(&graph), []);
+    let waits = graph.steps().map(|(_, step)| &*step.title).filter(|title| title.starts_with("wait for "));
+    assert_eq!(waits.count(), 2);
+    let [warning] = &*asked.warnings else { panic!("{:?}", asked.warnings) };
+    assert!(warning.short.contains("ci-build has them run one after the other"), "{}", warning.short);
+    assert!(graph.steps().any(|(_, step)| step.id == warning.digest), "it is about a step that is solved");
+}
+
 /// Two steps that differ in a sharing mode alone become one, and with them the caches that start from their results.
 #[tokio::test]
 async fn caches_that_become_one_are_kept_apart_too() {
