@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use crate::{
     client::Client,
     command,
-    engines::{self, MMDEBSTRAP, Source, TOOLS},
+    engines::{self, ARM64, MMDEBSTRAP, Source, TOOLS},
 };
 
 /// The smallest image with a shell.
@@ -36,10 +36,25 @@ const APPLETS: [&str; 42] = [
 /// # Errors
 /// When busybox cannot be fetched, or the engine does not take it.
 pub fn busybox(client: &Client) -> Result<()> {
-    let busybox = engines::fetch_suite(&TOOLS)?.bin().join("busybox");
+    import_busybox(client, &engines::fetch_suite(&TOOLS)?.bin(), BUSYBOX, &[])
+}
+
+/// Gives the engine the image [`BUSYBOX`] of two platforms, under the names `local/busybox-amd64` and
+/// `local/busybox-arm64`.
+///
+/// # Errors
+/// As [`busybox`].
+pub fn busybox_of_platforms(client: &Client) -> Result<()> {
+    command::run(client.docker().args(["tag", BUSYBOX, "local/busybox-amd64:latest"]))?;
+    let bin = engines::fetch_suite(&ARM64)?.bin();
+    import_busybox(client, &bin, "local/busybox-arm64:latest", &["--platform=linux/arm64"])
+}
+
+fn import_busybox(client: &Client, bin: &Path, reference: &str, options: &[&str]) -> Result<()> {
+    let busybox = bin.join("busybox");
     let mut tar = NamedTempFile::new_in(engines::engines_dir()?).context("cannot create a tar file")?;
     write_busybox(&busybox, &mut tar).context("cannot write the tar file of busybox")?;
-    import(client, tar.path(), BUSYBOX, &["ENV PATH=/bin", r#"CMD ["sh"]"#])
+    import(client, tar.path(), reference, options, &["ENV PATH=/bin", r#"CMD ["sh"]"#])
 }
 
 /// Gives the engine the image [`DEBIAN`]. The first time, it is made, which takes as long as installing a small system.
@@ -47,12 +62,12 @@ pub fn busybox(client: &Client) -> Result<()> {
 /// # Errors
 /// When it cannot be made, or the engine does not take it.
 pub fn debian(client: &Client) -> Result<()> {
-    import(client, &debian_tar()?, DEBIAN, &[r#"CMD ["bash"]"#])
+    import(client, &debian_tar()?, DEBIAN, &[], &[r#"CMD ["bash"]"#])
 }
 
-fn import(client: &Client, tar: &Path, reference: &str, changes: &[&str]) -> Result<()> {
+fn import(client: &Client, tar: &Path, reference: &str, options: &[&str], changes: &[&str]) -> Result<()> {
     let mut docker = client.docker();
-    docker.arg("import");
+    docker.arg("import").args(options);
     for change in changes {
         docker.args(["--change", change]);
     }
