@@ -1,5 +1,6 @@
-//! What the engine tests share: an engine with the frontend in it, and what the tests measured.
+//! What the engine tests share, an engine with the frontend in it; and the hazard laboratory.
 
+pub mod lab;
 mod measured;
 mod subject;
 

@@ -65,6 +65,16 @@ pub fn debian(client: &Client) -> Result<()> {
     import(client, &debian_tar()?, DEBIAN, &[], &[r#"CMD ["bash"]"#])
 }
 
+/// Gives another engine an image, with the digest that it has.
+///
+/// # Errors
+/// When the one does not give it, or the other does not take it.
+pub fn copy(from: &Client, to: &Client, reference: &str) -> Result<()> {
+    let tar = NamedTempFile::new_in(engines::engines_dir()?).context("cannot create a tar file")?;
+    command::run(from.docker().args(["save", "--output"]).arg(tar.path()).arg(reference))?;
+    command::run(to.docker().args(["load", "--input"]).arg(tar.path()))
+}
+
 fn import(client: &Client, tar: &Path, reference: &str, options: &[&str], changes: &[&str]) -> Result<()> {
     let mut docker = client.docker();
     docker.arg("import").args(options);
