@@ -10,29 +10,33 @@ use xtask::command;
 use super::raw::Run;
 use super::whole_ms;
 
-/// A build as it is kept, with the records that the engine has after it.
+/// A build as it is kept, with the records that the engine has after it. `words` are said where a hazard strikes.
 ///
 /// # Errors
 /// When the engine does not tell.
-pub(super) fn run(client: &Client, outcome: &Outcome) -> Result<Run> {
+pub(super) fn run(client: &Client, outcome: &Outcome, words: &str) -> Result<Run> {
     Ok(Run {
         ended: outcome.ended,
         wall_ms: whole_ms(outcome.wall),
         empty: empties(&outcome.output),
         forks: forks(&command::output(client.buildx().args(["du", "--verbose"]))?),
+        told: !words.is_empty() && said(&outcome.output).any(|text| text.contains(words)),
         error: error(outcome),
     })
 }
 
-/// The steps that said that their cache was empty. The progress shows what a step says behind its number and the time:
-/// `#9 0.123 the cache is empty`.
+/// What steps say. The progress shows it behind a step's number and the time: `#9 0.123 the cache is empty`.
+fn said(progress: &str) -> impl Iterator<Item = &str> {
+    progress.lines().filter_map(|line| {
+        let mut words = line.strip_prefix('#')?.splitn(3, ' ').skip(1);
+        words.next()?.parse::<f64>().ok()?;
+        words.next()
+    })
+}
+
+/// How many steps said that their cache was empty.
 fn empties(progress: &str) -> usize {
-    let says_so = |line: &&str| {
-        let mut words = line.strip_prefix('#').unwrap_or_default().splitn(3, ' ').skip(1);
-        let is_time = words.next().is_some_and(|time| time.parse::<f64>().is_ok());
-        is_time && words.next() == Some("the cache is empty")
-    };
-    progress.lines().filter(says_so).count()
+    said(progress).filter(|text| *text == "the cache is empty").count()
 }
 
 /// The records of cache mounts beyond one for each cache, in what `buildx du --verbose` says. A cache is known by what

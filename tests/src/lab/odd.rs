@@ -124,5 +124,5 @@ pub(super) fn run(subject: &Subject, selection: &Selection) -> Result<Vec<Odd>> 
 fn one(subject: &Subject, strategy: &Strategy, input: &Input, dockerfile: &Path) -> Result<super::raw::Run> {
     build::forget(&subject.client)?;
     let build = strategy.build(subject, dockerfile).argument(&format!("--build-arg=ODD={}", input.argument));
-    observe::run(&subject.client, &build.limit(input.limit).run()?)
+    observe::run(&subject.client, &build.limit(input.limit).run()?, "")
 }

@@ -55,12 +55,20 @@ pub struct Run {
     pub empty: usize,
     /// How many records the engine keeps beyond one for each cache.
     pub forks: usize,
+    /// Whether somebody said what is said where the situation's hazard strikes.
+    pub told: bool,
     /// Of one that did not end well: what it ended with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 impl Run {
+    /// Whether it is broken by the situation's hazard, and not by something else.
+    #[must_use]
+    pub fn is_struck(&self) -> bool {
+        self.ended == Ended::Hung || self.empty > 0 || self.forks > 0 || self.is_broken() && self.told
+    }
+
     /// Whether the user would complain.
     #[must_use]
     pub fn is_broken(&self) -> bool {

@@ -25,6 +25,8 @@ pub struct Situation {
     pub limit: Duration,
     /// Whether the engine's runc loses the race for a mountpoint, as 1.2.0 to 1.2.2 did.
     pub racing_runc: bool,
+    /// What a step says that the hazard strikes, where that shows in nothing else.
+    pub words: &'static str,
     /// How many of so many of upstream's runs have to break: otherwise the others have shown nothing.
     pub control: (usize, usize),
     /// How often upstream builds it, where the usual number of times is too few.
@@ -69,6 +71,7 @@ const USUAL: Situation = Situation {
     strategies: &["upstream", "off", "auto", "lock", "order", "namespace"],
     limit: Duration::from_secs(30),
     racing_runc: false,
+    words: "",
     control: (1, usize::MAX),
     control_runs: None,
     beyond: &[],
@@ -80,6 +83,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "race-two",
         what: "two stages use one cache at once, with a tool that wants it for itself",
         dockerfile: "SharedCacheRace/two-stages",
+        words: "can't create directory '/cache/lock': File exists",
         control: (9, 10),
         ..USUAL
     },
@@ -87,6 +91,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "race-eight",
         what: "eight stages do",
         dockerfile: "SharedCacheRace/eight-stages",
+        words: "can't create directory '/cache/lock': File exists",
         control: (9, 10),
         ..USUAL
     },
@@ -94,6 +99,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "nested-two",
         what: "two stages mount something in the same directory of one cache, which the tool shares well; runc loses the race for the mountpoint",
         dockerfile: "nested-two",
+        words: "/cache: file exists",
         strategies: ALL,
         racing_runc: true,
         control: (29, 30),
@@ -104,6 +110,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "nested-eight",
         what: "eight stages do",
         dockerfile: "nested-eight",
+        words: "/cache: file exists",
         strategies: ALL,
         racing_runc: true,
         control: (29, 30),
@@ -113,6 +120,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "apt",
         what: "two stages run `apt-get install` with shared /var/cache/apt and /var/lib/apt",
         dockerfile: "SharedCacheRace/apt",
+        words: "Could not get lock",
         limit: Duration::from_secs(120),
         control: (1, 2),
         ..USUAL
@@ -146,6 +154,7 @@ pub static SITUATIONS: [Situation; 15] = [
         what: "one stage is built for two platforms at once, in one cache",
         dockerfile: "platforms",
         course: Course::TwoPlatforms,
+        words: "can't create directory '/cache/lock': File exists",
         control: (9, 10),
         ..USUAL
     },
@@ -162,7 +171,7 @@ pub static SITUATIONS: [Situation; 15] = [
         what: "beside a build whose steps overlap in one cache, another one with `--no-cache` uses the same; both by the strategy",
         dockerfile: "neighboured",
         course: Course::Beside { neighbour: "neighbour-same", same: true },
-        strategies: &["upstream", "auto", "auto, no-cache=keep"],
+        strategies: &["upstream", "auto", "auto, scope=host, no-cache=keep"],
         beyond: &[(
             "auto",
             "`--no-cache` empties the caches of its steps, as upstream, unless CI_BUILD_NO_CACHE=keep is asked for",
@@ -174,10 +183,13 @@ pub static SITUATIONS: [Situation; 15] = [
         what: "the same, but the other one is built by the engine's own frontend",
         dockerfile: "neighboured",
         course: Course::Beside { neighbour: "neighbour-same", same: false },
-        strategies: &["upstream", "auto", "auto, no-cache=keep"],
+        strategies: &["upstream", "auto", "auto, scope=host, no-cache=keep"],
         beyond: &[
             ("auto", "what empties the cache is a build that no frontend of ours sees"),
-            ("auto, no-cache=keep", "what empties the cache is a build that no frontend of ours sees"),
+            (
+                "auto, scope=host, no-cache=keep",
+                "what empties the cache is a build that no frontend of ours sees",
+            ),
         ],
         ..USUAL
     },
@@ -186,6 +198,7 @@ pub static SITUATIONS: [Situation; 15] = [
         what: "two builds use one cache at once, with a tool that wants it for itself",
         dockerfile: "host-a",
         course: Course::Together { with: "host-b" },
+        words: "can't create directory '/cache/lock': File exists",
         strategies: &["upstream", "auto", "auto, scope=host", "lock, scope=host", "order, scope=host"],
         control: (9, 10),
         beyond: &[("auto", "neither build has a hazard in itself: scope=host is for that")],
@@ -195,6 +208,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "after-failure",
         what: "a step fails while another one is in the cache and a third wants it; then it is built again",
         dockerfile: "cut-off",
+        words: "the lock is taken",
         course: Course::AfterFailure,
         control: (9, 10),
         ..USUAL
@@ -203,6 +217,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "after-interrupt",
         what: "a build is interrupted while a step is in the cache and another wants it; then it is built again",
         dockerfile: "cut-off",
+        words: "the lock is taken",
         course: Course::AfterInterrupt,
         control: (9, 10),
         ..USUAL

@@ -50,8 +50,8 @@ pub static STRATEGIES: [Strategy; 11] = [
         ..PLAIN
     },
     Strategy {
-        name: "auto, no-cache=keep",
-        arguments: Some(&["CI_BUILD_NO_CACHE=keep"]),
+        name: "auto, scope=host, no-cache=keep",
+        arguments: Some(&["CI_BUILD_SCOPE=host", "CI_BUILD_NO_CACHE=keep"]),
         is_promised: true,
         ..PLAIN
     },

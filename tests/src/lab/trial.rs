@@ -46,7 +46,7 @@ pub(super) fn run(subject: &Subject, situation: &Situation, strategy: &Strategy)
     };
     match strategy.refusal(&outcome) {
         Some(words) => Ok(Trial::Refused(words.trim().to_owned())),
-        None => Ok(Trial::Ran(observe::run(&subject.client, &outcome)?)),
+        None => Ok(Trial::Ran(observe::run(&subject.client, &outcome, situation.words)?)),
     }
 }
 

@@ -32,7 +32,7 @@ fn controls(raw: &Raw) -> Vec<String> {
         let Some(situation) = SITUATIONS.iter().find(|situation| situation.name == cell.situation) else {
             continue;
         };
-        let (of, broken) = (cell.runs.len(), cell.runs.iter().filter(|run| run.is_broken()).count());
+        let (of, broken) = (cell.runs.len(), cell.runs.iter().filter(|run| run.is_struck()).count());
         let (least, among) = situation.control;
         // Rounded down, and at least one.
         let least = (of.saturating_mul(least) / among).max(1);
@@ -95,7 +95,7 @@ mod tests {
     use crate::lab::raw::{Cell, Odd, Run, Wall};
 
     fn run(ended: Ended, forks: usize) -> Run {
-        Run { ended, wall_ms: 1, empty: 0, forks, error: None }
+        Run { ended, wall_ms: 1, empty: 0, forks, told: ended == Ended::Failed, error: None }
     }
 
     fn cell(situation: &str, strategy: &str, runs: Vec<Run>) -> Cell {
