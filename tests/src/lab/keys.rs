@@ -105,7 +105,8 @@ impl Asked<'_> {
             "the first stage was to be changed, and is cached:\n{}",
             changed.output
         );
-        self.key(question, &changed, |step| step.starts_with("[s") && !is_first(step))
+        let is_other = |step: &str| step.starts_with("[s1 ") || step.starts_with("[s2 ");
+        self.key(question, &changed, is_other)
     }
 
     /// A new engine has nothing but the cache of this one.
