@@ -70,22 +70,22 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn build(&self, by: &Strategy, subject: &Subject) -> Build {
+    fn build(&self, by: &Strategy, subject: &Subject) -> Result<Build> {
         // An attestation is no part of a cache.
-        by.build(subject, &lab_file(FILE)).argument("--provenance=false")
+        Ok(by.build(subject, &lab_file(FILE))?.argument("--provenance=false"))
     }
 
     /// Upstream has built it; then the strategy does, twice.
     fn switched_on(&self) -> Result<Key> {
         build::forget(&self.subject.client)?;
         let upstream = Strategy::named("upstream").context("it is in the table")?;
-        must_succeed(&self.build(upstream, self.subject).run()?)?;
-        let first = self.build(self.strategy, self.subject).run()?;
+        must_succeed(&self.build(upstream, self.subject)?.run()?)?;
+        let first = self.build(self.strategy, self.subject)?.run()?;
         if let Some(words) = self.strategy.refusal(&first) {
             return Ok(self.not_run("switched on, second build", words));
         }
         must_succeed(&first)?;
-        let second = self.build(self.strategy, self.subject).run()?;
+        let second = self.build(self.strategy, self.subject)?.run()?;
         self.key("switched on, second build", &second, |_| true)
     }
 
@@ -93,12 +93,12 @@ impl Asked<'_> {
     fn first_stage_changed(&self) -> Result<Key> {
         let question = "first stage changed";
         build::forget(&self.subject.client)?;
-        let first = self.build(self.strategy, self.subject).run()?;
+        let first = self.build(self.strategy, self.subject)?.run()?;
         if let Some(words) = self.strategy.refusal(&first) {
             return Ok(self.not_run(question, words));
         }
         must_succeed(&first)?;
-        let changed = self.build(self.strategy, self.subject).argument("--build-arg=FIRST=changed").run()?;
+        let changed = self.build(self.strategy, self.subject)?.argument("--build-arg=FIRST=changed").run()?;
         let is_first = |step: &str| step.starts_with("[s0 ");
         ensure!(
             changed.steps().iter().all(|(step, cached)| !cached || !is_first(step)),
@@ -115,7 +115,7 @@ impl Asked<'_> {
         let reference =
             format!("{}/{}:{}", self.registry.address(), words(question), words(self.strategy.name));
         build::forget(&self.subject.client)?;
-        let first = self.build(self.strategy, self.subject);
+        let first = self.build(self.strategy, self.subject)?;
         let first = match export {
             Export::Registry(mode) => {
                 first.argument(&format!("--cache-to=type=registry,mode={mode},ref={reference}"))
@@ -138,7 +138,7 @@ impl Asked<'_> {
         }
         let fresh = Subject::beside(self.subject.engine.kind(), &self.subject.client)?;
         let import = format!("--cache-from=type=registry,ref={reference}");
-        let second = self.build(self.strategy, &fresh).argument(&import).run()?;
+        let second = self.build(self.strategy, &fresh)?.argument(&import).run()?;
         fresh.engine.stop()?;
         self.key(question, &second, |_| true)
     }

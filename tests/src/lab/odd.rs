@@ -55,7 +55,7 @@ const INPUTS: [Input; 9] = [
     Input {
         name: "2,000 steps on one cache",
         text: || Ok(many_steps()),
-        strategies: &["auto", "order"],
+        strategies: &["auto"],
         only: Some(Kind::Docker28_5),
         limit: Duration::from_secs(600),
         ..USUAL
@@ -130,7 +130,7 @@ pub(super) fn run(subject: &Subject, selection: &Selection) -> Result<Vec<Odd>> 
 
 fn one(subject: &Subject, strategy: &Strategy, input: &Input, dockerfile: &Path) -> Result<super::raw::Run> {
     build::forget(&subject.client)?;
-    let build = strategy.build(subject, dockerfile).limit(input.limit);
+    let build = strategy.build(subject, dockerfile)?.limit(input.limit);
     let build = match input.argument {
         Some(value) => build.argument(&format!("--build-arg=ODD={value}")),
         None => build,

@@ -62,6 +62,9 @@ pub enum Course {
 
 const ALL: &[&str] = &["upstream", "off", "auto", "lock", "order", "prime", "namespace"];
 const SHARING: &[&str] = &["upstream", "off", "auto", "lock", "order"];
+const IN_TEXT: &[&str] =
+    &["upstream", "off", "auto", "lock", "order", "namespace", "auto, as text", "order, as text"];
+const LOCKS: &[&str] = &["upstream", "auto", "lock", "order", "namespace", "auto, as text", "order, as text"];
 
 const USUAL: Situation = Situation {
     name: "",
@@ -85,6 +88,7 @@ pub static SITUATIONS: [Situation; 15] = [
         dockerfile: "SharedCacheRace/two-stages",
         words: "can't create directory '/cache/lock': File exists",
         control: (9, 10),
+        strategies: IN_TEXT,
         ..USUAL
     },
     Situation {
@@ -93,6 +97,7 @@ pub static SITUATIONS: [Situation; 15] = [
         dockerfile: "SharedCacheRace/eight-stages",
         words: "can't create directory '/cache/lock': File exists",
         control: (9, 10),
+        strategies: IN_TEXT,
         ..USUAL
     },
     Situation {
@@ -123,13 +128,14 @@ pub static SITUATIONS: [Situation; 15] = [
         words: "Could not get lock",
         limit: Duration::from_secs(120),
         control: (1, 2),
+        strategies: IN_TEXT,
         ..USUAL
     },
     Situation {
         name: "inversion-two",
         what: "two stages lock two caches in opposite orders",
         dockerfile: "CacheLockInversion/two",
-        strategies: &["upstream", "auto", "lock", "order", "namespace"],
+        strategies: LOCKS,
         limit: Duration::from_secs(12),
         ..USUAL
     },
@@ -137,7 +143,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "inversion-three",
         what: "three stages lock three caches in a circle",
         dockerfile: "CacheLockInversion/three",
-        strategies: &["upstream", "auto", "lock", "order", "namespace"],
+        strategies: LOCKS,
         limit: Duration::from_secs(12),
         ..USUAL
     },
@@ -145,7 +151,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "mixed",
         what: "a shared user of a cache comes while a locked one runs",
         dockerfile: "MixedCacheSharing/locked-then-shared",
-        strategies: SHARING,
+        strategies: &["upstream", "off", "auto", "lock", "order", "auto, as text", "order, as text"],
         control: (9, 10),
         ..USUAL
     },
