@@ -17,7 +17,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
 
-const TESTS: [(&str, Test); 16] = [
+const TESTS: [(&str, Test); 17] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -26,6 +26,7 @@ const TESTS: [(&str, Test); 16] = [
     ("with_policy_off_all_is_upstreams_build", equal::with_policy_off),
     ("a_hazard_is_told_once", messages::hazard),
     ("upstreams_errors_are_upstreams", messages::upstreams_errors),
+    ("errors_of_long_files_are_upstreams", messages::long_files_errors),
     ("the_image_is_installed_once", image::installed_once),
     ("the_syntax_line_finds_the_image", image::syntax_line),
     ("what_does_not_exist_is_named", messages::unknown_policy),

@@ -1,10 +1,11 @@
 //! What users read, and what must not be left behind.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use ci_build_tests::Subject;
+use anyhow::{Context, Result, ensure};
+use ci_build_tests::{Subject, dockerfile};
 use xtask::build::Build;
 use xtask::poll;
 
@@ -34,17 +35,33 @@ pub(crate) fn upstreams_errors(subject: &Subject) -> Result<()> {
         ("bad/no-such-stage", "no such build stage"),
         ("bad/failing-step", "exit code: 42"),
     ] {
-        let upstream = subject.upstream(name).run()?;
-        let ours = subject.ours(name).run()?;
-        ensure!(!upstream.succeeded() && !ours.succeeded(), "{name} was built");
-        ensure!(excerpt(&upstream.output) == excerpt(&ours.output), "{}\n{}", upstream.output, ours.output);
-        let last = |output: &str| output.lines().rfind(|line| line.starts_with("ERROR: ")).map(str::to_owned);
-        let (Some(theirs), Some(own)) = (last(&upstream.output), last(&ours.output)) else {
-            anyhow::bail!("no error: {}", ours.output)
-        };
-        ensure!(own.matches(message).count() == theirs.matches(message).count(), "{own}");
-        ensure!(!own.contains("ci-build"), "{own}");
+        told_alike(subject, &dockerfile(name), message)?;
     }
+    Ok(())
+}
+
+/// The engine sends the whole Dockerfile with an error.
+pub(crate) fn long_files_errors(subject: &Subject) -> Result<()> {
+    let dir = tempfile::tempdir().context("cannot create a directory")?;
+    let path = dir.path().join("Dockerfile");
+    let text = "# a comment\n".repeat(20_000) + "FROM local/busybox\nFOO bar\n";
+    std::fs::write(&path, text).context("cannot write a Dockerfile")?;
+    told_alike(subject, &path, "unknown instruction: FOO")
+}
+
+fn told_alike(subject: &Subject, dockerfile: &Path, message: &str) -> Result<()> {
+    let build = || Build::of(&subject.client, dockerfile);
+    let upstream = build().run()?;
+    let ours = build().through(&subject.frontend).run()?;
+    ensure!(!upstream.succeeded() && !ours.succeeded(), "{} was built", dockerfile.display());
+    ensure!(excerpt(&upstream.output) == excerpt(&ours.output), "{}\n{}", upstream.output, ours.output);
+    let last = |output: &str| output.lines().rfind(|line| line.starts_with("ERROR: ")).map(str::to_owned);
+    let (Some(theirs), Some(own)) = (last(&upstream.output), last(&ours.output)) else {
+        anyhow::bail!("no error: {}", ours.output)
+    };
+    ensure!(theirs.contains(message), "{theirs}");
+    ensure!(own.matches(message).count() == theirs.matches(message).count(), "{own}");
+    ensure!(!own.contains("ci-build"), "{own}");
     Ok(())
 }
 
