@@ -9,10 +9,11 @@ use anyhow::{Context, Result};
 use xtask::build;
 use xtask::engines::Kind;
 
+use super::Selection;
+use super::observe::{self, Usage};
 use super::raw::Odd;
 use super::situation::lab_file;
 use super::strategy::Strategy;
-use super::{Selection, observe};
 use crate::Subject;
 
 /// One such input.
@@ -130,10 +131,11 @@ pub(super) fn run(subject: &Subject, selection: &Selection) -> Result<Vec<Odd>> 
 
 fn one(subject: &Subject, strategy: &Strategy, input: &Input, dockerfile: &Path) -> Result<super::raw::Run> {
     build::forget(&subject.client)?;
+    let before = Usage::of(&subject.client)?;
     let build = strategy.build(subject, dockerfile)?.limit(input.limit);
     let build = match input.argument {
         Some(value) => build.argument(&format!("--build-arg=ODD={value}")),
         None => build,
     };
-    observe::run(&subject.client, &build.run()?, "")
+    observe::run(&subject.client, &build.run()?, "", None, &before)
 }

@@ -17,6 +17,8 @@ pub struct Situation {
     pub what: &'static str,
     /// The Dockerfile: of `testdata/dockerfiles` with a directory before it, else of `testdata/lab`.
     dockerfile: &'static str,
+    /// How many caches it has, as long as they are shared.
+    pub caches: usize,
     /// How it is built.
     pub course: Course,
     /// The names of the strategies that it is built by.
@@ -70,6 +72,7 @@ const USUAL: Situation = Situation {
     name: "",
     what: "",
     dockerfile: "",
+    caches: 1,
     course: Course::Alone,
     strategies: &["upstream", "off", "auto", "lock", "order", "namespace"],
     limit: Duration::from_secs(30),
@@ -125,6 +128,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "apt",
         what: "two stages run `apt-get install` with shared /var/cache/apt and /var/lib/apt",
         dockerfile: "SharedCacheRace/apt",
+        caches: 2,
         words: "Could not get lock",
         limit: Duration::from_secs(120),
         control: (1, 2),
@@ -135,16 +139,20 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "inversion-two",
         what: "two stages lock two caches in opposite orders",
         dockerfile: "CacheLockInversion/two",
+        caches: 2,
         strategies: LOCKS,
-        limit: Duration::from_secs(12),
+        limit: Duration::from_secs(10),
+        control_runs: Some(6),
         ..USUAL
     },
     Situation {
         name: "inversion-three",
         what: "three stages lock three caches in a circle",
         dockerfile: "CacheLockInversion/three",
+        caches: 3,
         strategies: LOCKS,
-        limit: Duration::from_secs(12),
+        limit: Duration::from_secs(10),
+        control_runs: Some(6),
         ..USUAL
     },
     Situation {
@@ -168,6 +176,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "no-cache-other",
         what: "beside a build whose steps overlap in one cache, another one with `--no-cache` uses another cache",
         dockerfile: "neighboured",
+        caches: 2,
         course: Course::Beside { neighbour: "neighbour-other", same: false },
         strategies: SHARING,
         ..USUAL

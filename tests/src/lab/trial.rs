@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, ensure};
 use xtask::build::{self, Build, Ended, Outcome};
 
-use super::observe;
+use super::observe::{self, Usage};
 use super::raw::Run;
 use super::situation::{Course, Situation, lab_file};
 use super::strategy::{STRATEGIES, Strategy};
@@ -28,6 +28,7 @@ pub(super) enum Trial {
 /// When something fails that is not the build: the laboratory's own failure.
 pub(super) fn run(subject: &Subject, situation: &Situation, strategy: &Strategy) -> Result<Trial> {
     build::forget(&subject.client)?;
+    let before = Usage::of(&subject.client)?;
     let build = || Ok::<_, Error>(strategy.build(subject, &situation.dockerfile())?.limit(situation.limit));
     let other =
         |by: &Strategy, name| Ok::<_, Error>(by.build(subject, &lab_file(name))?.limit(situation.limit));
@@ -44,7 +45,11 @@ pub(super) fn run(subject: &Subject, situation: &Situation, strategy: &Strategy)
     };
     match strategy.refusal(&outcome) {
         Some(words) => Ok(Trial::Refused(words.trim().to_owned())),
-        None => Ok(Trial::Ran(observe::run(&subject.client, &outcome, situation.words)?)),
+        None => {
+            let caches = strategy.shares.then_some(situation.caches);
+            let run = observe::run(&subject.client, &outcome, situation.words, caches, &before)?;
+            Ok(Trial::Ran(run))
+        }
     }
 }
 
