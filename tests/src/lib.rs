@@ -1,9 +1,8 @@
-//! What the engine tests share: an engine with the frontend in it, and what the tests measured.
+//! What the engine tests share, an engine with the frontend in it; and the hazard laboratory.
 
 mod files;
-mod measured;
+pub mod lab;
 mod subject;
 
 pub use files::files;
-pub use measured::{Measured, Runs};
 pub use subject::{Subject, dockerfile};

@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_between(&dockerfile.source[at..]);
     for instruction in &dockerfile.instructions {
         check(instruction, dockerfile.source, dockerfile.escape);
-        assert!(dockerfile.comments(instruction).all(|comment| !comment.is_empty()));
+        assert!(dockerfile.comments(instruction).all(|comment| !comment.text.is_empty()));
     }
 });
 

@@ -1,14 +1,15 @@
 //! What users read, and what must not be left behind.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use ci_build_tests::{Measured, Subject};
+use anyhow::{Context, Result, ensure};
+use ci_build_tests::{Subject, dockerfile};
 use xtask::build::{self, Build};
 use xtask::poll;
 
-pub(crate) fn hazard(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn hazard(subject: &Subject) -> Result<()> {
     let told = |build: Build| -> Result<Vec<String>> {
         let outcome = build.run()?;
         ensure!(outcome.succeeded(), "{}", outcome.output);
@@ -30,7 +31,7 @@ pub(crate) fn hazard(subject: &Subject, _: &Measured) -> Result<()> {
 }
 
 /// Who may wait for a lock is told before anybody does.
-pub(crate) fn waits(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn waits(subject: &Subject) -> Result<()> {
     build::forget(&subject.client)?;
     let outcome = subject.ours("SharedCacheRace/two-stages").run()?;
     ensure!(outcome.succeeded(), "{}", outcome.output);
@@ -44,23 +45,39 @@ pub(crate) fn waits(subject: &Subject, _: &Measured) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn upstreams_errors(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn upstreams_errors(subject: &Subject) -> Result<()> {
     for (name, message) in [
         ("bad/unknown-instruction", "unknown instruction: FOO"),
         ("bad/no-such-stage", "no such build stage"),
         ("bad/failing-step", "exit code: 42"),
     ] {
-        let upstream = subject.upstream(name).run()?;
-        let ours = subject.ours(name).run()?;
-        ensure!(!upstream.succeeded() && !ours.succeeded(), "{name} was built");
-        ensure!(excerpt(&upstream.output) == excerpt(&ours.output), "{}\n{}", upstream.output, ours.output);
-        let last = |output: &str| output.lines().rfind(|line| line.starts_with("ERROR: ")).map(str::to_owned);
-        let (Some(theirs), Some(own)) = (last(&upstream.output), last(&ours.output)) else {
-            anyhow::bail!("no error: {}", ours.output)
-        };
-        ensure!(own.matches(message).count() == theirs.matches(message).count(), "{own}");
-        ensure!(!own.contains("ci-build"), "{own}");
+        told_alike(subject, &dockerfile(name), message)?;
     }
+    Ok(())
+}
+
+/// The engine sends the whole Dockerfile with an error.
+pub(crate) fn long_files_errors(subject: &Subject) -> Result<()> {
+    let dir = tempfile::tempdir().context("cannot create a directory")?;
+    let path = dir.path().join("Dockerfile");
+    let text = "# a comment\n".repeat(20_000) + "FROM local/busybox\nFOO bar\n";
+    std::fs::write(&path, text).context("cannot write a Dockerfile")?;
+    told_alike(subject, &path, "unknown instruction: FOO")
+}
+
+fn told_alike(subject: &Subject, dockerfile: &Path, message: &str) -> Result<()> {
+    let build = || Build::of(&subject.client, dockerfile);
+    let upstream = build().run()?;
+    let ours = build().through(&subject.frontend).run()?;
+    ensure!(!upstream.succeeded() && !ours.succeeded(), "{} was built", dockerfile.display());
+    ensure!(excerpt(&upstream.output) == excerpt(&ours.output), "{}\n{}", upstream.output, ours.output);
+    let last = |output: &str| output.lines().rfind(|line| line.starts_with("ERROR: ")).map(str::to_owned);
+    let (Some(theirs), Some(own)) = (last(&upstream.output), last(&ours.output)) else {
+        anyhow::bail!("no error: {}", ours.output)
+    };
+    ensure!(theirs.contains(message), "{theirs}");
+    ensure!(own.matches(message).count() == theirs.matches(message).count(), "{own}");
+    ensure!(!own.contains("ci-build"), "{own}");
     Ok(())
 }
 
@@ -69,7 +86,7 @@ fn excerpt(output: &str) -> Vec<&str> {
     output.lines().skip_while(|line| !line.starts_with("-----")).filter(|line| line.contains(" | ")).collect()
 }
 
-pub(crate) fn unknown_policy(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn unknown_policy(subject: &Subject) -> Result<()> {
     let build = subject.ours("none/two-lines").argument("--build-arg=CI_BUILD_POLICY=fast");
     let outcome = build.run()?;
     ensure!(!outcome.succeeded(), "it was built");
@@ -83,7 +100,7 @@ pub(crate) fn unknown_policy(subject: &Subject, _: &Measured) -> Result<()> {
 }
 
 /// The frontend's process ends with the build, also when the build fails.
-pub(crate) fn nothing_left(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn nothing_left(subject: &Subject) -> Result<()> {
     for name in ["none/two-lines", "bad/unknown-instruction", "bad/failing-step"] {
         subject.ours(name).run()?;
         // Those of other engines' builds are there, too, and end in their time.

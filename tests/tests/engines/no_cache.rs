@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use ci_build_tests::{Measured, Subject};
+use ci_build_tests::Subject;
 use xtask::build::{self, Build, Ended};
 
 const KEEP: &str = "--build-arg=CI_BUILD_NO_CACHE=keep";
@@ -43,7 +43,7 @@ impl Directory {
     }
 }
 
-pub(crate) fn own_cache(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn own_cache(subject: &Subject) -> Result<()> {
     let directory = Directory::new()?;
     let dockerfile = directory.dockerfile("Dockerfile", COUNTER)?;
     let upstream = || Build::of(&subject.client, &dockerfile);
@@ -83,7 +83,7 @@ pub(crate) fn own_cache(subject: &Subject, _: &Measured) -> Result<()> {
 }
 
 /// A step holds a cache; a build of another cache runs with `--no-cache`; a third build looks into the first cache.
-pub(crate) fn neighbours_cache(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn neighbours_cache(subject: &Subject) -> Result<()> {
     for (id, arguments, is_kept) in
         [("kept", vec!["--no-cache", KEEP], true), ("lost", vec!["--no-cache"], false)]
     {

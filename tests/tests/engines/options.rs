@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use ci_build_tests::{Measured, Subject, dockerfile};
+use ci_build_tests::{Subject, dockerfile};
 use xtask::build::Build;
 use xtask::engines::Kind;
 
 /// What does not exist ends the build, with what does.
-pub(crate) fn unknown_ones(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn unknown_ones(subject: &Subject) -> Result<()> {
     for (argument, lines) in [
         (
             "BUILDKIT_SYNTAX={} speed=high",
@@ -41,7 +41,7 @@ pub(crate) fn unknown_ones(subject: &Subject, _: &Measured) -> Result<()> {
 }
 
 /// Another frontend behind us, which is ours again for want of a second one, and one that is not there.
-pub(crate) fn upstream_image(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn upstream_image(subject: &Subject) -> Result<()> {
     let through = |image: &str| {
         let syntax = format!("{} policy=off upstream={image}", subject.frontend);
         subject.upstream("SharedCacheRace/two-stages").through(&syntax).run()
@@ -59,7 +59,7 @@ pub(crate) fn upstream_image(subject: &Subject, _: &Measured) -> Result<()> {
 }
 
 /// Comments above instructions of a real build.
-pub(crate) fn comments(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn comments(subject: &Subject) -> Result<()> {
     let directory = tempfile::tempdir().context("cannot create a directory")?;
     let text = fs::read_to_string(dockerfile("SharedCacheRace/two-stages")).context("it is in testdata")?;
     let build = |comment: &str| -> Result<_> {
@@ -103,7 +103,7 @@ fn check(subject: &Subject, path: &PathBuf, arguments: &[&str]) -> Result<Checke
 }
 
 /// Findings of ours beside upstream's in one list.
-pub(crate) fn lint(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn lint(subject: &Subject) -> Result<()> {
     let directory = tempfile::tempdir().context("cannot create a directory")?;
     let path = directory.path().join("Dockerfile");
     let race = fs::read_to_string(dockerfile("SharedCacheRace/two-stages")).context("it is in testdata")?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use ci_build_tests::{Measured, Subject, files};
+use ci_build_tests::{Subject, files};
 use xtask::build::{self, Build, Ended, Outcome};
 
 /// Side by side, one of the two fails: both make one directory in the cache.
@@ -61,7 +61,7 @@ fn is_cached(outcome: &Outcome, stage: &str) -> Option<bool> {
 }
 
 /// The steps of one cache run one after the other, and one that changes does not make the other run.
-pub(crate) fn order(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn order(subject: &Subject) -> Result<()> {
     let builds = Builds::of(subject)?;
     build::forget(&subject.client)?;
     let control = builds.upstream().run()?;
@@ -94,7 +94,7 @@ pub(crate) fn order(subject: &Subject, _: &Measured) -> Result<()> {
 }
 
 /// A build of one stage runs that stage alone.
-pub(crate) fn order_of_one_target(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn order_of_one_target(subject: &Subject) -> Result<()> {
     let builds = Builds::of(subject)?;
     for (target, other) in [("a", "[b "), ("b", "[a ")] {
         build::forget(&subject.client)?;
@@ -106,7 +106,7 @@ pub(crate) fn order_of_one_target(subject: &Subject, _: &Measured) -> Result<()>
 }
 
 /// The image holds what upstream's holds.
-pub(crate) fn order_leaves_nothing(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn order_leaves_nothing(subject: &Subject) -> Result<()> {
     let builds = Builds::of(subject)?;
     build::forget(&subject.client)?;
     let ours = files(&subject.client, builds.ours(&[]))?;

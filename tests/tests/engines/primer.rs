@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use ci_build_tests::{Measured, Subject, files};
+use ci_build_tests::{Subject, files};
 use xtask::build::{self, Build, Outcome};
 use xtask::command;
 use xtask::engines::Kind;
@@ -88,7 +88,7 @@ fn all_cached(outcome: &Outcome) -> Result<()> {
 
 /// It runs in every build, keeps what is in the caches, and lets what waits for it stay in the cache. What steps mount in
 /// the caches has its mountpoints before they run.
-pub(crate) fn primer(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn primer(subject: &Subject) -> Result<()> {
     let builds = Builds::of(subject)?;
     let text = builds.path("text");
     build::forget(&subject.client)?;
@@ -114,7 +114,7 @@ pub(crate) fn primer(subject: &Subject, _: &Measured) -> Result<()> {
 }
 
 /// The caches may be gone while the results of earlier builds are still known.
-pub(crate) fn primer_after_prune(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn primer_after_prune(subject: &Subject) -> Result<()> {
     let builds = Builds::of(subject)?;
     let text = builds.path("text");
     build::forget(&subject.client)?;
@@ -128,7 +128,7 @@ pub(crate) fn primer_after_prune(subject: &Subject, _: &Measured) -> Result<()> 
 }
 
 /// The image holds what upstream's holds.
-pub(crate) fn primer_leaves_nothing(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn primer_leaves_nothing(subject: &Subject) -> Result<()> {
     let builds = Builds::of(subject)?;
     let text = builds.path("text");
     build::forget(&subject.client)?;
