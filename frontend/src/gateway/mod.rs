@@ -13,6 +13,7 @@ mod no_cache;
 mod nonce;
 mod notices;
 mod options;
+mod prime;
 mod result;
 mod source;
 mod transport;
@@ -40,11 +41,12 @@ pub use result::fuzzing;
 /// What goes wrong with the build is returned to the engine, which shows it to the user; only what cannot be returned
 /// is printed, and ends with 125.
 ///
-/// With the argument [`PRIME`](crate::llb::PRIME) there is nothing to do: the engine has mounted what this process was
-/// started for.
+/// With the argument [`PRIME`](crate::llb::PRIME) it makes the mountpoints that are named behind it, and that is all.
 #[must_use]
 pub fn run(handle: impl AsyncFnOnce(&Client, &Options) -> Result<Vec<u8>, GatewayError>) -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == PRIME) {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|argument| argument == PRIME) {
+        prime::make(arguments);
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();

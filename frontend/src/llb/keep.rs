@@ -28,7 +28,7 @@ const TARGET: &str = "/.ci-build-no-cache";
 pub fn keep_caches<'a>(definition: &'a Definition, nonce: &str) -> Result<Cow<'a, [u8]>, WriteError> {
     let runs_anew = |vertex: &Vertex| mounts_caches(vertex) && definition.ignores_cache(&vertex.digest);
     let secret = wire::encode_bytes(number::EXEC_MOUNTS, &secret(nonce));
-    let (bytes, renamed) = write::change(definition, &|vertex, op| {
+    let mut written = write::change(definition, &|vertex, op| {
         if !runs_anew(vertex) {
             return Ok(Cow::Borrowed(op));
         }
@@ -36,9 +36,10 @@ pub fn keep_caches<'a>(definition: &'a Definition, nonce: &str) -> Result<Cow<'a
             Ok(Cow::Owned(wire::append(exec, number::EXEC_MOUNTS, &secret)?))
         })
     })?;
+    let bytes = written.definitions.remove(0);
     let marked = definition.vertices.iter().filter(|vertex| runs_anew(vertex));
     let marked: HashSet<_> =
-        marked.filter_map(|vertex| renamed.get(&vertex.digest)).map(Digest::as_str).collect();
+        marked.filter_map(|vertex| written.renamed.get(&vertex.digest)).map(Digest::as_str).collect();
     if marked.is_empty() {
         return Ok(bytes);
     }

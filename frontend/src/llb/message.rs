@@ -32,12 +32,10 @@ pub(super) mod number {
     /// Arguments, environment, directory and user.
     pub(crate) const META_COMMAND: [u32; 4] = [1, 2, 3, 4];
     pub(crate) const MOUNT_INPUT: u32 = 1;
-    pub(crate) const MOUNT_SELECTOR: u32 = 2;
     pub(crate) const MOUNT_DEST: u32 = 3;
     pub(crate) const MOUNT_OUTPUT: u32 = 4;
     pub(crate) const MOUNT_READONLY: u32 = 5;
     pub(crate) const MOUNT_TYPE: u32 = 6;
-    pub(crate) const MOUNT_TMPFS_OPT: u32 = 19;
     pub(crate) const MOUNT_CACHE_OPT: u32 = 20;
     pub(crate) const MOUNT_SECRET_OPT: u32 = 21;
     pub(crate) const SECRET_OPT_ID: u32 = 1;

@@ -77,7 +77,7 @@ fn step(definition: &Definition, vertex: &Vertex) -> Step {
 fn primed(definition: &Definition, vertex: &Vertex) -> HashSet<CacheKey> {
     let mut keys = HashSet::new();
     let mut seen = HashSet::new();
-    let mut pending: Vec<_> = vertex.inputs.iter().copied().collect();
+    let mut pending = vertex.inputs.clone();
     while let Some(place) = pending.pop() {
         let before = &definition.vertices[place];
         match definition.role_of(&before.digest) {

@@ -96,13 +96,9 @@ pub fn write<'a>(
 pub(super) type Change<'c> = dyn for<'o> Fn(&Vertex, &'o [u8]) -> Result<Cow<'o, [u8]>, WireError> + 'c;
 
 /// Changes the ops of one definition, and with them all that depends on them.
-pub(super) fn change<'a>(
-    definition: &'a Definition,
-    change: &Change<'_>,
-) -> Result<(Cow<'a, [u8]>, HashMap<Digest, Digest>), WriteError> {
+pub(super) fn change<'a>(definition: &'a Definition, change: &Change<'_>) -> Result<Written<'a>, WriteError> {
     let definitions = std::slice::from_ref(definition);
-    let mut written = written(definitions, &Table::of(definitions), change)?;
-    Ok((written.definitions.remove(0), written.renamed))
+    written(definitions, &Table::of(definitions), change)
 }
 
 fn written<'a>(

@@ -1,5 +1,6 @@
-//! The primer: one command of ours that mounts caches, and inside them whatever other steps mount there, before those steps
-//! start. So the runtime finds the mountpoints made, and steps that share the cache do not race for them.
+//! The primer: one command of ours that mounts caches and makes in them the mountpoints that other steps need, before those
+//! steps start. So the runtime finds them made, and steps that share the cache do not race for them. Two primers of two builds
+//! may make the same ones at once: making what is there is no error to them, as it is to some runtimes.
 //!
 //! It runs in every build: the caches may have been removed since the last one, while its result was still known. So its
 //! environment has a nonce; the engine's own way to run something again clears the caches that it mounts.
@@ -13,11 +14,12 @@ use super::table::{Ops, Original, Row, Table};
 use super::token::{NONE, input};
 use super::{WireError, WriteError};
 use crate::graph::{BuildGraph, CacheKey, CacheUse, MountRef};
-use crate::llb::message::{self, number};
+use crate::llb::message::number;
 use crate::llb::wire::{self, Field, Value, encode_bytes, encode_varint};
 use crate::plan::Plan;
 
-/// The argument with which this frontend's program does nothing and succeeds: so it is started in the primer.
+/// The argument with which this frontend's program makes mountpoints: so it is started in the primer. The mountpoints follow,
+/// directories with a slash at the end.
 pub const PRIME: &str = "prime";
 
 /// Where a primer runs: this frontend's own image, which the engine has, since it runs us.
@@ -192,50 +194,23 @@ impl Primer<'_> {
         let inputs = self.inputs.iter().flat_map(|(row, output)| input(ops.digest(*row).as_str(), *output));
         let text = |field, text: &str| encode_bytes(field, text.as_bytes());
         let nonce = format!("CI_BUILD_NONCE={}", self.image.nonce);
-        let meta = [text(1, &self.image.program), text(1, PRIME), text(2, &nonce), text(3, "/")];
-        let root = [varint(number::MOUNT_INPUT, 0), text(number::MOUNT_DEST, "/")];
-        let mut exec = encode_bytes(number::EXEC_META, &meta.concat());
-        exec.extend(encode_bytes(number::EXEC_MOUNTS, &root.concat()));
+        let mut meta = [text(1, &self.image.program), text(1, PRIME)].concat();
+        let mut mounts = text(number::MOUNT_DEST, "/");
+        mounts = encode_bytes(number::EXEC_MOUNTS, &mounts);
         for (number, cache) in self.caches.iter().enumerate() {
             let place = format!("{CACHES}/{number}");
-            exec.extend(encode_bytes(number::EXEC_MOUNTS, &cache.mount(&place)?));
+            mounts.extend(encode_bytes(number::EXEC_MOUNTS, &cache.mount(&place)?));
             for (path, kind) in &cache.mountpoints {
-                let place = format!("{place}/{}", path.join("/"));
-                exec.extend(encode_bytes(number::EXEC_MOUNTS, &self.mountpoint(*kind, &place)));
+                let end = if *kind == Kind::Directory { "/" } else { "" };
+                meta.extend(text(1, &format!("{place}/{}{end}", path.join("/"))));
             }
         }
+        meta.extend([text(2, &nonce), text(3, "/")].concat());
+        let mut exec = encode_bytes(number::EXEC_META, &meta);
+        exec.extend(mounts);
         exec.extend(encode_varint(number::EXEC_NETWORK, NO_NETWORK));
         Ok(Cow::Owned(inputs.chain(encode_bytes(number::OP_EXEC, &exec)).collect()))
     }
-
-    /// Something to mount there, so that the runtime makes the mountpoint: an empty directory, or a file.
-    fn mountpoint(&self, kind: Kind, place: &str) -> Vec<u8> {
-        let place = encode_bytes(number::MOUNT_DEST, place.as_bytes());
-        let no_output = encode_varint(number::MOUNT_OUTPUT, NONE);
-        match kind {
-            Kind::Directory => [
-                encode_varint(number::MOUNT_INPUT, NONE),
-                place,
-                no_output,
-                encode_varint(number::MOUNT_TYPE, message::MOUNT_TYPE_TMPFS as u64),
-                encode_bytes(number::MOUNT_TMPFS_OPT, &[]),
-            ]
-            .concat(),
-            Kind::File => [
-                varint(number::MOUNT_INPUT, 0),
-                encode_bytes(number::MOUNT_SELECTOR, self.image.program.as_bytes()),
-                place,
-                no_output,
-                encode_varint(number::MOUNT_READONLY, 1),
-            ]
-            .concat(),
-        }
-    }
-}
-
-/// A field that an encoder leaves out when it is zero.
-fn varint(number: u32, value: u64) -> Vec<u8> {
-    if value == 0 { Vec::new() } else { encode_varint(number, value) }
 }
 
 impl Cache<'_> {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::*;
 use crate::graph::{BuildGraph, MountRef, StepIndex};
-use crate::llb::definition::Vertex;
-use crate::llb::wire::{encode_bytes, encode_varint};
+use crate::llb::message::number;
+use crate::llb::wire::{self, encode_bytes, encode_varint};
 use crate::llb::{message, ours, read};
 use crate::plan::{Primer, StepEdit};
 
@@ -75,6 +75,20 @@ fn mounts(vertex: &Vertex) -> String {
     text
 }
 
+/// The mounts of a definition's primer, and what it is started with.
+fn primed(definition: &Definition) -> String {
+    let primer = primer_of(definition);
+    let exec = wire::get_bytes(&definition.bytes()[primer.span.clone()], number::OP_EXEC).unwrap().unwrap();
+    let meta = wire::get_bytes(exec, number::EXEC_META).unwrap().unwrap();
+    let arguments = wire::fields(meta).filter_map(|field| match field.unwrap() {
+        wire::Field { number: 1, value: wire::Value::Bytes(argument), .. } => {
+            Some(String::from_utf8_lossy(argument))
+        }
+        _ => None,
+    });
+    format!("{}{}", mounts(primer), arguments.collect::<Vec<_>>().join(" "))
+}
+
 fn primer_of(definition: &Definition) -> &Vertex {
     let mut vertices = definition.vertices.iter();
     vertices.find(|vertex| definition.role_of(&vertex.digest) == Some(ours::Role::Primer)).unwrap()
@@ -133,11 +147,10 @@ fn a_primer_mounts_what_others_mount_in_the_caches() {
     8 [ci-build] wait for the caches before two-stages.Dockerfile:5 (stage b) [6]
     9 - [4]
     ");
-    insta::assert_snapshot!(mounts(primer_of(&again[0])), @r#"
+    insta::assert_snapshot!(primed(&again[0]), @r#"
     / bind from 0 "" to 0
     /ci-build/0 cache /outer shared from -1 "" to -1
-    /ci-build/0/inner/a tmpfs from -1 "" to -1
-    /ci-build/0/inner/b tmpfs from -1 "" to -1
+    /bin/frontend prime /ci-build/0/inner/a/ /ci-build/0/inner/b/
     "#);
     assert_eq!(write(&definitions, &graph, &plan, None).unwrap_err(), WriteError::NoImage);
 }
@@ -192,14 +205,11 @@ fn mountpoints_are_of_their_kind_and_in_the_cache_that_they_lie_in() {
     let all: Vec<_> = [mounts_of("/x"), mounts_of("/y")].concat();
     let primer = Primer { before: all.iter().map(|at| at.step).collect(), mounts: all };
     let again = written(&definitions, &graph, &Plan { primer: Some(primer), ..Plan::default() });
-    insta::assert_snapshot!(mounts(primer_of(&again[0])), @r#"
+    insta::assert_snapshot!(primed(&again[0]), @r#"
     / bind from 0 "" to 0
     /ci-build/0 cache /x shared from 1 "" to -1
-    /ci-build/0/keys/k bind readonly from 0 "/bin/frontend" to -1
-    /ci-build/0/own tmpfs from -1 "" to -1
-    /ci-build/0/src tmpfs from -1 "" to -1
     /ci-build/1 cache /y shared from 1 "" to -1
-    /ci-build/1/deep/t tmpfs from -1 "" to -1
+    /bin/frontend prime /ci-build/0/keys/k /ci-build/0/own/ /ci-build/0/src/ /ci-build/1/deep/t/
     "#);
 }
 
