@@ -3,111 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use sha2::{Digest, Sha256};
-
-use super::expand;
 use super::instruction::{Body, Flag, Heredoc, Instruction, Keyword, Text};
 use super::mount::{self, MountKind, RunMount};
+use super::paths::{clean, join, taken_at};
 use super::read::{BuildError, Place};
 use super::stage::{Names, Source};
+use super::state::{Environment, Fingerprint, State};
 use crate::graph::{CacheKey, CacheUse, GraphBuilder, Location, Mount, Sharing, Step, StepIndex};
-
-/// What something is made of, in one number: equal for what BuildKit would make once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Fingerprint([u8; 32]);
-
-impl Fingerprint {
-    /// Of parts, each with its length, so that they cannot run into each other.
-    fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        Self(hash.finalize().into())
-    }
-
-    fn short(&self) -> String {
-        self.0[..8].iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-/// Variables by name.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Environment(BTreeMap<String, String>);
-
-impl Environment {
-    pub(super) fn set(&mut self, name: String, value: String) {
-        self.0.insert(name, value);
-    }
-
-    pub(super) fn expand(&self, word: &str, escape: char, place: Place) -> Result<String, BuildError> {
-        if !word.contains(['$', '\'', '"', escape]) {
-            return Ok(word.to_owned());
-        }
-        let lookup = |name: &str| self.0.get(name).cloned();
-        let expanded = expand::expand(word, escape, &lookup);
-        expanded.map(|expanded| expanded.value).map_err(|error| place.error(error.to_string(), None))
-    }
-
-    /// An ARG before the first FROM.
-    pub(super) fn declare_global(
-        &mut self,
-        instruction: &Instruction<'_>,
-        escape: char,
-        given: &BTreeMap<String, String>,
-    ) -> Result<(), BuildError> {
-        let Body::Arg(arguments) = &instruction.body else { return Ok(()) };
-        for (name, default) in arguments {
-            let value = match (given.get(&**name), default) {
-                (Some(given), _) => given.clone(),
-                (None, Some(default)) => self.expand(default, escape, Place::of(instruction))?,
-                // An automatic argument keeps its value.
-                (None, None) => continue,
-            };
-            self.set(name.to_string(), value);
-        }
-        Ok(())
-    }
-}
-
-/// The file system and the configuration after an instruction.
-#[derive(Debug, Clone)]
-pub(super) struct State {
-    /// What made the file system, if a step of ours did.
-    step: Option<StepIndex>,
-    fingerprint: Fingerprint,
-    environment: Environment,
-    workdir: String,
-    user: String,
-    shell: Vec<String>,
-    platform: Option<String>,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            step: None,
-            fingerprint: Fingerprint::of([]),
-            environment: Environment::default(),
-            workdir: "/".to_owned(),
-            user: String::new(),
-            shell: Vec::new(),
-            platform: None,
-        }
-    }
-}
-
-impl State {
-    /// An image on a platform; none for an empty one.
-    pub(super) fn new(image: Option<&str>, platform: String) -> Self {
-        let fingerprint = match image {
-            Some(image) => Fingerprint::of([b"image", image.as_bytes(), platform.as_bytes()]),
-            None => Fingerprint::of([]),
-        };
-        Self { fingerprint, platform: Some(platform), ..Self::default() }
-    }
-}
 
 /// A stage while it is read.
 pub(super) struct Evaluation<'e> {
@@ -191,7 +93,7 @@ impl Evaluation<'_> {
             let value = match (self.given.get(&**name), default) {
                 (Some(given), _) => Some(given.clone()),
                 (None, Some(default)) => Some(self.expand(default, place)?),
-                (None, None) => self.arguments.0.get(&**name).cloned(),
+                (None, None) => self.arguments.get(name).cloned(),
             };
             if let Some(value) = value {
                 self.state.environment.set(name.to_string(), value);
@@ -241,7 +143,7 @@ impl Evaluation<'_> {
             command,
         ];
         parts.extend(instruction.heredocs().iter().map(|heredoc| self.text(heredoc)));
-        parts.extend(self.state.environment.0.iter().map(|(name, value)| format!("{name}={value}")));
+        parts.extend(self.state.environment.iter().map(|(name, value)| format!("{name}={value}")));
         let mut inputs = Vec::new();
         let mut mounts = Vec::new();
         for flag in instruction.flags() {
@@ -374,57 +276,4 @@ fn title(instruction: &Instruction<'_>) -> String {
         _ => Cow::Borrowed(""),
     };
     format!("{} {text}", format!("{:?}", instruction.keyword).to_uppercase())
-}
-
-/// A mount's target as the engine sorts it: one that is absolute stays as it was written, `//a` before `/a`.
-fn taken_at(workdir: &str, target: &str) -> String {
-    if target.starts_with('/') { target.to_owned() } else { join(workdir, target) }
-}
-
-/// A path, absolute, as seen from a working directory.
-fn join(workdir: &str, path: &str) -> String {
-    if path.starts_with('/') { clean(path) } else { clean(&format!("{workdir}/{path}")) }
-}
-
-/// The shortest path that means the same (Go's `path.Clean`).
-pub(super) fn clean(path: &str) -> String {
-    let absolute = path.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => {
-                parts.pop();
-            }
-            ".." if absolute => {}
-            part => parts.push(part),
-        }
-    }
-    let joined = parts.join("/");
-    match (absolute, joined.is_empty()) {
-        (true, _) => format!("/{joined}"),
-        (false, true) => ".".to_owned(),
-        (false, false) => joined,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{clean, join};
-
-    #[test]
-    fn paths_are_cleaned_as_go_does() {
-        for (path, expected) in [
-            ("/a//b/./c/..", "/a/b"),
-            ("", "."),
-            ("a/../..", ".."),
-            ("/../a", "/a"),
-            ("/", "/"),
-            ("cache/", "cache"),
-        ] {
-            assert_eq!(clean(path), expected, "{path}");
-        }
-        assert_eq!(join("/work", "cache"), "/work/cache");
-        assert_eq!(join("/work", "/cache/"), "/cache");
-    }
 }

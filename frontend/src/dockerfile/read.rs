@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::evaluate::{Environment, Evaluation, Fingerprint, State};
+use super::evaluate::Evaluation;
 use super::instruction::{Dockerfile, Flag, Instruction};
 use super::platform::{Platform, automatic_arguments};
 use super::stage::{self, Names, Source, Stage};
+use super::state::{Environment, Fingerprint, State};
 use crate::graph::{self, BuildGraph, GraphBuilder};
 
 /// What is to be built.
