@@ -48,7 +48,7 @@ pub(crate) fn waits(subject: &Subject) -> Result<()> {
 pub(crate) fn upstreams_errors(subject: &Subject) -> Result<()> {
     for (name, message) in [
         ("bad/unknown-instruction", "unknown instruction: FOO"),
-        ("bad/no-such-stage", "no such build stage"),
+        ("bad/no-such-stage", "invalid stage index 5"),
         ("bad/failing-step", "exit code: 42"),
     ] {
         told_alike(subject, &dockerfile(name), message)?;
