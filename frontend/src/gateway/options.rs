@@ -87,11 +87,13 @@ impl Options {
         arguments(&self.frontend).map(owned).collect()
     }
 
-    /// The same options as a build: without the question.
+    /// The same options as a build: without the question. The Dockerfile frontend behind us looks for no findings of its own
+    /// then, which it would show as warnings, beside those that it answers the question with.
     #[must_use]
     pub fn as_build(&self) -> Self {
         let mut build = self.clone();
         build.frontend.remove("requestid");
+        build.frontend.insert("build-arg:BUILDKIT_DOCKERFILE_CHECK".to_owned(), "skip=all".to_owned());
         build
     }
 
@@ -165,7 +167,8 @@ mod tests {
         let lint = options(&[("requestid", "frontend.lint"), ("target", "a")]);
         assert_eq!(lint.subrequest(), Some(Subrequest::Lint));
         assert_eq!(options(&[("requestid", "frontend.outline")]).subrequest(), Some(Subrequest::Other));
-        assert_eq!(lint.as_build(), options(&[("target", "a")]));
+        let quiet = ("build-arg:BUILDKIT_DOCKERFILE_CHECK", "skip=all");
+        assert_eq!(lint.as_build(), options(&[("target", "a"), quiet]));
     }
 
     #[test]
