@@ -1,7 +1,6 @@
-//! What the engine tests share: an engine with the frontend in it, and what the tests measured.
+//! What the engine tests share, an engine with the frontend in it; and the hazard laboratory.
 
-mod measured;
+pub mod lab;
 mod subject;
 
-pub use measured::{Measured, Runs};
 pub use subject::{Subject, dockerfile};

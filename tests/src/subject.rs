@@ -36,6 +36,18 @@ impl Subject {
         Ok(Self { engine, client, frontend, command })
     }
 
+    /// Starts another engine that has the base image of `first`, by the same digest, and the frontend, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Subject::start`].
+    pub fn beside(kind: Kind, first: &Client) -> Result<Self> {
+        let engine = engines::start(kind, Options::default())?;
+        let client = engine.client().clone();
+        images::copy(first, &client, images::BUSYBOX)?;
+        let frontend = artifacts::install(&client)?;
+        Ok(Self { engine, client, frontend, command: artifacts::command()? })
+    }
+
     /// Upstream's build of a Dockerfile of testdata: `SharedCacheRace/apt`.
     #[must_use]
     pub fn upstream(&self, name: &str) -> Build {

@@ -11,7 +11,7 @@ use crate::{client::Client, command, workspace};
 /// # Errors
 /// When it cannot be built.
 pub fn frontend() -> Result<PathBuf> {
-    build_static(&["--bin", "ci-build-frontend"], "ci-build-frontend")
+    build_static("ci-build-frontend", &["--bin", "ci-build-frontend"], "ci-build-frontend")
 }
 
 /// The frontend that captures definitions instead of building.
@@ -19,7 +19,15 @@ pub fn frontend() -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be built.
 pub fn capture() -> Result<PathBuf> {
-    build_static(&["--example", "capture"], "examples/capture")
+    build_static("ci-build-frontend", &["--example", "capture"], "examples/capture")
+}
+
+/// The `runc` that loses the race for a mountpoint, for [`Engine::wrappers`](crate::engines::Engine::wrappers).
+///
+/// # Errors
+/// When it cannot be built.
+pub fn racing_runc() -> Result<PathBuf> {
+    build_static("ci-build-tests-runc", &["--bin", "runc"], "runc")
 }
 
 /// The host command.
@@ -46,12 +54,12 @@ pub fn install(client: &Client) -> Result<String> {
 
 /// A target that is named, be it the host's own, keeps the flags from build scripts and procedural macros, which cannot
 /// be static. A directory of its own keeps the lock of a cargo that runs us.
-fn build_static(what: &[&str], binary: &str) -> Result<PathBuf> {
+fn build_static(package: &str, what: &[&str], binary: &str) -> Result<PathBuf> {
     let host = host()?;
     let dir = workspace::target()?.join("static");
     let mut build = cargo();
     build
-        .args(["build", "--quiet", "--package", "ci-build-frontend", "--profile", "frontend"])
+        .args(["build", "--quiet", "--package", package, "--profile", "frontend"])
         .args(["--target", &host, "--target-dir"])
         .arg(&dir)
         .args(what)

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use crate::{
     client::Client,
     command,
-    engines::{self, MMDEBSTRAP, Source, TOOLS},
+    engines::{self, ARM64, MMDEBSTRAP, Source, TOOLS},
 };
 
 /// The smallest image with a shell.
@@ -24,11 +24,11 @@ pub const BUSYBOX: &str = "local/busybox:latest";
 pub const DEBIAN: &str = "local/debian:latest";
 
 /// Busybox links itself under any of its names; these are the ones that Dockerfiles use.
-const APPLETS: [&str; 42] = [
+const APPLETS: [&str; 41] = [
     "[", "awk", "basename", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "df", "dirname", "du",
-    "echo", "env", "expr", "false", "find", "flock", "grep", "head", "id", "ln", "ls", "mkdir", "mktemp",
-    "mount", "mv", "printf", "ps", "rm", "rmdir", "sed", "sh", "sleep", "sort", "stat", "sync", "test",
-    "touch", "true", "wc",
+    "echo", "env", "expr", "false", "find", "grep", "head", "id", "ln", "ls", "mkdir", "mktemp", "mount",
+    "mv", "printf", "ps", "rm", "rmdir", "sed", "sh", "sleep", "sort", "stat", "sync", "test", "touch",
+    "true", "wc",
 ];
 
 /// Gives the engine the image [`BUSYBOX`].
@@ -36,10 +36,25 @@ const APPLETS: [&str; 42] = [
 /// # Errors
 /// When busybox cannot be fetched, or the engine does not take it.
 pub fn busybox(client: &Client) -> Result<()> {
-    let busybox = engines::fetch_suite(&TOOLS)?.bin().join("busybox");
+    import_busybox(client, &engines::fetch_suite(&TOOLS)?.bin(), BUSYBOX, &[])
+}
+
+/// Gives the engine the image [`BUSYBOX`] of two platforms, under the names `local/busybox-amd64` and
+/// `local/busybox-arm64`.
+///
+/// # Errors
+/// As [`busybox`].
+pub fn busybox_of_platforms(client: &Client) -> Result<()> {
+    command::run(client.docker().args(["tag", BUSYBOX, "local/busybox-amd64:latest"]))?;
+    let bin = engines::fetch_suite(&ARM64)?.bin();
+    import_busybox(client, &bin, "local/busybox-arm64:latest", &["--platform=linux/arm64"])
+}
+
+fn import_busybox(client: &Client, bin: &Path, reference: &str, options: &[&str]) -> Result<()> {
+    let busybox = bin.join("busybox");
     let mut tar = NamedTempFile::new_in(engines::engines_dir()?).context("cannot create a tar file")?;
     write_busybox(&busybox, &mut tar).context("cannot write the tar file of busybox")?;
-    import(client, tar.path(), BUSYBOX, &["ENV PATH=/bin", r#"CMD ["sh"]"#])
+    import(client, tar.path(), reference, options, &["ENV PATH=/bin", r#"CMD ["sh"]"#])
 }
 
 /// Gives the engine the image [`DEBIAN`]. The first time, it is made, which takes as long as installing a small system.
@@ -47,12 +62,22 @@ pub fn busybox(client: &Client) -> Result<()> {
 /// # Errors
 /// When it cannot be made, or the engine does not take it.
 pub fn debian(client: &Client) -> Result<()> {
-    import(client, &debian_tar()?, DEBIAN, &[r#"CMD ["bash"]"#])
+    import(client, &debian_tar()?, DEBIAN, &[], &[r#"CMD ["bash"]"#])
 }
 
-fn import(client: &Client, tar: &Path, reference: &str, changes: &[&str]) -> Result<()> {
+/// Gives another engine an image, with the digest that it has.
+///
+/// # Errors
+/// When the one does not give it, or the other does not take it.
+pub fn copy(from: &Client, to: &Client, reference: &str) -> Result<()> {
+    let tar = NamedTempFile::new_in(engines::engines_dir()?).context("cannot create a tar file")?;
+    command::run(from.docker().args(["save", "--output"]).arg(tar.path()).arg(reference))?;
+    command::run(to.docker().args(["load", "--input"]).arg(tar.path()))
+}
+
+fn import(client: &Client, tar: &Path, reference: &str, options: &[&str], changes: &[&str]) -> Result<()> {
     let mut docker = client.docker();
-    docker.arg("import");
+    docker.arg("import").args(options);
     for change in changes {
         docker.args(["--change", change]);
     }

@@ -22,8 +22,8 @@ enum Command {
     Test,
     /// Measure what the frontend adds to a build, and write docs/bench
     Bench,
-    /// Run the engine tests as often as the claims in the documentation say, and write docs/lab
-    Lab,
+    /// Build Dockerfiles that break by every strategy on every engine, and write docs/lab
+    Lab(commands::lab::Arguments),
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Command::Demo => commands::demo::run(),
         Command::Test => commands::test::run(),
         Command::Bench => commands::bench::run(),
-        Command::Lab => commands::lab::run(),
+        Command::Lab(arguments) => commands::lab::run(&arguments),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use ci_build_tests::{Measured, Subject};
+use ci_build_tests::Subject;
 use xtask::build::{self, Build};
 use xtask::engines::Kind;
 
-pub(crate) fn without_hazards(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn without_hazards(subject: &Subject) -> Result<()> {
     for name in ["none/two-lines", "none/one-stage", "none/locks-in-sequence", "none/stages", "none/heredoc"]
     {
         both_ways(subject, name, |build| build)?;
@@ -15,7 +15,7 @@ pub(crate) fn without_hazards(subject: &Subject, _: &Measured) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn with_policy_off(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn with_policy_off(subject: &Subject) -> Result<()> {
     let off = |build: Build| build.argument("--build-arg=CI_BUILD_POLICY=off");
     // Hazards that do no harm when two steps really run at once.
     for name in ["SharedCacheRace/go", "MixedCacheSharing/one-after-the-other", "none/stages"] {

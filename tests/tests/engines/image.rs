@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use ci_build_tests::{Measured, Subject, dockerfile};
+use ci_build_tests::{Subject, dockerfile};
 use xtask::build::Build;
 use xtask::{artifacts, command};
 
-pub(crate) fn installed_once(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn installed_once(subject: &Subject) -> Result<()> {
     let mut install = ci_build(subject)?;
     let again = command::output(install.args(["frontend", "install"]))?;
     ensure!(again == format!("{}\n", subject.frontend), "installing again printed {again:?}");
@@ -23,7 +23,7 @@ pub(crate) fn installed_once(subject: &Subject, _: &Measured) -> Result<()> {
 }
 
 /// An image that was saved, removed and loaded again serves the syntax line, with a policy on it.
-pub(crate) fn syntax_line(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn syntax_line(subject: &Subject) -> Result<()> {
     let dir = tempfile::tempdir().context("cannot create a directory")?;
     let archive = dir.path().join("frontend.tar");
     let name = "localhost/saved/frontend:test";

@@ -11,11 +11,11 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use ci_build_tests::{Measured, Subject};
+use ci_build_tests::Subject;
 use libtest_mimic::{Arguments, Trial};
 use xtask::engines::Kind;
 
-type Test = fn(&Subject, &Measured) -> Result<()>;
+type Test = fn(&Subject) -> Result<()>;
 
 const TESTS: [(&str, Test); 16] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
@@ -39,23 +39,17 @@ const TESTS: [(&str, Test); 16] = [
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(2);
-    let measured = Arc::new(Measured::default());
     let subjects: Vec<_> = Kind::ALL.iter().map(|kind| (*kind, Arc::new(Mutex::new(None)))).collect();
     let mut trials = Vec::new();
     // Neighbours are of different engines, so that two threads seldom wait for one.
     for (name, test) in TESTS {
         for (kind, subject) in &subjects {
-            let (kind, subject, measured) = (*kind, Arc::clone(subject), Arc::clone(&measured));
-            let run = move || {
-                Ok(on(kind, &subject, |subject| test(subject, &measured)).map_err(|e| format!("{e:#}"))?)
-            };
+            let (kind, subject) = (*kind, Arc::clone(subject));
+            let run = move || Ok(on(kind, &subject, test).map_err(|e| format!("{e:#}"))?);
             trials.push(Trial::test(format!("{}::{name}", kind.name()), run));
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    for line in measured.lines() {
-        eprintln!("{line}");
-    }
     let mut failed = conclusion.has_failed();
     for (_, subject) in subjects {
         let subject = subject.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -65,10 +59,6 @@ fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             failed = true;
         }
-    }
-    if let Err(error) = measured.write() {
-        eprintln!("error: {error:#}");
-        failed = true;
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use ci_build_tests::{Measured, Subject};
+use ci_build_tests::Subject;
 use xtask::build::Build;
 use xtask::poll;
 
-pub(crate) fn hazard(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn hazard(subject: &Subject) -> Result<()> {
     let told = |build: Build| -> Result<Vec<String>> {
         let outcome = build.run()?;
         ensure!(outcome.succeeded(), "{}", outcome.output);
@@ -28,7 +28,7 @@ pub(crate) fn hazard(subject: &Subject, _: &Measured) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn upstreams_errors(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn upstreams_errors(subject: &Subject) -> Result<()> {
     for (name, message) in [
         ("bad/unknown-instruction", "unknown instruction: FOO"),
         ("bad/no-such-stage", "no such build stage"),
@@ -53,7 +53,7 @@ fn excerpt(output: &str) -> Vec<&str> {
     output.lines().skip_while(|line| !line.starts_with("-----")).filter(|line| line.contains(" | ")).collect()
 }
 
-pub(crate) fn unknown_policy(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn unknown_policy(subject: &Subject) -> Result<()> {
     let build = subject.ours("none/two-lines").argument("--build-arg=CI_BUILD_POLICY=fast");
     let outcome = build.run()?;
     ensure!(!outcome.succeeded(), "it was built");
@@ -67,7 +67,7 @@ pub(crate) fn unknown_policy(subject: &Subject, _: &Measured) -> Result<()> {
 }
 
 /// The frontend's process ends with the build, also when the build fails.
-pub(crate) fn nothing_left(subject: &Subject, _: &Measured) -> Result<()> {
+pub(crate) fn nothing_left(subject: &Subject) -> Result<()> {
     for name in ["none/two-lines", "bad/unknown-instruction", "bad/failing-step"] {
         subject.ours(name).run()?;
         // Those of other engines' builds are there, too, and end in their time.

@@ -13,14 +13,15 @@ use anyhow::{Context, Result, anyhow};
 
 use super::{
     apt::{self, Source},
-    kind::{Kind, Suite, TOOLS},
+    kind::Kind,
     machine, place,
+    suite::{Suite, TOOLS},
 };
 use crate::command;
 
 /// What lies in `bin`, and the places where packages of the suites put it.
-const PROGRAMS: [(&str, &[&str]); 9] = [
-    ("busybox", &["usr/bin/busybox"]),
+const PROGRAMS: [(&str, &[&str]); 11] = [
+    ("busybox", &["usr/bin/busybox", "bin/busybox"]),
     ("containerd", &["usr/bin/containerd"]),
     ("containerd-shim-runc-v2", &["usr/bin/containerd-shim-runc-v2"]),
     ("ctr", &["usr/bin/ctr"]),
@@ -28,7 +29,9 @@ const PROGRAMS: [(&str, &[&str]); 9] = [
     ("docker-buildx", &["usr/libexec/docker/cli-plugins/docker-buildx"]),
     ("docker-init", &["usr/libexec/docker/docker-init", "usr/bin/docker-init", "usr/bin/tini-static"]),
     ("docker-proxy", &["usr/sbin/docker-proxy", "usr/bin/docker-proxy"]),
+    ("docker-registry", &["usr/bin/docker-registry"]),
     ("dockerd", &["usr/sbin/dockerd", "usr/bin/dockerd"]),
+    ("qemu-aarch64-static", &["usr/bin/qemu-aarch64-static"]),
 ];
 
 /// Written last; holds the version of each package.
@@ -45,6 +48,14 @@ impl Fetched {
     /// The programs, by their usual names.
     pub(crate) fn bin(&self) -> PathBuf {
         self.dir.join("bin")
+    }
+
+    /// Docker with its version, or whatever else it is.
+    fn shown(&self, suite: &Suite) -> String {
+        match self.docker_version() {
+            "" => suite.packages.join(", "),
+            version => format!("Docker {version}"),
+        }
     }
 
     /// Docker's own version, `28.5.2` of the package version `28.5.2+dfsg1-1`.
@@ -107,13 +118,15 @@ pub(crate) fn fetch_suite(suite: &Suite) -> Result<Fetched> {
 
     let packages = download_and_unpack(suite, &dir)?;
     gather_programs(&dir)?;
-    make_runc_run(&dir)?;
+    if suite.packages.contains(&"runc") {
+        make_runc_run(&dir)?;
+    }
     let marker = dir.join(MARKER);
     fs::write(&marker, serde_json::to_vec_pretty(&packages)?)
         .with_context(|| format!("cannot write {}", marker.display()))?;
     let fetched = Fetched { dir, packages };
     let seconds = start.elapsed().as_secs_f32();
-    eprintln!("fetched Docker {} of {} in {seconds:.1} s", fetched.docker_version(), suite.name);
+    eprintln!("fetched {} of {} in {seconds:.1} s", fetched.shown(suite), suite.debian);
     Ok(fetched)
 }
 
@@ -128,7 +141,7 @@ fn download_and_unpack(suite: &Suite, dir: &Path) -> Result<BTreeMap<String, Str
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     };
     write("status", "")?;
-    write("debian.sources", &machine_archive()?.of_suite(suite.name).to_deb822())?;
+    write("debian.sources", &machine_archive()?.of_suite(suite.debian).to_deb822())?;
 
     let apt_get = || {
         let mut command = Command::new("apt-get");
@@ -147,6 +160,11 @@ fn download_and_unpack(suite: &Suite, dir: &Path) -> Result<BTreeMap<String, Str
             ("APT::Sandbox::User", "root".into()),
         ] {
             command.arg("-o").arg(format!("{option}={}", value.display()));
+        }
+        if let Some(architecture) = suite.architecture {
+            for option in ["APT::Architecture", "APT::Architectures"] {
+                command.arg("-o").arg(format!("{option}={architecture}"));
+            }
         }
         command
     };

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use anyhow::{Error, anyhow};
 
+use super::suite::{BOOKWORM, Suite, TOOLS, TRIXIE};
+
 /// An engine that can be fetched and started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -26,14 +28,6 @@ pub enum ImageStore {
     Containerd,
 }
 
-/// A Debian suite, as the packages of an engine.
-#[derive(Debug)]
-pub(crate) struct Suite {
-    pub(crate) name: &'static str,
-    /// What is downloaded; nothing is resolved, so what they depend on is named as well.
-    pub(crate) packages: &'static [&'static str],
-}
-
 struct Row {
     kind: Kind,
     name: &'static str,
@@ -45,33 +39,6 @@ struct Row {
     /// machine share that file, and with it their ID.
     key_file: Option<&'static str>,
 }
-
-/// Has no buildx; `docker.io` holds the command line as well.
-const BOOKWORM: Suite = Suite {
-    name: "bookworm",
-    packages: &["docker.io", "containerd", "runc", "tini", "libc6", "libseccomp2"],
-};
-
-const TRIXIE: Suite = Suite {
-    name: "trixie",
-    packages: &["docker.io", "docker-cli", "containerd", "runc", "tini", "libc6", "libseccomp2"],
-};
-
-/// The newest one: its command line and its buildx drive all engines, its busybox is in the smallest base image.
-pub(crate) const TOOLS: Suite = Suite {
-    name: "forky",
-    packages: &[
-        "docker.io",
-        "docker-cli",
-        "docker-buildx",
-        "containerd",
-        "runc",
-        "tini-static",
-        "libc6",
-        "libseccomp2",
-        "busybox-static",
-    ],
-};
 
 const TABLE: [Row; 4] = [
     Row {

@@ -26,6 +26,7 @@ mod runc;
 mod start;
 mod state;
 mod stop;
+mod suite;
 
 use std::{path::PathBuf, process::Child};
 
@@ -37,9 +38,10 @@ pub(crate) use self::start::link_buildx;
 pub(crate) use self::{
     apt::{Source, machine_sources, of_debian},
     fetch::{fetch_suite, machine_suite},
-    kind::TOOLS,
-    machine::{MMDEBSTRAP, need},
+    machine::{MMDEBSTRAP, SETPRIV, need},
+    owned::spawn_for_life,
     place::{engines_dir, lock},
+    suite::{ARM64, QEMU, REGISTRY, TOOLS},
 };
 pub use self::{
     fetch::fetch,

@@ -121,7 +121,10 @@ fn stop_all() {
 
 /// Starts `command` from a thread that lives as long as the process: the death signal of a child comes when the thread
 /// that made it ends, and tests, for one, run each in a thread of its own.
-pub(super) fn spawn_for_life(command: Command) -> Result<Child> {
+///
+/// # Errors
+/// When it cannot be started.
+pub(crate) fn spawn_for_life(command: Command) -> Result<Child> {
     type Order = (Command, Sender<io::Result<Child>>);
     static SPAWNER: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
@@ -135,8 +138,10 @@ pub(super) fn spawn_for_life(command: Command) -> Result<Child> {
         Mutex::new(orders)
     });
     let (answer, answered) = mpsc::channel();
+    let program = command.get_program().to_owned();
     lock(spawner).send((command, answer)).context("the thread that starts engines is gone")?;
-    answered.recv().context("the thread that starts engines is gone")?.context("cannot start dockerd")
+    let started = answered.recv().context("the thread that starts engines is gone")?;
+    started.with_context(|| format!("cannot start {}", program.display()))
 }
 
 /// What these locks guard is whole between any two statements.

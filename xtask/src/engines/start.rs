@@ -13,15 +13,14 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::{
-    Engine, ImageStore, Kind, fetch, http,
-    kind::TOOLS,
-    machine,
+    Engine, ImageStore, Kind, fetch, http, machine,
     network::Network,
     owned::{self, Owned},
     place,
     process::Identity,
     state::{Run, State},
     stop,
+    suite::TOOLS,
 };
 use crate::{
     client::Client,
