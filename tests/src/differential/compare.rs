@@ -1,0 +1,81 @@
+//! Ours against upstream, where upstream agrees with itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::Facts;
+
+/// A fact that is not the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Its name.
+    pub fact: String,
+    /// What upstream has, if it has the fact at all.
+    pub upstream: Option<String>,
+    /// What ours has.
+    pub ours: Option<String>,
+}
+
+/// What a comparison found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// How many facts are equal.
+    pub equal: usize,
+    /// How many differ between two builds of upstream; only their presence was compared.
+    pub unsteady: usize,
+    /// Those that differ.
+    pub differences: Vec<Difference>,
+}
+
+/// Compares ours with one of two builds of upstream. What these do not agree on is no business of ours, except that it must
+/// be there if both have it.
+#[must_use]
+pub fn compare(upstream: &Facts, again: &Facts, ours: &Facts) -> Comparison {
+    let mut comparison = Comparison::default();
+    let mut differs = |fact: &str, upstream: Option<&str>, ours: Option<&str>| {
+        let [upstream, ours] = [upstream, ours].map(|value| value.map(str::to_owned));
+        comparison.differences.push(Difference { fact: fact.to_owned(), upstream, ours });
+    };
+    for (fact, value) in upstream.iter() {
+        match (again.get(fact), ours.get(fact)) {
+            (Some(again), Some(_)) if again != value => comparison.unsteady += 1,
+            (Some(_), None) => differs(fact, Some(value), None),
+            (None, _) => comparison.unsteady += 1,
+            (Some(_), Some(own)) if own == value => comparison.equal += 1,
+            (Some(_), own) => differs(fact, Some(value), own),
+        }
+    }
+    for (fact, own) in ours.iter().filter(|(fact, _)| upstream.get(fact).is_none()) {
+        match again.get(fact) {
+            Some(_) => comparison.unsteady += 1,
+            None => differs(fact, None, Some(own)),
+        }
+    }
+    comparison
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(all: &[(&str, &str)]) -> Facts {
+        let mut facts = Facts::default();
+        all.iter().for_each(|(name, value)| facts.put(*name, value));
+        facts
+    }
+
+    #[test]
+    fn what_upstream_does_not_agree_on_is_only_to_be_there() {
+        let upstream = facts(&[("same", "1"), ("time", "1"), ("gone", "1"), ("other", "1"), ("here", "1")]);
+        let again = facts(&[("same", "1"), ("time", "2"), ("gone", "3"), ("other", "1"), ("there", "1")]);
+        let ours = facts(&[("same", "1"), ("time", "3"), ("other", "2"), ("there", "1"), ("new", "1")]);
+        let comparison = compare(&upstream, &again, &ours);
+        assert_eq!((comparison.equal, comparison.unsteady), (1, 3));
+        let shown = comparison.differences.iter().map(|difference| {
+            format!("{}: {:?} {:?}", difference.fact, difference.upstream, difference.ours)
+        });
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [r#"gone: Some("1") None"#, r#"other: Some("1") Some("2")"#, r#"new: None Some("1")"#]
+        );
+    }
+}

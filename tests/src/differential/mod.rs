@@ -1,0 +1,138 @@
+//! The differential suite: builds of every kind, by upstream and by ours, compared down to the last file.
+//!
+//! What is built is data ([`case`]); what is known of a build is a flat list of facts ([`facts`]), so that comparing is one
+//! loop ([`compare`]); what may differ is data again ([`tolerance`]).
+
+pub mod bench;
+pub mod case;
+pub mod cell;
+pub mod compare;
+pub mod facts;
+pub mod files;
+pub mod image;
+pub mod invoke;
+pub mod progress;
+pub mod raw;
+pub mod report;
+pub mod serve;
+pub mod services;
+pub mod tolerance;
+pub mod tree;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use xtask::engines::Kind;
+use xtask::{command, machine, workspace};
+
+use self::bench::Bench;
+use self::case::Case;
+use self::cell::{Cell, Verdict};
+use self::image::Layers;
+use self::raw::Raw;
+use self::services::Services;
+use self::tolerance::Tolerance;
+
+/// Builds the cases of testdata/differential by upstream and by ours, and compares
+///
+/// Without a choice, everything is run and docs/differential.md is written. With one, the results go to
+/// target/differential.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask differential", bin_name = "cargo xtask differential")]
+pub struct Selection {
+    /// Only this engine, as `cargo xtask engines list` names them [repeatable]
+    #[arg(long = "engine", value_name = "ENGINE")]
+    engines: Vec<Kind>,
+    /// Only the cases of this name; `*` stands for anything [repeatable]
+    #[arg(long = "case", value_name = "NAME")]
+    cases: Vec<String>,
+    /// Only the cases of this topic [repeatable]
+    #[arg(long = "topic", value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// Run nothing: make docs/differential.md anew from docs/lab/differential.json
+    #[arg(long)]
+    report: bool,
+}
+
+impl Selection {
+    fn is_all(&self) -> bool {
+        self.engines.is_empty() && self.cases.is_empty() && self.topics.is_empty()
+    }
+
+    fn has(&self, case: &Case) -> bool {
+        let is_named = self.cases.iter().any(|pattern| tolerance::matches(pattern, &case.name));
+        (self.cases.is_empty() || is_named) && (self.topics.is_empty() || self.topics.contains(&case.topic))
+    }
+}
+
+/// Runs what is selected and tells whether all was as promised.
+///
+/// # Errors
+/// When an engine cannot be started, or something fails that no build can be blamed for.
+pub fn run(selection: &Selection) -> Result<bool> {
+    let tolerances = tolerance::load()?;
+    let (results, page) = places(selection)?;
+    if selection.report {
+        write_page(&Raw::load(&results)?, &tolerances, &page)?;
+        return Ok(true);
+    }
+    let cases: Vec<_> = case::load()?.into_iter().filter(|case| selection.has(case)).collect();
+    ensure!(!cases.is_empty(), "there is no such case\n  help: they stand in testdata/differential");
+    let begin = Instant::now();
+    let mut raw = Raw { machine: machine::description()?, ..Raw::default() };
+    let services = Services::start()?;
+    let kinds = if selection.engines.is_empty() { Kind::ALL.to_vec() } else { selection.engines.clone() };
+    for kind in kinds {
+        let bench = Bench::start(kind, &services)?;
+        raw.engines.insert(kind.name().to_owned(), bench.engine.version().to_owned());
+        raw.client = command::output(bench.client.buildx().arg("version"))?.trim().to_owned();
+        raw.cells.extend(on(&bench, &services, &cases, &tolerances));
+        bench.engine.stop()?;
+        raw.seconds = begin.elapsed().as_secs();
+        // What there is so far, should the next engine cost us the rest.
+        raw.save(&results)?;
+    }
+    write_page(&raw, &tolerances, &page)?;
+    eprintln!("wrote {} and {} after {} s", results.display(), page.display(), raw.seconds);
+    let complaints = raw.complaints();
+    for line in &complaints {
+        eprintln!("not as promised: {line}");
+    }
+    let idle = if selection.is_all() { raw.idle(&tolerances) } else { Vec::new() };
+    for row in &idle {
+        eprintln!("not as promised: no build differs any more as {} says", row.name);
+    }
+    Ok(complaints.is_empty() && idle.is_empty())
+}
+
+/// Runs cases on one engine, one after the other, because each begins with an empty cache.
+#[must_use]
+pub fn on(bench: &Bench, services: &Services, cases: &[Case], tolerances: &[Tolerance]) -> Vec<Cell> {
+    let mut layers = Layers::default();
+    let mut all = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        let cells = cell::run(case, bench, services, &mut layers, tolerances);
+        let verdict = cells.iter().map(Cell::verdict).max().unwrap_or(Verdict::NotRun);
+        let (engine, ms) = (bench.engine.kind().name(), cells.first().map_or(0, |cell| cell.wall_ms));
+        eprintln!("{engine} {}/{} {}: {verdict:?}, {ms} ms", number + 1, cases.len(), case.name);
+        all.extend(cells);
+    }
+    all
+}
+
+/// Where the results and the page go: only those of a whole run are for the documentation.
+fn places(selection: &Selection) -> Result<(PathBuf, PathBuf)> {
+    if selection.is_all() {
+        let docs = workspace::root().join("docs");
+        return Ok((docs.join("lab/differential.json"), docs.join("differential.md")));
+    }
+    let dir = workspace::target()?.join("differential");
+    Ok((dir.join("differential.json"), dir.join("differential.md")))
+}
+
+fn write_page(raw: &Raw, tolerances: &[Tolerance], path: &Path) -> Result<()> {
+    fs::write(path, report::page(raw, tolerances)).with_context(|| format!("cannot write {}", path.display()))
+}

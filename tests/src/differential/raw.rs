@@ -1,0 +1,89 @@
+//! What a run of the suite saw, as it is kept.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::cell::{Cell, Verdict};
+use super::tolerance::{Place, Tolerance};
+
+/// All of it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Raw {
+    /// What was built on, and when.
+    pub machine: Value,
+    /// The engines, with their versions.
+    pub engines: BTreeMap<String, String>,
+    /// The version of the client.
+    pub client: String,
+    /// How long all of it took, in seconds.
+    pub seconds: u64,
+    /// Case × engine × policy.
+    pub cells: Vec<Cell>,
+}
+
+impl Raw {
+    /// What was kept in a file.
+    ///
+    /// # Errors
+    /// When it cannot be read or understood.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("cannot understand {}", path.display()))
+    }
+
+    /// Keeps it in a file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        fs::create_dir_all(path.parent().unwrap_or(path)).context("cannot create a directory")?;
+        let text = serde_json::to_string_pretty(self).context("cannot write JSON")?;
+        fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// What must not be: differences without a reason, and cases that are not what their data says.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let wrong = self.cells.iter().filter(|cell| cell.verdict() == Verdict::Wrong);
+        let lines = wrong.flat_map(|cell| {
+            let place = format!("{} on {}, {}", cell.case, cell.engine, cell.policy.name());
+            let own = cell.complaint.iter().map(|complaint| format!("{place}: {complaint}"));
+            let unexplained = cell.differences.iter().filter(|noted| noted.row.is_none());
+            let differences = unexplained.map(|noted| {
+                let shown = |value: &Option<String>| {
+                    value.as_deref().map_or("-".to_owned(), |text| format!("{text:?}"))
+                };
+                let difference = &noted.difference;
+                format!(
+                    "{place}: {}: upstream {}, ours {}",
+                    difference.fact,
+                    shown(&difference.upstream),
+                    shown(&difference.ours)
+                )
+            });
+            own.chain(differences).collect::<Vec<_>>()
+        });
+        lines.collect()
+    }
+
+    /// The rows of the table that explain nothing any more, though something that they reach was run.
+    #[must_use]
+    pub fn idle<'t>(&self, tolerances: &'t [Tolerance]) -> Vec<&'t Tolerance> {
+        let reached = |row: &Tolerance| {
+            self.cells.iter().any(|cell| {
+                let place = Place { case: &cell.case, engine: &cell.engine, policy: cell.policy.name() };
+                cell.not_run.is_none() && row.reaches(place)
+            })
+        };
+        let used = |row: &Tolerance| {
+            let noted = self.cells.iter().flat_map(|cell| &cell.differences);
+            noted.filter_map(|noted| noted.row.as_ref()).any(|name| *name == row.name)
+        };
+        tolerances.iter().filter(|row| reached(row) && !used(row)).collect()
+    }
+}

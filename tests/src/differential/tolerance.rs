@@ -1,0 +1,128 @@
+//! The differences that have a reason: `testdata/differential/differences.toml`.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::case::directory;
+
+/// Differences that are as they should be.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tolerance {
+    /// What they are called in results.
+    pub name: String,
+    /// Patterns of facts, of which one matches.
+    pub facts: Vec<String>,
+    /// Patterns of cases; any when there is none.
+    #[serde(default)]
+    pub cases: Vec<String>,
+    /// Patterns of engines; any when there is none.
+    #[serde(default)]
+    pub engines: Vec<String>,
+    /// Patterns of policies; any when there is none.
+    #[serde(default)]
+    pub policies: Vec<String>,
+    /// A pattern of what ours has; a fact that ours lacks is `-`.
+    #[serde(default)]
+    pub ours: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    difference: Vec<Tolerance>,
+}
+
+/// The table.
+///
+/// # Errors
+/// When it cannot be read or understood.
+pub fn load() -> Result<Vec<Tolerance>> {
+    let path = directory().join("differences.toml");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let table: Table =
+        toml::from_str(&text).with_context(|| format!("cannot understand {}", path.display()))?;
+    Ok(table.difference)
+}
+
+/// Where a difference was seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'p> {
+    /// The case.
+    pub case: &'p str,
+    /// The engine.
+    pub engine: &'p str,
+    /// Our policy.
+    pub policy: &'p str,
+}
+
+impl Tolerance {
+    /// Whether it could be seen there at all.
+    #[must_use]
+    pub fn reaches(&self, place: Place) -> bool {
+        let any = |patterns: &[String], text: &str| {
+            patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, text))
+        };
+        any(&self.cases, place.case) && any(&self.engines, place.engine) && any(&self.policies, place.policy)
+    }
+
+    /// Whether it explains a fact there, which ours has this value for.
+    #[must_use]
+    pub fn explains(&self, place: Place, fact: &str, ours: Option<&str>) -> bool {
+        self.reaches(place)
+            && self.facts.iter().any(|pattern| matches(pattern, fact))
+            && self.ours.as_ref().is_none_or(|pattern| matches(pattern, ours.unwrap_or("-")))
+    }
+}
+
+/// Whether a text is what the pattern says: `*` stands for anything, all else for itself. As long as the product of both at
+/// worst.
+#[must_use]
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<_> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_anything() {
+        for (pattern, text, expected) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a*", "ab", true),
+            ("*b", "ab", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c", false),
+            ("ab*ba", "aba", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn every_row_has_a_name_of_its_own_and_a_reason() {
+        let rows = load().unwrap();
+        for (place, row) in rows.iter().enumerate() {
+            assert!(rows[..place].iter().all(|other| other.name != row.name), "{} is there twice", row.name);
+            assert!(!row.reason.trim().is_empty() && !row.facts.is_empty(), "{}", row.name);
+        }
+    }
+}
