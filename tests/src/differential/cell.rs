@@ -1,11 +1,12 @@
 //! A case on an engine: built by upstream, by ours with each policy, and by upstream again.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 use xtask::{build, command};
 
@@ -17,7 +18,7 @@ use super::files;
 use super::image::{self, Layers};
 use super::invoke::{Setting, Way};
 use super::services::Services;
-use super::tolerance::{Place, Tolerance};
+use super::tolerance::{Place, Table};
 
 /// What became of a case on an engine with one of our policies.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,19 +45,10 @@ pub struct Cell {
     pub unsteady: usize,
     /// How long all builds of the case on this engine took, in milliseconds.
     pub wall_ms: u64,
-    /// What is not equal.
-    pub differences: Vec<Noted>,
-}
-
-/// A difference, and the row that explains it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Noted {
-    /// The difference.
-    #[serde(flatten)]
-    pub difference: Difference,
-    /// The name of the row.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub row: Option<String>,
+    /// How many differences each row explains.
+    pub explained: BTreeMap<String, usize>,
+    /// The differences without a reason.
+    pub differences: Vec<Difference>,
 }
 
 /// The verdict on a cell.
@@ -79,11 +71,9 @@ impl Cell {
         match self {
             Self { not_run: Some(_), .. } => Verdict::NotRun,
             Self { complaint: Some(_), .. } => Verdict::Wrong,
-            Self { differences, .. } if differences.is_empty() => Verdict::Equal,
-            Self { differences, .. } if differences.iter().all(|noted| noted.row.is_some()) => {
-                Verdict::Explained
-            }
-            _ => Verdict::Wrong,
+            Self { differences, .. } if !differences.is_empty() => Verdict::Wrong,
+            Self { explained, .. } if !explained.is_empty() => Verdict::Explained,
+            _ => Verdict::Equal,
         }
     }
 }
@@ -92,13 +82,7 @@ impl Cell {
 ///
 /// # Errors
 /// Never for what a build does; when something else cannot be done.
-pub fn run(
-    case: &Case,
-    bench: &Bench,
-    services: &Services,
-    layers: &mut Layers,
-    tolerances: &[Tolerance],
-) -> Vec<Cell> {
+pub fn run(case: &Case, bench: &Bench, services: &Services, layers: &mut Layers, table: &Table) -> Vec<Cell> {
     let begin = Instant::now();
     let kind = bench.engine.kind();
     let empty = |policy| Cell {
@@ -112,13 +96,14 @@ pub fn run(
         equal: 0,
         unsteady: 0,
         wall_ms: 0,
+        explained: BTreeMap::new(),
         differences: Vec::new(),
     };
     let policies = [Way::Off, Way::Auto];
     if let Some(reason) = services.lacks(&case.needs).or(bench.lacks(&case.needs)) {
         return policies.map(|policy| Cell { not_run: Some(reason.to_owned()), ..empty(policy) }).into();
     }
-    let built = Stage::new(case, bench, services).and_then(|mut stage| stage.all(layers));
+    let built = Stage::new(case, bench, services).and_then(|mut stage| stage.all(layers, table));
     let wall_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (upstream, ours, again) = match built {
         Ok(built) => built,
@@ -137,18 +122,22 @@ pub fn run(
     let cells = policies.into_iter().zip(ours).map(|(policy, ours)| {
         let comparison = compare(&upstream, &again, &ours);
         let place = Place { case: &case.name, engine: kind.name(), policy: policy.name() };
-        let note = |difference: Difference| {
-            let ours = difference.ours.as_deref();
-            let row = tolerances.iter().find(|row| row.explains(place, &difference.fact, ours));
-            Noted { row: row.map(|row| row.name.clone()), difference: shortened(difference) }
-        };
+        let mut explained = BTreeMap::new();
+        let mut differences = Vec::new();
+        for difference in comparison.differences {
+            match table.explains(place, &difference) {
+                Some(row) => *explained.entry(row.name.clone()).or_default() += 1,
+                None => differences.push(shortened(difference)),
+            }
+        }
         Cell {
             exit: exit.clone(),
             complaint: complaint.clone(),
             equal: comparison.equal,
             unsteady: comparison.unsteady,
             wall_ms,
-            differences: comparison.differences.into_iter().map(note).collect(),
+            explained,
+            differences,
             ..empty(policy)
         }
     });
@@ -185,10 +174,11 @@ impl<'s> Stage<'s> {
     }
 
     /// Upstream, ours, upstream again.
-    fn all(&mut self, layers: &mut Layers) -> Result<(Facts, [Facts; 2], Facts)> {
-        let upstream = self.one(Way::Upstream, layers)?;
-        let ours = [self.one(Way::Off, layers)?, self.one(Way::Auto, layers)?];
-        let again = self.one(Way::Upstream, layers)?;
+    fn all(&mut self, layers: &mut Layers, table: &Table) -> Result<(Facts, [Facts; 2], Facts)> {
+        let mut one = |way| Ok::<_, Error>(self.one(way, layers)?.without(|fact| table.leaves_out(fact)));
+        let upstream = one(Way::Upstream)?;
+        let ours = [one(Way::Off)?, one(Way::Auto)?];
+        let again = one(Way::Upstream)?;
         fs::remove_dir_all(&self.directory).context("cannot remove the files of a case")?;
         Ok((upstream, ours, again))
     }

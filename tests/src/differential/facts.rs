@@ -75,6 +75,13 @@ impl Facts {
         facts
     }
 
+    /// Those facts whose names are not left out.
+    #[must_use]
+    pub fn without(mut self, is_left_out: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|name, _| !is_left_out(name));
+        self
+    }
+
     /// A fact's value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -34,7 +34,7 @@ use self::cell::{Cell, Verdict};
 use self::image::Layers;
 use self::raw::Raw;
 use self::services::Services;
-use self::tolerance::Tolerance;
+use self::tolerance::Table;
 
 /// Builds the cases of testdata/differential by upstream and by ours, and compares
 ///
@@ -73,10 +73,10 @@ impl Selection {
 /// # Errors
 /// When an engine cannot be started, or something fails that no build can be blamed for.
 pub fn run(selection: &Selection) -> Result<bool> {
-    let tolerances = tolerance::load()?;
+    let table = tolerance::load()?;
     let (results, page) = places(selection)?;
     if selection.report {
-        write_page(&Raw::load(&results)?, &tolerances, &page)?;
+        write_page(&Raw::load(&results)?, &table, &page)?;
         return Ok(true);
     }
     let cases: Vec<_> = case::load()?.into_iter().filter(|case| selection.has(case)).collect();
@@ -89,19 +89,17 @@ pub fn run(selection: &Selection) -> Result<bool> {
         let bench = Bench::start(kind, &services)?;
         raw.engines.insert(kind.name().to_owned(), bench.engine.version().to_owned());
         raw.client = command::output(bench.client.buildx().arg("version"))?.trim().to_owned();
-        raw.cells.extend(on(&bench, &services, &cases, &tolerances));
+        raw.cells.extend(on(&bench, &services, &cases, &table));
         bench.engine.stop()?;
         raw.seconds = begin.elapsed().as_secs();
         // What there is so far, should the next engine cost us the rest.
         raw.save(&results)?;
     }
-    write_page(&raw, &tolerances, &page)?;
+    write_page(&raw, &table, &page)?;
     eprintln!("wrote {} and {} after {} s", results.display(), page.display(), raw.seconds);
     let complaints = raw.complaints();
-    for line in &complaints {
-        eprintln!("not as promised: {line}");
-    }
-    let idle = if selection.is_all() { raw.idle(&tolerances) } else { Vec::new() };
+    eprintln!("{} facts are not as promised", complaints.len());
+    let idle = if selection.is_all() { raw.idle(&table) } else { Vec::new() };
     for row in &idle {
         eprintln!("not as promised: no build differs any more as {} says", row.name);
     }
@@ -110,14 +108,17 @@ pub fn run(selection: &Selection) -> Result<bool> {
 
 /// Runs cases on one engine, one after the other, because each begins with an empty cache.
 #[must_use]
-pub fn on(bench: &Bench, services: &Services, cases: &[Case], tolerances: &[Tolerance]) -> Vec<Cell> {
+pub fn on(bench: &Bench, services: &Services, cases: &[Case], table: &Table) -> Vec<Cell> {
     let mut layers = Layers::default();
     let mut all = Vec::new();
     for (number, case) in cases.iter().enumerate() {
-        let cells = cell::run(case, bench, services, &mut layers, tolerances);
+        let cells = cell::run(case, bench, services, &mut layers, table);
         let verdict = cells.iter().map(Cell::verdict).max().unwrap_or(Verdict::NotRun);
         let (engine, ms) = (bench.engine.kind().name(), cells.first().map_or(0, |cell| cell.wall_ms));
         eprintln!("{engine} {}/{} {}: {verdict:?}, {ms} ms", number + 1, cases.len(), case.name);
+        for line in raw::complaints(&cells) {
+            eprintln!("not as promised: {line}");
+        }
         all.extend(cells);
     }
     all
@@ -133,6 +134,6 @@ fn places(selection: &Selection) -> Result<(PathBuf, PathBuf)> {
     Ok((dir.join("differential.json"), dir.join("differential.md")))
 }
 
-fn write_page(raw: &Raw, tolerances: &[Tolerance], path: &Path) -> Result<()> {
-    fs::write(path, report::page(raw, tolerances)).with_context(|| format!("cannot write {}", path.display()))
+fn write_page(raw: &Raw, table: &Table, path: &Path) -> Result<()> {
+    fs::write(path, report::page(raw, table)).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::cell::{Cell, Verdict};
-use super::tolerance::{Place, Tolerance};
+use super::tolerance::{Place, Table, Tolerance};
 
 /// All of it.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -46,44 +46,40 @@ impl Raw {
         fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// What must not be: differences without a reason, and cases that are not what their data says.
+    /// What must not be, of all cells.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
-        let wrong = self.cells.iter().filter(|cell| cell.verdict() == Verdict::Wrong);
-        let lines = wrong.flat_map(|cell| {
-            let place = format!("{} on {}, {}", cell.case, cell.engine, cell.policy.name());
-            let own = cell.complaint.iter().map(|complaint| format!("{place}: {complaint}"));
-            let unexplained = cell.differences.iter().filter(|noted| noted.row.is_none());
-            let differences = unexplained.map(|noted| {
-                let shown = |value: &Option<String>| {
-                    value.as_deref().map_or("-".to_owned(), |text| format!("{text:?}"))
-                };
-                let difference = &noted.difference;
-                format!(
-                    "{place}: {}: upstream {}, ours {}",
-                    difference.fact,
-                    shown(&difference.upstream),
-                    shown(&difference.ours)
-                )
-            });
-            own.chain(differences).collect::<Vec<_>>()
-        });
-        lines.collect()
+        complaints(&self.cells)
     }
 
     /// The rows of the table that explain nothing any more, though something that they reach was run.
     #[must_use]
-    pub fn idle<'t>(&self, tolerances: &'t [Tolerance]) -> Vec<&'t Tolerance> {
+    pub fn idle<'t>(&self, table: &'t Table) -> Vec<&'t Tolerance> {
         let reached = |row: &Tolerance| {
             self.cells.iter().any(|cell| {
                 let place = Place { case: &cell.case, engine: &cell.engine, policy: cell.policy.name() };
                 cell.not_run.is_none() && row.reaches(place)
             })
         };
-        let used = |row: &Tolerance| {
-            let noted = self.cells.iter().flat_map(|cell| &cell.differences);
-            noted.filter_map(|noted| noted.row.as_ref()).any(|name| *name == row.name)
-        };
-        tolerances.iter().filter(|row| reached(row) && !used(row)).collect()
+        let used = |row: &Tolerance| self.cells.iter().any(|cell| cell.explained.contains_key(&row.name));
+        table.difference.iter().filter(|row| reached(row) && !used(row)).collect()
     }
+}
+
+/// What must not be: differences without a reason, and cases that are not what their data says.
+#[must_use]
+pub fn complaints(cells: &[Cell]) -> Vec<String> {
+    let wrong = cells.iter().filter(|cell| cell.verdict() == Verdict::Wrong);
+    let lines = wrong.flat_map(|cell| {
+        let place = format!("{} on {}, {}", cell.case, cell.engine, cell.policy.name());
+        let own = cell.complaint.iter().map(|complaint| format!("{place}: {complaint}"));
+        let differences = cell.differences.iter().map(|difference| {
+            let shown =
+                |value: &Option<String>| value.as_deref().map_or("-".to_owned(), |text| format!("{text:?}"));
+            let (upstream, ours) = (shown(&difference.upstream), shown(&difference.ours));
+            format!("{place}: {}: upstream {upstream}, ours {ours}", difference.fact)
+        });
+        own.chain(differences).collect::<Vec<_>>()
+    });
+    lines.collect()
 }

@@ -6,20 +6,20 @@ use std::fmt::{self, Write};
 use super::cell::{Cell, Verdict};
 use super::invoke::Way;
 use super::raw::Raw;
-use super::tolerance::Tolerance;
+use super::tolerance::Table;
 
 /// The page, in Markdown.
 #[must_use]
-pub fn page(raw: &Raw, tolerances: &[Tolerance]) -> String {
+pub fn page(raw: &Raw, table: &Table) -> String {
     let mut page = String::new();
-    write_page(raw, tolerances, &mut page).expect("a string takes all");
+    write_page(raw, table, &mut page).expect("a string takes all");
     page
 }
 
-fn write_page(raw: &Raw, tolerances: &[Tolerance], page: &mut String) -> fmt::Result {
+fn write_page(raw: &Raw, table: &Table, page: &mut String) -> fmt::Result {
     head(raw, page)?;
     counts(raw, page)?;
-    differences(raw, tolerances, page)?;
+    differences(raw, table, page)?;
     cases(raw, page)?;
     let not_run: BTreeSet<_> = raw
         .cells
@@ -83,19 +83,21 @@ fn counts(raw: &Raw, page: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn differences(raw: &Raw, tolerances: &[Tolerance], page: &mut String) -> fmt::Result {
+fn differences(raw: &Raw, table: &Table, page: &mut String) -> fmt::Result {
     writeln!(
         page,
         "\n## Differences with a reason\n\n| difference | where | cells | reason |\n|---|---|---|---|"
     )?;
-    for row in tolerances {
-        let is_of = |cell: &&Cell| {
-            cell.differences.iter().any(|noted| noted.row.as_ref().is_some_and(|name| *name == row.name))
-        };
-        let cells: Vec<_> = raw.cells.iter().filter(is_of).collect();
+    for row in &table.difference {
+        let cells = raw.cells.iter().filter(|cell| cell.explained.contains_key(&row.name)).count();
         let facts = row.facts.iter().map(|fact| format!("`{}`", escaped(fact))).collect::<Vec<_>>();
         let reason = row.reason.split_whitespace().collect::<Vec<_>>().join(" ");
-        writeln!(page, "| {} | {} | {} | {} |", row.name, facts.join(", "), cells.len(), escaped(&reason))?;
+        writeln!(page, "| {} | {} | {} | {} |", row.name, facts.join(", "), cells, escaped(&reason))?;
+    }
+    writeln!(page, "\n## Not compared\n")?;
+    for row in &table.measured {
+        let facts = row.facts.iter().map(|fact| format!("`{fact}`")).collect::<Vec<_>>();
+        writeln!(page, "- {}: {}", facts.join(", "), row.reason)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::case::directory;
+use super::compare::Difference;
 
 /// Differences that are as they should be.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,22 +32,49 @@ pub struct Tolerance {
     pub reason: String,
 }
 
-#[derive(Deserialize)]
+/// Facts that are of the machine's state, and not of the build.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
-    difference: Vec<Tolerance>,
+pub struct Measured {
+    /// Patterns of facts.
+    pub facts: Vec<String>,
+    /// Why they are not even looked at.
+    pub reason: String,
+}
+
+/// What may differ, and what is not compared.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// Differences that are as they should be.
+    pub difference: Vec<Tolerance>,
+    /// Facts that are left out.
+    pub measured: Vec<Measured>,
+}
+
+impl Table {
+    /// The row that explains a difference, the first one of several.
+    #[must_use]
+    pub fn explains(&self, place: Place, difference: &Difference) -> Option<&Tolerance> {
+        let ours = difference.ours.as_deref();
+        self.difference.iter().find(|row| row.explains(place, &difference.fact, ours))
+    }
+
+    /// Whether a fact is left out.
+    #[must_use]
+    pub fn leaves_out(&self, fact: &str) -> bool {
+        self.measured.iter().flat_map(|row| &row.facts).any(|pattern| matches(pattern, fact))
+    }
 }
 
 /// The table.
 ///
 /// # Errors
 /// When it cannot be read or understood.
-pub fn load() -> Result<Vec<Tolerance>> {
+pub fn load() -> Result<Table> {
     let path = directory().join("differences.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let table: Table =
-        toml::from_str(&text).with_context(|| format!("cannot understand {}", path.display()))?;
-    Ok(table.difference)
+    toml::from_str(&text).with_context(|| format!("cannot understand {}", path.display()))
 }
 
 /// Where a difference was seen.
@@ -119,7 +147,7 @@ mod tests {
 
     #[test]
     fn every_row_has_a_name_of_its_own_and_a_reason() {
-        let rows = load().unwrap();
+        let rows = load().unwrap().difference;
         for (place, row) in rows.iter().enumerate() {
             assert!(rows[..place].iter().all(|other| other.name != row.name), "{} is there twice", row.name);
             assert!(!row.reason.trim().is_empty() && !row.facts.is_empty(), "{}", row.name);
