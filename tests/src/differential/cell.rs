@@ -41,6 +41,8 @@ pub struct Cell {
     pub exit: String,
     /// How many facts are equal.
     pub equal: usize,
+    /// How many of these are digests of steps.
+    pub digests: usize,
     /// How many upstream does not agree with itself on.
     pub unsteady: usize,
     /// How long all builds of the case on this engine took, in milliseconds.
@@ -94,6 +96,7 @@ pub fn run(case: &Case, bench: &Bench, services: &Services, layers: &mut Layers,
         complaint: None,
         exit: String::new(),
         equal: 0,
+        digests: 0,
         unsteady: 0,
         wall_ms: 0,
         explained: BTreeMap::new(),
@@ -134,6 +137,7 @@ pub fn run(case: &Case, bench: &Bench, services: &Services, layers: &mut Layers,
             exit: exit.clone(),
             complaint: complaint.clone(),
             equal: comparison.equal,
+            digests: comparison.digests,
             unsteady: comparison.unsteady,
             wall_ms,
             explained,

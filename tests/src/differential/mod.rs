@@ -21,9 +21,12 @@ pub mod tree;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use xtask::engines::Kind;
 use xtask::{command, machine, workspace};
@@ -52,6 +55,9 @@ pub struct Selection {
     /// Only the cases of this topic [repeatable]
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<String>,
+    /// How many engines work at the same time
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    jobs: usize,
     /// Run nothing: make docs/differential.md anew from docs/lab/differential.json
     #[arg(long)]
     report: bool,
@@ -81,20 +87,12 @@ pub fn run(selection: &Selection) -> Result<bool> {
     }
     let cases: Vec<_> = case::load()?.into_iter().filter(|case| selection.has(case)).collect();
     ensure!(!cases.is_empty(), "there is no such case\n  help: they stand in testdata/differential");
-    let begin = Instant::now();
-    let mut raw = Raw { machine: machine::description()?, ..Raw::default() };
     let services = Services::start()?;
-    let kinds = if selection.engines.is_empty() { Kind::ALL.to_vec() } else { selection.engines.clone() };
-    for kind in kinds {
-        let bench = Bench::start(kind, &services)?;
-        raw.engines.insert(kind.name().to_owned(), bench.engine.version().to_owned());
-        raw.client = command::output(bench.client.buildx().arg("version"))?.trim().to_owned();
-        raw.cells.extend(on(&bench, &services, &cases, &table));
-        bench.engine.stop()?;
-        raw.seconds = begin.elapsed().as_secs();
-        // What there is so far, should the next engine cost us the rest.
-        raw.save(&results)?;
-    }
+    let raw = Raw { machine: machine::description()?, ..Raw::default() };
+    let suite = Suite { cases, table, services, results, begin: Instant::now(), raw: Mutex::new(raw) };
+    suite.run(selection)?;
+    let Suite { table, results, raw, .. } = suite;
+    let raw = raw.into_inner().unwrap_or_else(PoisonError::into_inner);
     write_page(&raw, &table, &page)?;
     eprintln!("wrote {} and {} after {} s", results.display(), page.display(), raw.seconds);
     let complaints = raw.complaints();
@@ -104,6 +102,54 @@ pub fn run(selection: &Selection) -> Result<bool> {
         eprintln!("not as promised: no build differs any more as {} says", row.name);
     }
     Ok(complaints.is_empty() && idle.is_empty())
+}
+
+/// What all engines share.
+struct Suite {
+    cases: Vec<Case>,
+    table: Table,
+    services: Services,
+    results: PathBuf,
+    begin: Instant,
+    raw: Mutex<Raw>,
+}
+
+impl Suite {
+    /// Several engines at once, each with one case at a time.
+    fn run(&self, selection: &Selection) -> Result<()> {
+        let kinds = if selection.engines.is_empty() { &Kind::ALL } else { &*selection.engines };
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(kind) = kinds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.engine(*kind).with_context(|| format!("{} cannot be compared on", kind.name()))?;
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..selection.jobs.max(1)).map(|_| scope.spawn(work)).collect();
+            // A worker that panics has told why.
+            workers
+                .into_iter()
+                .try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")))
+        })
+    }
+
+    fn engine(&self, kind: Kind) -> Result<()> {
+        let bench = Bench::start(kind, &self.services)?;
+        let version = bench.engine.version().to_owned();
+        let client = command::output(bench.client.buildx().arg("version"))?.trim().to_owned();
+        let cells = on(&bench, &self.services, &self.cases, &self.table);
+        bench.engine.stop()?;
+        let mut raw = self.raw.lock().unwrap_or_else(PoisonError::into_inner);
+        raw.engines.insert(kind.name().to_owned(), version);
+        raw.client = client;
+        raw.cells.extend(cells);
+        // Whichever engine came first.
+        raw.cells.sort_by(|a, b| (&a.topic, &a.engine).cmp(&(&b.topic, &b.engine)));
+        raw.seconds = self.begin.elapsed().as_secs();
+        // What there is so far, should another engine cost us the rest.
+        raw.save(&self.results)
+    }
 }
 
 /// Runs cases on one engine, one after the other, because each begins with an empty cache.
