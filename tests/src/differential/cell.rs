@@ -241,7 +241,11 @@ impl<'s> Stage<'s> {
 
     fn saved(&self, image: &str, layers: &mut Layers) -> Result<Facts> {
         let path = self.directory.with_extension("saved");
-        bench::save(&self.bench.client, image, &path)?;
+        if let Err(refusal) = bench::save(&self.bench.client, image, &path) {
+            let mut facts = Facts::default();
+            facts.put("refused", last_lines(&refusal.to_string()));
+            return Ok(facts);
+        }
         let archive = image::unpack(fs::File::open(&path).context("cannot open a saved image")?)?;
         fs::remove_file(&path).context("cannot remove a saved image")?;
         image::facts(&archive, layers)

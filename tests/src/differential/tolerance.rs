@@ -28,6 +28,9 @@ pub struct Tolerance {
     /// A pattern of what ours has; a fact that ours lacks is `-`.
     #[serde(default)]
     pub ours: Option<String>,
+    /// What ours has beyond upstream: without it, both are equal.
+    #[serde(default)]
+    pub without: Option<String>,
     /// Why.
     pub reason: String,
 }
@@ -56,8 +59,7 @@ impl Table {
     /// The row that explains a difference, the first one of several.
     #[must_use]
     pub fn explains(&self, place: Place, difference: &Difference) -> Option<&Tolerance> {
-        let ours = difference.ours.as_deref();
-        self.difference.iter().find(|row| row.explains(place, &difference.fact, ours))
+        self.difference.iter().find(|row| row.explains(place, difference))
     }
 
     /// Whether a fact is left out.
@@ -98,12 +100,18 @@ impl Tolerance {
         any(&self.cases, place.case) && any(&self.engines, place.engine) && any(&self.policies, place.policy)
     }
 
-    /// Whether it explains a fact there, which ours has this value for.
+    /// Whether it explains a difference there.
     #[must_use]
-    pub fn explains(&self, place: Place, fact: &str, ours: Option<&str>) -> bool {
+    pub fn explains(&self, place: Place, difference: &Difference) -> bool {
+        let ours = difference.ours.as_deref();
+        let is_alike_without = |beyond: &String| {
+            let rest = ours.map(|ours| ours.replace(beyond, ""));
+            rest.is_some() && rest == difference.upstream
+        };
         self.reaches(place)
-            && self.facts.iter().any(|pattern| matches(pattern, fact))
+            && self.facts.iter().any(|pattern| matches(pattern, &difference.fact))
             && self.ours.as_ref().is_none_or(|pattern| matches(pattern, ours.unwrap_or("-")))
+            && self.without.as_ref().is_none_or(is_alike_without)
     }
 }
 
@@ -143,6 +151,26 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn what_ours_has_beyond_upstream_is_all_that_differs() {
+        let text = r#"
+            name = "prefix"
+            facts = ["said"]
+            engines = ["docker-20*"]
+            without = "gateway: "
+            reason = "It is named."
+        "#;
+        let row: Tolerance = toml::from_str(text).unwrap();
+        let explains = |engine, upstream: &str, ours: &str| {
+            let [upstream, ours] = [upstream, ours].map(|text| Some(text.to_owned()));
+            let place = Place { case: "a", engine, policy: "off" };
+            row.explains(place, &Difference { fact: "said".to_owned(), upstream, ours })
+        };
+        assert!(explains("docker-20.10", "failed: no", "failed: gateway: no"));
+        assert!(!explains("docker-20.10", "failed: no", "failed: gateway: yes"));
+        assert!(!explains("docker-28.5", "failed: no", "failed: gateway: no"));
     }
 
     #[test]
