@@ -103,7 +103,7 @@ fn put_steps(steps: &BTreeMap<String, Vertex>, logs: &BTreeMap<String, Vec<u8>>,
     let mut steps: Vec<_> = steps.values().collect();
     steps.sort_by(|a, b| (&a.name, a.state(), &a.digest).cmp(&(&b.name, b.state(), &b.digest)));
     for step in steps {
-        let name = &step.name;
+        let name = step.steady_name();
         if step.is_of_dockerfile() {
             executed += usize::from(step.state() == "executed");
             cached += usize::from(step.state() == "cached");
@@ -132,6 +132,14 @@ impl Vertex {
             Self { cached: true, .. } => "cached",
             Self { completed: Some(_), .. } => "executed",
             _ => "unfinished",
+        }
+    }
+
+    /// A base image that several stages have is one step, which is called after any of them.
+    fn steady_name(&self) -> &str {
+        match self.name.find("] FROM ") {
+            Some(at) if self.name.starts_with('[') => &self.name[at + "] ".len()..],
+            _ => &self.name,
         }
     }
 
