@@ -60,6 +60,24 @@ impl Facts {
         other.0.into_iter().for_each(|(name, value)| self.put(name, value));
     }
 
+    /// The same facts with `…` for what follows `prefix`, up to what is no letter and no digit: a name that is new in every
+    /// build.
+    #[must_use]
+    pub fn anonymous(self, prefix: &str) -> Self {
+        let anonymous = |text: String| {
+            let mut parts = text.split(prefix);
+            let first = parts.next().unwrap_or_default().to_owned();
+            parts.fold(first, |text, part| {
+                text + prefix + "…" + part.trim_start_matches(|char: char| char.is_ascii_alphanumeric())
+            })
+        };
+        let mut facts = Self::default();
+        for (name, value) in self.0 {
+            facts.put(anonymous(name), anonymous(value));
+        }
+        facts
+    }
+
     /// The same facts with each first word of `words` replaced by its second one, in names and values.
     #[must_use]
     pub fn renamed(self, words: &[(String, String)]) -> Self {
@@ -124,6 +142,18 @@ mod tests {
         p.materials[pkg:a].uri = pkg:a
         p.steps.step0 = sha256:0000000000000000000000000000000000000000000000000000000000000000
         ");
+    }
+
+    #[test]
+    fn names_of_one_build_are_left_out() {
+        let mut facts = Facts::default();
+        facts.put("[http://session/3jm4.digest]", "http://session/3jm4 and http://session/x");
+        facts.put("[other]", "nothing");
+        let facts = facts.anonymous("http://session/");
+        assert_eq!(
+            shown(&facts),
+            "[http://session/….digest] = http://session/… and http://session/…\n[other] = nothing\n"
+        );
     }
 
     #[test]

@@ -42,7 +42,7 @@ use self::tolerance::Table;
 /// Builds the cases of testdata/differential by upstream and by ours, and compares
 ///
 /// Without a choice, everything is run and docs/differential.md is written. With one, the results go to
-/// target/differential.
+/// target/differential, unless they are to update docs.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask differential", bin_name = "cargo xtask differential")]
 pub struct Selection {
@@ -55,6 +55,9 @@ pub struct Selection {
     /// Only the cases of this topic [repeatable]
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<String>,
+    /// Put the results into docs, in place of those of the same cases and engines
+    #[arg(long)]
+    update: bool,
     /// How many engines work at the same time
     #[arg(long, value_name = "N", default_value_t = 2)]
     jobs: usize,
@@ -87,14 +90,16 @@ pub fn run(selection: &Selection) -> Result<bool> {
     }
     let cases: Vec<_> = case::load()?.into_iter().filter(|case| selection.has(case)).collect();
     ensure!(!cases.is_empty(), "there is no such case\n  help: they stand in testdata/differential");
+    let begin = Instant::now();
     let services = Services::start()?;
-    let raw = Raw { machine: machine::description()?, ..Raw::default() };
-    let suite = Suite { cases, table, services, results, begin: Instant::now(), raw: Mutex::new(raw) };
+    let kept = if selection.update { Raw::load(&results)? } else { Raw::default() };
+    let raw = Raw { machine: machine::description()?, ..kept };
+    let suite = Suite { cases, table, services, results, raw: Mutex::new(raw) };
     suite.run(selection)?;
     let Suite { table, results, raw, .. } = suite;
     let raw = raw.into_inner().unwrap_or_else(PoisonError::into_inner);
     write_page(&raw, &table, &page)?;
-    eprintln!("wrote {} and {} after {} s", results.display(), page.display(), raw.seconds);
+    eprintln!("wrote {} and {} after {} s", results.display(), page.display(), begin.elapsed().as_secs());
     let complaints = raw.complaints();
     eprintln!("{} facts are not as promised", complaints.len());
     let idle = if selection.is_all() { raw.idle(&table) } else { Vec::new() };
@@ -110,7 +115,6 @@ struct Suite {
     table: Table,
     services: Services,
     results: PathBuf,
-    begin: Instant,
     raw: Mutex<Raw>,
 }
 
@@ -138,15 +142,15 @@ impl Suite {
         let bench = Bench::start(kind, &self.services)?;
         let version = bench.engine.version().to_owned();
         let client = command::output(bench.client.buildx().arg("version"))?.trim().to_owned();
+        let begin = Instant::now();
         let cells = on(&bench, &self.services, &self.cases, &self.table);
+        let seconds = begin.elapsed().as_secs();
         bench.engine.stop()?;
         let mut raw = self.raw.lock().unwrap_or_else(PoisonError::into_inner);
         raw.engines.insert(kind.name().to_owned(), version);
         raw.client = client;
-        raw.cells.extend(cells);
-        // Whichever engine came first.
-        raw.cells.sort_by(|a, b| (&a.topic, &a.engine).cmp(&(&b.topic, &b.engine)));
-        raw.seconds = self.begin.elapsed().as_secs();
+        raw.seconds += seconds;
+        raw.renew(cells);
         // What there is so far, should another engine cost us the rest.
         raw.save(&self.results)
     }
@@ -172,7 +176,7 @@ pub fn on(bench: &Bench, services: &Services, cases: &[Case], table: &Table) -> 
 
 /// Where the results and the page go: only those of a whole run are for the documentation.
 fn places(selection: &Selection) -> Result<(PathBuf, PathBuf)> {
-    if selection.is_all() {
+    if selection.is_all() || selection.update {
         let docs = workspace::root().join("docs");
         return Ok((docs.join("lab/differential.json"), docs.join("differential.md")));
     }

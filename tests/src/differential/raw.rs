@@ -20,7 +20,7 @@ pub struct Raw {
     pub engines: BTreeMap<String, String>,
     /// The version of the client.
     pub client: String,
-    /// How long all of it took, in seconds.
+    /// How long the engines worked on it, in seconds.
     pub seconds: u64,
     /// Case × engine × policy.
     pub cells: Vec<Cell>,
@@ -44,6 +44,16 @@ impl Raw {
         fs::create_dir_all(path.parent().unwrap_or(path)).context("cannot create a directory")?;
         let text = serde_json::to_string_pretty(self).context("cannot write JSON")?;
         fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Takes cells of today in, in place of those of the same case and engine.
+    pub fn renew(&mut self, cells: Vec<Cell>) {
+        let date = self.machine["date"].as_str().unwrap_or("unknown").to_owned();
+        let is_same = |a: &Cell, b: &Cell| a.case == b.case && a.engine == b.engine;
+        self.cells.retain(|old| !cells.iter().any(|new| is_same(old, new)));
+        self.cells.extend(cells.into_iter().map(|cell| Cell { date: date.clone(), ..cell }));
+        let key = |cell: &Cell| (cell.topic.clone(), cell.case.clone(), cell.engine.clone(), cell.policy);
+        self.cells.sort_by_key(key);
     }
 
     /// What must not be, of all cells.

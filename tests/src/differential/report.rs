@@ -45,7 +45,7 @@ fn head(raw: &Raw, page: &mut String) -> fmt::Result {
          `testdata/differential/differences.toml`; any other one is a failure, and so is a row that nothing needs any more.\n\n\
          The raw results are in [lab/differential.json](lab/differential.json), from which this page is made\n\
          (`cargo xtask differential --report`).\n\n\
-         {}, on {} with {} cores, {}, kernel {}; {}; {}. It took {} minutes.",
+         {}, on {} with {} cores, {}, kernel {}; {}; {}. The engines worked {} minutes on it.",
         of("date"),
         of("cpu"),
         raw.machine["cores"],

@@ -28,9 +28,9 @@ pub struct Tolerance {
     /// A pattern of what ours has; a fact that ours lacks is `-`.
     #[serde(default)]
     pub ours: Option<String>,
-    /// What ours has beyond upstream: without it, both are equal.
+    /// What ours has beyond upstream: without one of these, both are equal.
     #[serde(default)]
-    pub without: Option<String>,
+    pub without: Vec<String>,
     /// Why.
     pub reason: String,
 }
@@ -111,7 +111,7 @@ impl Tolerance {
         self.reaches(place)
             && self.facts.iter().any(|pattern| matches(pattern, &difference.fact))
             && self.ours.as_ref().is_none_or(|pattern| matches(pattern, ours.unwrap_or("-")))
-            && self.without.as_ref().is_none_or(is_alike_without)
+            && (self.without.is_empty() || self.without.iter().any(is_alike_without))
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
             name = "prefix"
             facts = ["said"]
             engines = ["docker-20*"]
-            without = "gateway: "
+            without = ["gateway: "]
             reason = "It is named."
         "#;
         let row: Tolerance = toml::from_str(text).unwrap();
