@@ -236,6 +236,9 @@ impl<'s> Stage<'s> {
         let mut known: Vec<_> =
             setting.words.iter().map(|(word, value)| (value.clone(), (*word).to_owned())).collect();
         known.push((self.bench.frontend.clone(), "@frontend@".to_owned()));
+        if let Some(line) = way.first_line(case.syntax, &self.bench.frontend) {
+            known.push((line.trim_end().to_owned(), "@first-line@".to_owned()));
+        }
         // A long one may hold a short one.
         known.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
         known.retain(|(_, word)| word != "@busybox@" && word != "@tag@");

@@ -143,9 +143,12 @@ impl Vertex {
         }
     }
 
-    /// `[stage 2/3] RUN …`, but not `[internal] load …`.
+    /// `[stage 2/3] RUN …`, but not `[internal] load …`, and no notice of ours.
     fn is_of_dockerfile(&self) -> bool {
-        self.name.starts_with('[') && !self.name.starts_with("[internal]") && !self.name.contains("] FROM ")
+        let others = ["[internal]", "[ci-build]"];
+        self.name.starts_with('[')
+            && !others.iter().any(|other| self.name.starts_with(other))
+            && !self.name.contains("] FROM ")
     }
 }
 
