@@ -22,7 +22,8 @@ impl Facts {
     }
 
     /// Keeps each value of a document under the path to it. What a list holds is called by its `uri`, where it has one,
-    /// else by its place; and a map from digests is turned round, because digests are what may differ.
+    /// else by its place; a map from digests is turned round, because digests are what may differ; and places in a text, which come in any
+    /// order, are put in one.
     pub fn json(&mut self, name: &str, value: &Value) {
         match value {
             Value::Object(map) if map.is_empty() => self.put(name, "{}"),
@@ -37,7 +38,11 @@ impl Facts {
             }
             Value::Array(list) if list.is_empty() => self.put(name, "[]"),
             Value::Array(list) => {
-                for (place, value) in list.iter().enumerate() {
+                let mut list: Vec<_> = list.iter().collect();
+                if list.iter().all(|value| value.get("ranges").is_some()) {
+                    list.sort_by_key(|value| value.to_string());
+                }
+                for (place, value) in list.into_iter().enumerate() {
                     let own = value.get("uri").and_then(Value::as_str);
                     let key = own.map_or_else(|| place.to_string(), str::to_owned);
                     self.json(&format!("{name}[{key}]"), value);
