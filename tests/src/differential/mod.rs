@@ -67,8 +67,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    fn is_all(&self) -> bool {
-        self.engines.is_empty() && self.cases.is_empty() && self.topics.is_empty()
+    fn is_for_docs(&self) -> bool {
+        self.update || self.engines.is_empty() && self.cases.is_empty() && self.topics.is_empty()
     }
 
     fn has(&self, case: &Case) -> bool {
@@ -88,21 +88,25 @@ pub fn run(selection: &Selection) -> Result<bool> {
         write_page(&Raw::load(&results)?, &table, &page)?;
         return Ok(true);
     }
-    let cases: Vec<_> = case::load()?.into_iter().filter(|case| selection.has(case)).collect();
+    let all = case::load()?;
+    let cases: Vec<_> = all.iter().filter(|case| selection.has(case)).cloned().collect();
     ensure!(!cases.is_empty(), "there is no such case\n  help: they stand in testdata/differential");
     let begin = Instant::now();
     let services = Services::start()?;
-    let kept = if selection.update { Raw::load(&results)? } else { Raw::default() };
-    let raw = Raw { machine: machine::description()?, ..kept };
-    let suite = Suite { cases, table, services, results, raw: Mutex::new(raw) };
+    let mut raw = if selection.update { Raw::load(&results)? } else { Raw::default() };
+    raw.cells.retain(|cell| all.iter().any(|case| case.name == cell.case));
+    raw.machine = machine::description()?;
+    raw.save(&results)?;
+    let suite = Suite { cases, table, services, results: Mutex::new(results) };
     suite.run(selection)?;
-    let Suite { table, results, raw, .. } = suite;
-    let raw = raw.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Suite { table, results, .. } = suite;
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let raw = Raw::load(&results)?;
     write_page(&raw, &table, &page)?;
     eprintln!("wrote {} and {} after {} s", results.display(), page.display(), begin.elapsed().as_secs());
     let complaints = raw.complaints();
     eprintln!("{} facts are not as promised", complaints.len());
-    let idle = if selection.is_all() { raw.idle(&table) } else { Vec::new() };
+    let idle = if selection.is_for_docs() { raw.idle(&table) } else { Vec::new() };
     for row in &idle {
         eprintln!("not as promised: no build differs any more as {} says", row.name);
     }
@@ -114,8 +118,8 @@ struct Suite {
     cases: Vec<Case>,
     table: Table,
     services: Services,
-    results: PathBuf,
-    raw: Mutex<Raw>,
+    /// The file, which one engine at a time adds to.
+    results: Mutex<PathBuf>,
 }
 
 impl Suite {
@@ -146,13 +150,14 @@ impl Suite {
         let cells = on(&bench, &self.services, &self.cases, &self.table);
         let seconds = begin.elapsed().as_secs();
         bench.engine.stop()?;
-        let mut raw = self.raw.lock().unwrap_or_else(PoisonError::into_inner);
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut raw = Raw::load(&results)?;
         raw.engines.insert(kind.name().to_owned(), version);
         raw.client = client;
         raw.seconds += seconds;
         raw.renew(cells);
         // What there is so far, should another engine cost us the rest.
-        raw.save(&self.results)
+        raw.save(&results)
     }
 }
 
@@ -176,7 +181,7 @@ pub fn on(bench: &Bench, services: &Services, cases: &[Case], table: &Table) -> 
 
 /// Where the results and the page go: only those of a whole run are for the documentation.
 fn places(selection: &Selection) -> Result<(PathBuf, PathBuf)> {
-    if selection.is_all() || selection.update {
+    if selection.is_for_docs() {
         let docs = workspace::root().join("docs");
         return Ok((docs.join("lab/differential.json"), docs.join("differential.md")));
     }
