@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -174,19 +175,25 @@ fn finish(mut command: Command, tool: Tool, facts: &mut Facts) -> Result<()> {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     facts
         .put("exit", output.status.code().map_or_else(|| output.status.to_string(), |code| code.to_string()));
-    facts.put("stdout", String::from_utf8_lossy(&output.stdout));
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if tool == Tool::Compose {
-        let ended = if output.status.success() { Ended::Well } else { Ended::Failed };
-        let outcome = Outcome { ended, output: text, wall: std::time::Duration::ZERO };
-        let said = outcome.output.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-        facts.put("said", said.collect::<Vec<_>>().join("\n"));
-        for (name, cached) in outcome.steps() {
-            facts.put(format!("step[{name}]"), if cached { "cached" } else { "executed" });
-        }
+        plain(stdout + &text, output.status.success(), facts);
     } else {
+        facts.put("stdout", stdout);
         facts.append_all(progress::facts(&text));
     }
     Ok(())
+}
+
+/// What is known of a build whose progress is for people.
+fn plain(output: String, is_well: bool, facts: &mut Facts) {
+    let ended = if is_well { Ended::Well } else { Ended::Failed };
+    let outcome = Outcome { ended, output, wall: Duration::ZERO };
+    let said = outcome.output.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    facts.put("said", said.collect::<Vec<_>>().join("\n"));
+    for (name, cached) in outcome.steps() {
+        facts.put(format!("step[{name}]"), if cached { "cached" } else { "executed" });
+    }
 }
 
 /// What the client wrote where it was told to.

@@ -143,12 +143,12 @@ impl Vertex {
         }
     }
 
-    /// `[stage 2/3] RUN …`, but not `[internal] load …`, and no notice of ours.
+    /// `[stage 2/3] RUN …`, but not `[internal] load …` or `[target internal] load …`, no loading of an image, and no notice
+    /// of ours.
     fn is_of_dockerfile(&self) -> bool {
-        let others = ["[internal]", "[ci-build]"];
-        self.name.starts_with('[')
-            && !others.iter().any(|other| self.name.starts_with(other))
-            && !self.name.contains("] FROM ")
+        let Some((stage, what)) = self.name.split_once("] ") else { return false };
+        let is_loading = ["FROM ", "docker-image://", "resolve "].iter().any(|word| what.starts_with(word));
+        stage.starts_with('[') && !stage.ends_with("internal") && stage != "[ci-build" && !is_loading
     }
 }
 
