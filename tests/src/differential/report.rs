@@ -164,3 +164,23 @@ fn escaped(text: &str) -> String {
     let text: String = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
     text.replace('|', "\\|").replace('<', "&lt;")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::differential::tolerance;
+    use xtask::workspace;
+
+    #[test]
+    fn the_page_is_made_from_the_results() {
+        let docs = workspace::root().join("docs");
+        let raw = Raw::load(&docs.join("lab/differential.json")).unwrap();
+        let written = fs::read_to_string(docs.join("differential.md")).unwrap();
+        assert!(
+            written == page(&raw, &tolerance::load().unwrap()),
+            "docs/differential.md is out of date\n  help: `cargo xtask differential --report` makes it anew"
+        );
+    }
+}
