@@ -15,12 +15,11 @@ fn main() {
         let begin = Instant::now();
         let parsed = dockerfile::parse(text.as_bytes()).expect("it is generated");
         let read = Instant::now();
-        let graph =
-            dockerfile::read("Dockerfile", &text, &parsed, &Options::default()).expect("it is generated");
+        let graph = dockerfile::read("Dockerfile", &parsed, &Options::default()).expect("it is generated");
         let graphed = Instant::now();
         let findings = hazard::find(&graph);
         let found = Instant::now();
-        let plan = Plan::of(&graph, Policy::Auto);
+        let plan = Plan::of(&graph, &Policy::Auto.into());
         let planned = Instant::now();
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();

@@ -9,6 +9,7 @@
 //! | [`llb`] | BuildKit's build definition: wire format, reader, writer |
 //! | [`dockerfile`] | Dockerfile text: instructions, reader |
 //! | [`report`] | what people are told, one file a form |
+//! | [`options`] | what a user may ask of the frontend |
 //! | [`plan`] | policies and the changes that they make |
 //! | [`hazard`] | one file a rule |
 //! | [`graph`] | the steps, their caches, who is concurrent with whom |
@@ -17,6 +18,7 @@ pub mod dockerfile;
 pub mod graph;
 pub mod hazard;
 pub mod llb;
+pub mod options;
 pub mod plan;
 pub mod report;
 

@@ -1,9 +1,12 @@
-//! The text of a Dockerfile and the definition that an engine made of it have the same hazards.
+//! The text of a Dockerfile and the definition that an engine made of it have the same hazards, mended in the same ways.
+
+use std::time::Duration;
 
 use ci_build_frontend::dockerfile::{self, Options};
-use ci_build_frontend::graph::{BuildGraph, MountRef};
+use ci_build_frontend::graph::{BuildGraph, MountRef, Step};
 use ci_build_frontend::hazard;
 use ci_build_frontend::llb;
+use ci_build_frontend::plan::{Durations, Mended, Plan, Policy, Strategy};
 
 mod support;
 
@@ -29,6 +32,20 @@ fn hazards(graph: &BuildGraph) -> Vec<Seen> {
     seen
 }
 
+/// The strategies under every policy. `plan` shows what the frontend will do.
+fn strategies(graph: &BuildGraph) -> Vec<(&'static str, &'static str, Vec<String>, Strategy)> {
+    let mut strategies = Vec::new();
+    for policy in Policy::ALL {
+        let plan = Plan::of(graph, &policy.into());
+        for Mended { finding, strategy } in plan.mended {
+            let caches: Vec<_> = finding.caches.iter().map(ToString::to_string).collect();
+            strategies.push((policy.name(), finding.rule.name, caches, strategy));
+        }
+    }
+    strategies.sort();
+    strategies
+}
+
 #[test]
 fn text_and_engine_agree() {
     let mut compared = 0;
@@ -44,9 +61,20 @@ fn text_and_engine_agree() {
         if !platforms.is_empty() {
             options.platforms = platforms.iter().map(|name| name.parse().expect("it is one")).collect();
         }
-        let text = dockerfile::read("Dockerfile", &source, &dockerfile, &options).expect("an engine read it");
+        let text = dockerfile::read("Dockerfile", &dockerfile, &options).expect("an engine read it");
         let engine = llb::read(&definitions(path)).unwrap();
         assert_eq!(hazards(&text), hazards(&engine), "{}", path.display());
+        assert_eq!(strategies(&text), strategies(&engine), "{}", path.display());
+        // What was measured of one is known of the other, where the engine names a command as it was written.
+        let mut durations = Durations::default();
+        durations.record(text.steps().map(|(_, step)| (step, Duration::from_secs(4))));
+        let line = |step: &Step| step.location.as_ref().map(|location| location.line);
+        let is_renamed = |step: &Step| step.title.contains('$') || step.title.contains("<<");
+        let renamed = text.steps().filter(|(_, step)| is_renamed(step));
+        let renamed: Vec<_> = renamed.map(|(_, step)| line(step)).collect();
+        for (_, step) in engine.steps().filter(|(_, step)| step.is_run() && !renamed.contains(&line(step))) {
+            assert!(durations.measured(step).is_some(), "{}: {step}: {}", path.display(), step.title);
+        }
         compared += 1;
     });
     assert!(compared > 20, "{compared} compared");

@@ -29,17 +29,17 @@ fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
 /// Name, base, platform and line of each stage.
 type Stages = Vec<(String, String, String, u64)>;
 
-fn stages(dockerfile: &Dockerfile) -> Stages {
-    let stage = |instruction: &Instruction| match &instruction.body {
-        Body::From { base, name } => {
-            let platform = instruction.flags.iter().find(|flag| flag.name == "platform");
-            let platform = platform.and_then(|flag| flag.value.clone()).unwrap_or_default();
-            let line = u64::from(*instruction.lines.start());
-            Some((name.clone().unwrap_or_default(), base.clone(), platform, line))
+fn stages(dockerfile: &Dockerfile<'_>) -> Stages {
+    let stage = |instruction: &Instruction<'_>| match &instruction.body {
+        Body::From(stage) => {
+            let platform = instruction.flags().iter().find(|flag| flag.name == "platform");
+            let platform = platform.and_then(|flag| flag.value.as_deref()).unwrap_or_default().to_owned();
+            let name = stage.name.as_deref().unwrap_or_default().to_owned();
+            Some((name, stage.base.to_string(), platform, u64::from(instruction.line)))
         }
         _ => None,
     };
-    dockerfile.instructions().filter_map(stage).collect()
+    dockerfile.instructions.iter().filter_map(stage).collect()
 }
 
 /// The stages that BuildKit listed, if it did.

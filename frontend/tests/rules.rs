@@ -5,7 +5,7 @@ use std::path::Path;
 use ci_build_frontend::dockerfile::{self, Options};
 use ci_build_frontend::graph::BuildGraph;
 use ci_build_frontend::hazard::{self, Checks, RULES};
-use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::plan::{Medium, Plan, Policy, Primer, Settings};
 use ci_build_frontend::report::check::{self, Checked};
 use ci_build_frontend::report::{self, plan};
 
@@ -19,14 +19,15 @@ fn options(platforms: &[&str]) -> Options {
 
 fn read(source: &str, options: &Options) -> (BuildGraph, Checks) {
     let dockerfile = dockerfile::parse(source.as_bytes()).expect("a Dockerfile");
-    let graph = dockerfile::read("Dockerfile", source, &dockerfile, options).expect("a build");
+    let graph = dockerfile::read("Dockerfile", &dockerfile, options).expect("a build");
     (graph, dockerfile::checks(&dockerfile, &options.arguments))
 }
 
 /// Text without escapes, then JSON.
 fn shown(source: &str, platforms: &[&str]) -> String {
     let (graph, checks) = read(source, &options(platforms));
-    let plan = Plan::except(&graph, Policy::Auto, &checks);
+    let settings = Settings { medium: Medium::Text, ..Settings::default() };
+    let plan = Plan::except(&graph, &settings, &checks);
     let files = [Checked::new("Dockerfile", source, &graph, &plan.mended)];
     let text = anstream::adapter::strip_str(&check::text(&files)).to_string();
     format!("{text}\n{}", check::json(&files))
@@ -46,6 +47,68 @@ fn every_page_is_up_to_date() {
         assert!(page == report::rule(rule), "{}: `cargo xtask docs` writes it anew", rule.name);
     }
     assert_eq!(std::fs::read_dir(directory).unwrap().count(), RULES.len(), "a page without a rule");
+}
+
+#[test]
+fn the_picture_is_up_to_date() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let source = root.join("testdata/dockerfiles/SharedCacheRace/apt.Dockerfile");
+    let (graph, checks) = read(&std::fs::read_to_string(source).unwrap(), &Options::default());
+    let made = Plan::except(&graph, &Policy::Auto.into(), &checks);
+    let picture = std::fs::read_to_string(root.join("docs/pictures/plan.svg")).unwrap_or_default();
+    let planned = plan::Planned::new("Dockerfile", &graph, &made);
+    assert!(picture == plan::svg(&planned), "`cargo xtask docs` writes it anew");
+}
+
+/// A step that runs beside what its stage needs later is not drawn below it.
+#[test]
+fn a_picture_says_which_step_of_a_stage_needs_another_stage() {
+    let source = "FROM x AS a\nRUN --mount=type=cache,target=/c a\nFROM x\nRUN --mount=type=cache,target=/c b\n\
+                  COPY --from=a /a /\nRUN --mount=type=cache,target=/d c\n";
+    let (graph, _) = read(source, &Options::default());
+    let made = Plan::of(&graph, &Policy::Off.into());
+    let dot = plan::dot(&plan::Planned::new("Dockerfile", &graph, &made));
+    let edges: Vec<_> = dot.lines().map(str::trim).filter(|line| line.contains("->")).collect();
+    assert_eq!(edges, ["s1_0 -> s1_1;", "s1_1 -> s1_2;", "s0_0 -> s1_1;"]);
+}
+
+/// What only connects is left out where there is much, and lines lead through it.
+#[test]
+fn lines_lead_through_what_is_not_drawn() {
+    let mut source = String::from("FROM x AS s0\nRUN --mount=type=cache,target=/c first\n");
+    for stage in 1..30 {
+        source.push_str(&format!(
+            "FROM s{} AS s{stage}\nRUN --mount=type=tmpfs,target=/t make {stage}\n",
+            stage - 1
+        ));
+    }
+    source.push_str("FROM s29\nRUN --mount=type=cache,target=/c last\n");
+    let (graph, _) = read(&source, &Options::default());
+    let made = Plan::of(&graph, &Policy::Auto.into());
+    let dot = plan::dot(&plan::Planned::new("Dockerfile", &graph, &made));
+    let cards = dot.lines().filter(|line| line.contains("[label=")).count();
+    let edges = dot.lines().filter(|line| line.contains("->")).count();
+    assert_eq!((cards, edges), (16, 15), "{dot}");
+    assert!(dot.contains("not drawn: 15 stages without caches: "), "{dot}");
+}
+
+/// A step of ours, which waits for nobody, and for which some steps wait.
+#[test]
+fn a_primer_is_drawn_in_every_form() {
+    let race = include_str!("../../testdata/dockerfiles/NestedMountpointRace/two-stages.Dockerfile");
+    let (graph, _) = read(race, &Options::default());
+    let mut made = Plan::of(&graph, &Policy::Off.into());
+    let mounts: Vec<_> = graph.caches().into_values().filter_map(|mounts| mounts.first().copied()).collect();
+    let before = graph.steps().filter(|(_, step)| step.caches().next().is_some()).map(|(step, _)| step);
+    made.primer = Some(Primer { mounts, before: before.collect() });
+    let planned = plan::Planned::new("Dockerfile", &graph, &made);
+    let forms = [plan::text, plan::json, plan::dot, plan::mermaid, plan::svg].map(|form| form(&planned));
+    insta::assert_snapshot!("plan-primer", forms.join("\n"));
+    made.primer = None;
+    let planned = plan::Planned::new("Dockerfile", &graph, &made);
+    for form in [plan::text, plan::json, plan::dot, plan::mermaid, plan::svg] {
+        assert!(!form(&planned).contains("primer"));
+    }
 }
 
 #[test]
@@ -149,7 +212,7 @@ fn files_say_what_is_skipped() {
     options.arguments.insert("BUILDKIT_DOCKERFILE_CHECK".to_owned(), "skip=all".to_owned());
     let (graph, checks) = read(&source, &options);
     assert!(hazard::find_except(&graph, &checks).is_empty());
-    assert!(Plan::except(&graph, Policy::Auto, &checks).edits.is_empty());
+    assert!(Plan::except(&graph, &Policy::Auto.into(), &checks).edits.is_empty());
     // What fails: warnings and above.
     let (graph, checks) = read(&race("# check=error=true\n", "", ""), &Options::default());
     assert!(hazard::find(&graph).iter().all(|finding| checks.fails(&graph, finding)));
@@ -164,7 +227,7 @@ fn plans_read_well() {
         let source = std::fs::read_to_string(path).unwrap();
         let (graph, checks) = read(&source, &Options::default());
         for policy in [Policy::Auto, Policy::Order] {
-            let made = Plan::except(&graph, policy, &checks);
+            let made = Plan::except(&graph, &policy.into(), &checks);
             let planned = plan::Planned::new("Dockerfile", &graph, &made);
             let text =
                 [plan::text(&planned), plan::json(&planned), plan::dot(&planned), plan::mermaid(&planned)];
@@ -188,12 +251,14 @@ fn a_large_build_makes_a_picture_of_bounded_size() {
         source.push_str(&format!("COPY --from=s{stage} /{stage} /\n"));
     }
     let (graph, checks) = read(&source, &Options::default());
-    let made = Plan::except(&graph, Policy::Auto, &checks);
+    let made = Plan::except(&graph, &Policy::Auto.into(), &checks);
     let planned = plan::Planned::new("Dockerfile", &graph, &made);
     for picture in [plan::svg(&planned), plan::mermaid(&planned), plan::dot(&planned)] {
         assert!(picture.len() < 300_000, "{}", picture.len());
-        assert!(picture.contains("not shown: "), "says what is missing");
+        assert!(picture.contains("not drawn"), "says what is missing");
     }
+    // More than that Mermaid does not take.
+    assert!(plan::mermaid(&planned).chars().count() < 50_000);
     let files = [Checked::new("Dockerfile", &source, &graph, &made.mended)];
     assert!(check::text(&files).len() < 1_000_000);
 }

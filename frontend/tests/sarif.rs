@@ -5,7 +5,7 @@ use std::process::Command;
 
 use ci_build_frontend::dockerfile::{self, Options};
 use ci_build_frontend::hazard::RULES;
-use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::plan::{Medium, Plan, Settings};
 use ci_build_frontend::report::check::{self, Checked};
 use serde_json::Value;
 
@@ -44,8 +44,9 @@ fn it_is_what_the_schema_says() {
     let options = Options { platforms: platforms.to_vec(), ..Options::default() };
     let read = source.map(|source| {
         let dockerfile = dockerfile::parse(source.as_bytes()).unwrap();
-        let graph = dockerfile::read("a b/Dockerfile", source, &dockerfile, &options).unwrap();
-        let plan = Plan::of(&graph, Policy::Auto);
+        let graph = dockerfile::read("a b/Dockerfile", &dockerfile, &options).unwrap();
+        // As `check` asks for it.
+        let plan = Plan::of(&graph, &Settings { medium: Medium::Text, ..Settings::default() });
         (source, graph, plan)
     });
     let files: Vec<_> = read
@@ -63,6 +64,15 @@ fn it_is_what_the_schema_says() {
         assert!(!validator.is_valid(&wrong));
     }
     let log: Value = serde_json::from_str(&check::sarif(&files)).unwrap();
+    let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), RULES.len());
+    for (rule, known) in rules.iter().zip(RULES) {
+        let help = |form: &str| rule["help"][form].as_str().unwrap();
+        assert!(help("markdown").starts_with(&format!("# {}\n", known.name)));
+        for part in [known.documentation.what, known.documentation.why, known.documentation.mended] {
+            assert!(help("text").contains(part.trim()), "{}", known.name);
+        }
+    }
     let results = log["runs"][0]["results"].as_array().unwrap();
     let ids: std::collections::BTreeSet<_> =
         results.iter().map(|result| result["ruleId"].as_str().unwrap()).collect();

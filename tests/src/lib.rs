@@ -1,7 +1,9 @@
 //! What the engine tests share, an engine with the frontend in it; the hazard laboratory; and the differential suite.
 
 pub mod differential;
+mod files;
 pub mod lab;
 mod subject;
 
+pub use files::files;
 pub use subject::{Subject, dockerfile};

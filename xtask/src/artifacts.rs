@@ -14,12 +14,12 @@ pub fn frontend() -> Result<PathBuf> {
     build_static("ci-build-frontend", &["--bin", "ci-build-frontend"], "ci-build-frontend")
 }
 
-/// The frontend that captures definitions instead of building.
+/// An example of the frontend's crate: a frontend of its own.
 ///
 /// # Errors
 /// When it cannot be built.
-pub fn capture() -> Result<PathBuf> {
-    build_static("ci-build-frontend", &["--example", "capture"], "examples/capture")
+pub fn example(name: &str) -> Result<PathBuf> {
+    build_static("ci-build-frontend", &["--example", name], &format!("examples/{name}"))
 }
 
 /// The `runc` that loses the race for a mountpoint, for [`Engine::wrappers`](crate::engines::Engine::wrappers).

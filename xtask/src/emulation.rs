@@ -84,7 +84,9 @@ fn mount() -> io::Result<OwnedFd> {
 
 /// The flags of an enabled entry for such programs.
 fn flags_of_present(mount: &OwnedFd) -> io::Result<Option<String>> {
-    for found in Dir::read_from(mount)? {
+    // The mount's own handle is only good for finding things beneath it.
+    let dir = openat(mount, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    for found in Dir::new(dir)? {
         let name = found?.file_name().to_owned();
         if [c".", c"..", c"register", c"status"].contains(&&*name) {
             continue;

@@ -65,6 +65,19 @@ pub fn debian(client: &Client) -> Result<()> {
     import(client, &debian_tar()?, DEBIAN, &[], &[r#"CMD ["bash"]"#])
 }
 
+/// Gives the engine an image of one static program, which it starts with.
+///
+/// # Errors
+/// When the program cannot be read, or the engine does not take it.
+pub fn of_program(client: &Client, program: &Path, reference: &str) -> Result<()> {
+    let mut tar = NamedTempFile::new().context("cannot create a tar file")?;
+    let mut archive = tar::Builder::new(&mut tar);
+    archive.append_path_with_name(program, "program").context("cannot write a tar file")?;
+    archive.finish().context("cannot write a tar file")?;
+    drop(archive);
+    import(client, tar.path(), reference, &[], &[r#"ENTRYPOINT ["/program"]"#])
+}
+
 /// Gives another engine an image, with the digest that it has.
 ///
 /// # Errors

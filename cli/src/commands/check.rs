@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ci_build_frontend::hazard::{self, RULES, Rule, Severity};
-use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::plan::{Medium, Plan, Settings};
 use ci_build_frontend::report;
 use ci_build_frontend::report::check::{self, Checked};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -89,8 +89,11 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let options = arguments.build.options();
     let files: Vec<_> = arguments.files.iter().map(|path| dockerfile::read(path, &options)).collect();
     let is_unusable = files.iter().any(Option::is_none);
-    let plan = |file: ReadFile| {
-        let plan = Plan::except(&file.graph, Policy::Auto, &file.checks);
+    // What is advised is for whoever mends the text.
+    let plan = |mut file: ReadFile| {
+        let caches = std::mem::take(&mut file.policies);
+        let settings = Settings { caches, medium: Medium::Text, ..Settings::default() };
+        let plan = Plan::except(&file.graph, &settings, &file.checks);
         (file, plan)
     };
     let files: Vec<_> = files.into_iter().flatten().map(plan).collect();

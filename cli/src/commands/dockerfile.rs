@@ -7,6 +7,7 @@ use std::io::{Read, Write as _};
 use ci_build_frontend::dockerfile::{self, Options, Place, Platform};
 use ci_build_frontend::graph::BuildGraph;
 use ci_build_frontend::hazard::Checks;
+use ci_build_frontend::plan::Policy;
 use ci_build_frontend::report;
 use clap::Args;
 
@@ -67,6 +68,8 @@ pub(super) struct ReadFile {
     pub(super) source: String,
     pub(super) graph: BuildGraph,
     pub(super) checks: Checks,
+    /// What its comments say of single caches.
+    pub(super) policies: BTreeMap<String, Policy>,
 }
 
 /// A file that cannot be opened or holds too much.
@@ -118,15 +121,21 @@ pub(super) fn read(path: &str, options: &Options) -> Option<ReadFile> {
             return None;
         }
     };
-    // The parser takes UTF-8 alone.
-    let source = String::from_utf8_lossy(&bytes).into_owned();
-    match dockerfile::read(path, &source, &dockerfile, options) {
-        Ok(graph) => {
-            let checks = dockerfile::checks(&dockerfile, &options.arguments);
-            Some(ReadFile { path: path.to_owned(), source, graph, checks })
-        }
+    let graph = match dockerfile::read(path, &dockerfile, options) {
+        Ok(graph) => graph,
         Err(error) => {
             show(error.place, &error.message, error.help.as_deref());
+            return None;
+        }
+    };
+    match dockerfile::policies(&dockerfile, &graph, &options.arguments) {
+        Ok(policies) => {
+            let checks = dockerfile::checks(&dockerfile, &options.arguments);
+            let source = dockerfile.source.to_owned();
+            Some(ReadFile { path: path.to_owned(), source, graph, checks, policies })
+        }
+        Err(error) => {
+            show(Place { line: error.line, column: 1 }, &error.message, Some(&error.help));
             None
         }
     }

@@ -12,6 +12,7 @@ mod check;
 mod dockerfile;
 mod frontend;
 mod plan;
+mod replace;
 mod rewrite;
 
 const EXAMPLES: &str = "\

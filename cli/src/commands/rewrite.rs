@@ -4,16 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ci_build_frontend::dockerfile::{self, Place, RewriteError};
-use ci_build_frontend::plan::Policy;
+use ci_build_frontend::plan::{Policy, Scope, Settings};
 use clap::Args;
 
 use super::dockerfile::BuildArguments;
-use crate::error::{Blame, Explain, Failure};
+use super::replace;
+use crate::error::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
   ci-build rewrite Dockerfile > Dockerfile.safe
   ci-build rewrite --policy order --target app -o Dockerfile.safe Dockerfile
+  ci-build rewrite -o Dockerfile
   ci-build rewrite - < Dockerfile | docker build -f - .
 
 What was changed is told on standard error, a line a change.
@@ -28,7 +30,10 @@ pub(super) struct Arguments {
     /// How hazards are mended
     #[arg(long, default_value = "auto", value_parser = super::plan::policies())]
     policy: Policy,
-    /// Where the text goes, instead of standard output
+    /// Against whom caches are kept apart: the steps of this build, or other builds of the host too
+    #[arg(long, default_value = "build", value_parser = super::plan::scopes())]
+    scope: Scope,
+    /// Where the text goes, instead of standard output; it may be the file that is read
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The Dockerfile; - is standard input
@@ -36,26 +41,13 @@ pub(super) struct Arguments {
     file: String,
 }
 
-/// The text cannot be put where it was asked for.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {}", file.display())]
-struct OutputError {
-    file: PathBuf,
-    source: std::io::Error,
-}
-
-impl Explain for OutputError {
-    fn blame(&self) -> Blame {
-        Blame::Surroundings
-    }
-}
-
 /// Writes the new text, and what is new in it.
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let options = arguments.build.options();
     let Some(file) = super::dockerfile::read(&arguments.file, &options) else { return Ok(ExitCode::from(2)) };
     let path = &file.path;
-    let rewritten = match dockerfile::rewrite(file.source.as_bytes(), &options, arguments.policy) {
+    let settings = Settings { policy: arguments.policy, scope: arguments.scope, ..Settings::default() };
+    let rewritten = match dockerfile::rewrite(file.source.as_bytes(), &options, &settings) {
         Ok(rewritten) => rewritten,
         Err(error) => {
             let (place, message, help) = in_parts(error);
@@ -64,10 +56,13 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
     };
     match arguments.output {
-        Some(path) => {
-            std::fs::write(&path, &rewritten.text).map_err(|source| OutputError { file: path, source })?
-        }
+        Some(path) => replace::replace(&path, rewritten.text.as_bytes())?,
         None => super::dockerfile::print_raw(&rewritten.text)?,
+    }
+    if arguments.policy == Policy::Prime {
+        anstream::eprintln!(
+            "{path}: a text cannot make mountpoints beforehand: such caches are locked instead"
+        );
     }
     for edit in rewritten.edits {
         anstream::eprintln!("{path}:{}: {}: {}", edit.line, edit.cache, edit.what);
@@ -82,6 +77,9 @@ fn in_parts(error: RewriteError) -> (Place, String, Option<String>) {
             (Place { line: error.line, column: error.column }, error.message, error.help)
         }
         RewriteError::Build(error) => (error.place, error.message, error.help),
+        RewriteError::Comment(error) => {
+            (Place { line: error.line, column: 1 }, error.message, Some(error.help))
+        }
         RewriteError::Write(error) => {
             (Place { line: error.line, column: 1 }, error.message, Some(error.help))
         }

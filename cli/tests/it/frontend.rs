@@ -52,11 +52,13 @@ fn a_saved_archive_is_the_same_in_a_file_and_on_stdout() {
 
 #[test]
 fn a_binary_that_is_nowhere_is_told_with_where_it_could_be() {
-    let directory = tempfile::tempdir().unwrap();
+    let built = Path::new(env!("CARGO_BIN_EXE_ci-build"));
+    let directory = tempfile::tempdir_in(built.parent().unwrap()).unwrap();
     let bin = directory.path().canonicalize().unwrap().join("bin");
     std::fs::create_dir(&bin).unwrap();
     let program = bin.join("ci-build");
-    std::fs::copy(env!("CARGO_BIN_EXE_ci-build"), &program).unwrap();
+    // A copy would be busy while a process that another test has forked meanwhile still has it open to be written.
+    std::fs::hard_link(built, &program).unwrap();
     let text = shown(Command::new(program).args(["frontend", "save", "-"]).env_clear());
     insta::assert_snapshot!(text.replace(bin.parent().unwrap().to_str().unwrap(), "/opt"), @"
     --- stderr

@@ -8,3 +8,5 @@ mod elf;
 mod frontend;
 #[cfg(test)]
 mod image;
+#[cfg(test)]
+mod rewrite;

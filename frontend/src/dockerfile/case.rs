@@ -1,8 +1,13 @@
 //! Upper and lower case as Go's `strings` knows them: one character becomes one, which a few beyond ASCII make ASCII.
 
+use std::borrow::Cow;
+
 /// `strings.ToLower`.
-pub(super) fn lower(text: &str) -> String {
-    text.chars().map(lower_char).collect()
+pub(super) fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(lower_char).collect())
 }
 
 /// Whether a word is this lower-case ASCII word once it is in lower case itself.

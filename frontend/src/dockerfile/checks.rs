@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::case;
-use super::instruction::{Comment, Dockerfile, Instruction, Item, Keyword};
+use super::comments::Comment;
+use super::instruction::{DirectiveName, Dockerfile, Instruction, Keyword};
 use crate::hazard::{CheckOptions, Checks};
 
 /// The build argument that takes the place of the directive (`dockerui.Config`).
@@ -11,16 +12,13 @@ const ARGUMENT: &str = "BUILDKIT_DOCKERFILE_CHECK";
 
 /// What the file says about the rules that it is checked by. `arguments` are the build's.
 #[must_use]
-pub fn checks(dockerfile: &Dockerfile, arguments: &BTreeMap<String, String>) -> Checks {
+pub fn checks(dockerfile: &Dockerfile<'_>, arguments: &BTreeMap<String, String>) -> Checks {
     let mut checks = Checks::default();
-    let directive = dockerfile.items.iter().find_map(|item| match item {
-        Item::Directive(directive) if directive.name == "check" => Some(&*directive.value),
-        _ => None,
-    });
+    let directive = dockerfile.directives.iter().find(|directive| directive.name == DirectiveName::Check);
+    let directive = directive.map(|directive| directive.value);
     checks.set_file(options(arguments.get(ARGUMENT).map(String::as_str).or(directive)));
-    for item in &dockerfile.items {
-        let Item::Instruction(instruction) = item else { continue };
-        let line = *instruction.lines.start();
+    for instruction in &dockerfile.instructions {
+        let line = instruction.line;
         let comment = comment(dockerfile, instruction);
         if instruction.keyword == Keyword::From {
             checks.set_stage(line, options(comment));
@@ -32,8 +30,8 @@ pub fn checks(dockerfile: &Dockerfile, arguments: &BTreeMap<String, String>) -> 
 }
 
 /// The first comment above that is a `check=`; upstream looks at no other one.
-fn comment<'d>(dockerfile: &'d Dockerfile, instruction: &Instruction) -> Option<&'d str> {
-    let value = |comment: &'d Comment| {
+fn comment<'a>(dockerfile: &Dockerfile<'a>, instruction: &Instruction<'_>) -> Option<&'a str> {
+    let value = |comment: Comment<'a>| {
         let (name, value) = comment.text.split_once('=')?;
         case::lower_is(name.trim(), "check").then_some(value)
     };

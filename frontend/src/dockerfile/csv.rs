@@ -1,5 +1,7 @@
 //! One line of comma-separated values, as `go-csvvalue` and Go's `encoding/csv` read it.
 
+use std::borrow::Cow;
+
 /// Why a line is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CsvError {
@@ -12,7 +14,7 @@ pub(super) enum CsvError {
 }
 
 /// The fields of a line.
-pub(super) fn fields(line: &str) -> Result<Vec<String>, CsvError> {
+pub(super) fn fields(line: &str) -> Result<Vec<Cow<'_, str>>, CsvError> {
     let mut rest = match line.strip_suffix('\n') {
         Some(line) => line.strip_suffix('\r').unwrap_or(line),
         None => line,
@@ -25,7 +27,7 @@ pub(super) fn fields(line: &str) -> Result<Vec<String>, CsvError> {
         let behind = match rest.strip_prefix('"') {
             Some(quoted) => {
                 let (field, behind) = quoted_field(quoted)?;
-                fields.push(field);
+                fields.push(Cow::Owned(field));
                 behind
             }
             None => {
@@ -34,7 +36,7 @@ pub(super) fn fields(line: &str) -> Result<Vec<String>, CsvError> {
                 if field.contains('"') {
                     return Err(CsvError::BareQuote);
                 }
-                fields.push(field.to_owned());
+                fields.push(Cow::Borrowed(field));
                 behind
             }
         };

@@ -1,112 +1,15 @@
 //! A stage, instruction by instruction: what its words mean, and which steps it makes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use sha2::{Digest, Sha256};
-
-use super::expand;
-use super::instruction::{Body, Command, Flag, Heredoc, Instruction, Keyword};
+use super::instruction::{Body, Flag, Heredoc, Instruction, Keyword, Text};
 use super::mount::{self, MountKind, RunMount};
+use super::paths::{clean, join, taken_at};
 use super::read::{BuildError, Place};
 use super::stage::{Names, Source};
+use super::state::{Environment, Fingerprint, State};
 use crate::graph::{CacheKey, CacheUse, GraphBuilder, Location, Mount, Sharing, Step, StepIndex};
-
-/// What something is made of, in one number: equal for what BuildKit would make once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Fingerprint([u8; 32]);
-
-impl Fingerprint {
-    /// Of parts, each with its length, so that they cannot run into each other.
-    fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        Self(hash.finalize().into())
-    }
-
-    fn short(&self) -> String {
-        self.0[..8].iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-/// Variables by name.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Environment(BTreeMap<String, String>);
-
-impl Environment {
-    pub(super) fn set(&mut self, name: String, value: String) {
-        self.0.insert(name, value);
-    }
-
-    pub(super) fn expand(&self, word: &str, escape: char, place: Place) -> Result<String, BuildError> {
-        if !word.contains(['$', '\'', '"', escape]) {
-            return Ok(word.to_owned());
-        }
-        let lookup = |name: &str| self.0.get(name).cloned();
-        let expanded = expand::expand(word, escape, &lookup);
-        expanded.map(|expanded| expanded.value).map_err(|error| place.error(error.to_string(), None))
-    }
-
-    /// An ARG before the first FROM.
-    pub(super) fn declare_global(
-        &mut self,
-        instruction: &Instruction,
-        escape: char,
-        given: &BTreeMap<String, String>,
-    ) -> Result<(), BuildError> {
-        let Body::Arg(arguments) = &instruction.body else { return Ok(()) };
-        for (name, default) in arguments {
-            let value = match (given.get(name), default) {
-                (Some(given), _) => given.clone(),
-                (None, Some(default)) => self.expand(default, escape, Place::of(instruction))?,
-                // An automatic argument keeps its value.
-                (None, None) => continue,
-            };
-            self.set(name.clone(), value);
-        }
-        Ok(())
-    }
-}
-
-/// The file system and the configuration after an instruction.
-#[derive(Debug, Clone)]
-pub(super) struct State {
-    /// What made the file system, if a step of ours did.
-    step: Option<StepIndex>,
-    fingerprint: Fingerprint,
-    environment: Environment,
-    workdir: String,
-    user: String,
-    shell: Vec<String>,
-    platform: Option<String>,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            step: None,
-            fingerprint: Fingerprint::of([]),
-            environment: Environment::default(),
-            workdir: "/".to_owned(),
-            user: String::new(),
-            shell: Vec::new(),
-            platform: None,
-        }
-    }
-}
-
-impl State {
-    /// An image on a platform; none for an empty one.
-    pub(super) fn new(image: Option<&str>, platform: String) -> Self {
-        let fingerprint = match image {
-            Some(image) => Fingerprint::of([b"image", image.as_bytes(), platform.as_bytes()]),
-            None => Fingerprint::of([]),
-        };
-        Self { fingerprint, platform: Some(platform), ..Self::default() }
-    }
-}
 
 /// A stage while it is read.
 pub(super) struct Evaluation<'e> {
@@ -137,8 +40,8 @@ impl Evaluation<'_> {
     /// Does what an instruction says. A trigger stands `at` another one.
     pub(super) fn run(
         &mut self,
-        instruction: &Instruction,
-        at: Option<&Instruction>,
+        instruction: &Instruction<'_>,
+        at: Option<&Instruction<'_>>,
     ) -> Result<(), BuildError> {
         let place = Place::of(instruction);
         match &instruction.body {
@@ -146,7 +49,7 @@ impl Evaluation<'_> {
             Body::Env(variables) => {
                 // All of one ENV see what was before it.
                 let before = self.state.environment.clone();
-                for (name, value) in variables {
+                for (name, value) in variables.iter() {
                     let name = before.expand(name, self.escape, place)?;
                     let value = before.expand(value, self.escape, place)?;
                     self.state.environment.set(name, value);
@@ -161,19 +64,18 @@ impl Evaluation<'_> {
                 Ok(())
             }
             Body::Shell(words) => {
-                self.state.shell.clone_from(words);
+                self.state.shell = words.iter().map(ToString::to_string).collect();
                 Ok(())
             }
-            Body::Copy { sources, destination, heredocs } => {
-                self.copy(instruction, at, sources, destination, heredocs)
-            }
-            Body::Run(command) => self.command(instruction, at, command),
+            Body::Copy(paths) => self.copy(instruction, at, paths),
+            Body::Run(text) => self.command(instruction, at, format!("shell {text}")),
+            Body::Exec(words) => self.command(instruction, at, format!("exec {words:?}")),
             Body::Other if instruction.keyword == Keyword::User => {
-                let text = self.source.get(instruction.span.clone()).unwrap_or_default();
-                self.state.user = self.expand(text.trim(), place)?;
+                let text = instruction.span.of(self.source).trim();
+                self.state.user = self.expand(text, place)?;
                 Ok(())
             }
-            Body::From { .. } | Body::Onbuild(_) | Body::Other => Ok(()),
+            Body::From(_) | Body::Onbuild(_) | Body::Other => Ok(()),
         }
     }
 
@@ -182,15 +84,19 @@ impl Evaluation<'_> {
     }
 
     /// ARG within a stage: from the command line, else its default, else what was declared before the first FROM.
-    fn declare(&mut self, arguments: &[(String, Option<String>)], place: Place) -> Result<(), BuildError> {
+    fn declare(
+        &mut self,
+        arguments: &[(Text<'_>, Option<Text<'_>>)],
+        place: Place,
+    ) -> Result<(), BuildError> {
         for (name, default) in arguments {
-            let value = match (self.given.get(name), default) {
+            let value = match (self.given.get(&**name), default) {
                 (Some(given), _) => Some(given.clone()),
                 (None, Some(default)) => Some(self.expand(default, place)?),
-                (None, None) => self.arguments.0.get(name).cloned(),
+                (None, None) => self.arguments.get(name).cloned(),
             };
             if let Some(value) = value {
-                self.state.environment.set(name.clone(), value);
+                self.state.environment.set(name.to_string(), value);
             }
         }
         Ok(())
@@ -198,16 +104,14 @@ impl Evaluation<'_> {
 
     fn copy(
         &mut self,
-        instruction: &Instruction,
-        at: Option<&Instruction>,
-        sources: &[String],
-        destination: &str,
-        heredocs: &[Heredoc],
+        instruction: &Instruction<'_>,
+        at: Option<&Instruction<'_>>,
+        paths: &[Text<'_>],
     ) -> Result<(), BuildError> {
         let place = Place::of(instruction);
         let mut parts = vec![format!("{:?}", instruction.keyword), self.state.workdir.clone()];
         let mut inputs = Vec::new();
-        for flag in &instruction.flags {
+        for flag in instruction.flags() {
             let value = flag.value.as_deref().unwrap_or_default();
             if flag.name == "from" {
                 let source = self.names.copied(flag, value)?;
@@ -216,19 +120,19 @@ impl Evaluation<'_> {
                 parts.push(format!("{}={}", flag.name, self.expand(value, place)?));
             }
         }
-        for word in sources.iter().chain([&destination.to_owned()]) {
-            parts.push(self.expand(word, place)?);
+        for path in paths {
+            parts.push(self.expand(path, place)?);
         }
-        parts.extend(heredocs.iter().map(|heredoc| self.text(heredoc)));
+        parts.extend(instruction.heredocs().iter().map(|heredoc| self.text(heredoc)));
         self.step(at.unwrap_or(instruction), &parts, &inputs, Vec::new());
         Ok(())
     }
 
     fn command(
         &mut self,
-        instruction: &Instruction,
-        at: Option<&Instruction>,
-        command: &Command,
+        instruction: &Instruction<'_>,
+        at: Option<&Instruction<'_>>,
+        command: String,
     ) -> Result<(), BuildError> {
         let mut parts = vec![
             "RUN".to_owned(),
@@ -236,21 +140,23 @@ impl Evaluation<'_> {
             self.state.user.clone(),
             self.state.platform.clone().unwrap_or_default(),
             format!("{:?}", self.state.shell),
-            format!("{} {}", command.is_json, command.text),
+            command,
         ];
-        parts.extend(command.heredocs.iter().map(|heredoc| self.text(heredoc)));
-        parts.extend(self.state.environment.0.iter().map(|(name, value)| format!("{name}={value}")));
+        parts.extend(instruction.heredocs().iter().map(|heredoc| self.text(heredoc)));
+        parts.extend(self.state.environment.iter().map(|(name, value)| format!("{name}={value}")));
         let mut inputs = Vec::new();
         let mut mounts = Vec::new();
-        for flag in &instruction.flags {
+        for flag in instruction.flags() {
             let value = flag.value.as_deref().unwrap_or_default();
             if flag.name == "mount" {
                 let mount = self.parse_mount(flag, value)?;
                 let source = self.names.mounted(&mount.from);
+                let known = inputs.len();
                 let from = self.source(source, &mount.from, &mut inputs);
                 parts.push(format!("{mount:?} {from}"));
                 let place = taken_at(&self.state.workdir, &mount.target);
-                mounts.push((place, self.mount(mount, flag, from)));
+                let input = inputs.get(known).copied();
+                mounts.push((place, Mount { input, ..self.mount(mount, flag, from) }));
             } else {
                 parts.push(format!("{}={}", flag.name, self.expand(value, Place::of_flag(flag))?));
             }
@@ -263,10 +169,10 @@ impl Evaluation<'_> {
     }
 
     fn text(&self, heredoc: &Heredoc) -> String {
-        self.source.get(heredoc.content.clone()).unwrap_or_default().to_owned()
+        heredoc.content.of(self.source).to_owned()
     }
 
-    fn parse_mount(&self, flag: &Flag, value: &str) -> Result<RunMount, BuildError> {
+    fn parse_mount(&self, flag: &Flag<'_>, value: &str) -> Result<RunMount, BuildError> {
         let place = Place::of_flag(flag);
         let mut failure = None;
         let mut expand = |word: &str| {
@@ -296,7 +202,7 @@ impl Evaluation<'_> {
         }
     }
 
-    fn mount(&self, mount: RunMount, flag: &Flag, from: String) -> Mount {
+    fn mount(&self, mount: RunMount, flag: &Flag<'_>, from: String) -> Mount {
         let target = join(&self.state.workdir, &mount.target);
         let cache = (mount.kind == MountKind::Cache).then(|| {
             let id = if mount.id.is_empty() { clean(&mount.target) } else { mount.id };
@@ -319,15 +225,16 @@ impl Evaluation<'_> {
                 sharing: mount.sharing.unwrap_or(Sharing::Shared),
             }
         });
-        Mount { target, readonly: mount.readonly, cache, span: Some(flag.span.clone()) }
+        let (kind, readonly) = (mount.kind, mount.readonly);
+        Mount { kind, target, readonly, cache, span: Some(flag.span.range()), ..Mount::default() }
     }
 
     /// Adds a step behind what the stage is so far, unless there is one that is made of the same.
-    fn step(&mut self, at: &Instruction, parts: &[String], inputs: &[StepIndex], mounts: Vec<Mount>) {
+    fn step(&mut self, at: &Instruction<'_>, parts: &[String], inputs: &[StepIndex], mounts: Vec<Mount>) {
         let own = self.state.fingerprint.0;
         let parts = parts.iter().map(String::as_bytes).chain([&own[..]]);
         let fingerprint = Fingerprint::of(parts);
-        let line = *at.lines.start();
+        let line = at.line;
         let has_caches = mounts.iter().any(|mount| mount.cache.is_some());
         self.caches += usize::from(has_caches);
         let id =
@@ -358,65 +265,15 @@ impl Evaluation<'_> {
 }
 
 /// An instruction in one line.
-fn title(instruction: &Instruction) -> String {
+fn title(instruction: &Instruction<'_>) -> String {
     let text = match &instruction.body {
-        Body::Run(command) => &command.text,
-        Body::Copy { destination, .. } => destination,
-        Body::Workdir(path) => path,
-        _ => "",
+        Body::Run(text) => Cow::Borrowed(&**text),
+        Body::Exec(words) => Cow::Owned(words.join(" ")),
+        Body::Copy(paths) => {
+            Cow::Borrowed(paths.last().map(|destination| &**destination).unwrap_or_default())
+        }
+        Body::Workdir(path) => Cow::Borrowed(&**path),
+        _ => Cow::Borrowed(""),
     };
     format!("{} {text}", format!("{:?}", instruction.keyword).to_uppercase())
-}
-
-/// A mount's target as the engine sorts it: one that is absolute stays as it was written, `//a` before `/a`.
-fn taken_at(workdir: &str, target: &str) -> String {
-    if target.starts_with('/') { target.to_owned() } else { join(workdir, target) }
-}
-
-/// A path, absolute, as seen from a working directory.
-fn join(workdir: &str, path: &str) -> String {
-    if path.starts_with('/') { clean(path) } else { clean(&format!("{workdir}/{path}")) }
-}
-
-/// The shortest path that means the same (Go's `path.Clean`).
-pub(super) fn clean(path: &str) -> String {
-    let absolute = path.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => {
-                parts.pop();
-            }
-            ".." if absolute => {}
-            part => parts.push(part),
-        }
-    }
-    let joined = parts.join("/");
-    match (absolute, joined.is_empty()) {
-        (true, _) => format!("/{joined}"),
-        (false, true) => ".".to_owned(),
-        (false, false) => joined,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{clean, join};
-
-    #[test]
-    fn paths_are_cleaned_as_go_does() {
-        for (path, expected) in [
-            ("/a//b/./c/..", "/a/b"),
-            ("", "."),
-            ("a/../..", ".."),
-            ("/../a", "/a"),
-            ("/", "/"),
-            ("cache/", "cache"),
-        ] {
-            assert_eq!(clean(path), expected, "{path}");
-        }
-        assert_eq!(join("/work", "cache"), "/work/cache");
-        assert_eq!(join("/work", "/cache/"), "/cache");
-    }
 }

@@ -1,14 +1,17 @@
 //! `--name=value` between an instruction's keyword and the rest.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use super::error::Fault;
 use super::instruction::Keyword;
 use super::part::Part;
 
 /// A flag as it stands in the joined text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RawFlag {
-    pub(super) name: String,
-    pub(super) value: Option<String>,
+pub(super) struct RawFlag<'a> {
+    pub(super) name: Cow<'a, str>,
+    pub(super) value: Option<Cow<'a, str>>,
     pub(super) at: usize,
     pub(super) end: usize,
 }
@@ -67,7 +70,7 @@ fn known(keyword: Keyword) -> Option<&'static [(&'static str, Takes)]> {
 ///
 /// As upstream (`parser.extractBuilderFlags`) this goes by bytes, not characters: a value that is not ASCII comes out
 /// as if it were Latin-1, which is what ends up in the build.
-pub(super) fn split(text: Part<'_>, escape: char) -> (Vec<RawFlag>, Part<'_>) {
+pub(super) fn split(text: Part<'_>, escape: char) -> (Vec<RawFlag<'_>>, Part<'_>) {
     if !text.text.starts_with("--") {
         return (Vec::new(), text);
     }
@@ -80,18 +83,16 @@ pub(super) fn split(text: Part<'_>, escape: char) -> (Vec<RawFlag>, Part<'_>) {
             break;
         }
         let start = at;
-        let (word, length) = word(&bytes[at..], escape as u8);
+        // A dash begins a character.
+        let (word, length) = word(&text.text[at..], escape as u8);
         at += length;
         if word == "--" {
             break;
         }
-        let (name, value) = match word.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (word.as_str(), None),
-        };
+        let equals = word.find('=');
         flags.push(RawFlag {
-            name: name[2..].to_owned(),
-            value,
+            name: cut(&word, 2..equals.unwrap_or(word.len())),
+            value: equals.map(|equals| cut(&word, equals + 1..word.len())),
             at: text.at + start,
             end: text.at + ceil(text.text, at),
         });
@@ -99,25 +100,38 @@ pub(super) fn split(text: Part<'_>, escape: char) -> (Vec<RawFlag>, Part<'_>) {
     (flags, text.skip(floor(text.text, at)))
 }
 
-/// The word that some bytes begin with, without quotes and escapes, and its length.
-fn word(bytes: &[u8], escape: u8) -> (String, usize) {
-    let mut word = String::new();
+fn cut<'a>(word: &Cow<'a, str>, range: Range<usize>) -> Cow<'a, str> {
+    match word {
+        Cow::Borrowed(word) => Cow::Borrowed(&word[range]),
+        Cow::Owned(word) => Cow::Owned(word[range].to_owned()),
+    }
+}
+
+/// The word that a text begins with, without quotes and escapes, and its length in bytes.
+fn word(text: &str, escape: u8) -> (Cow<'_, str>, usize) {
+    let bytes = text.as_bytes();
+    let is_plain = |&byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'\'' | b'"') && byte != escape;
+    let plain = bytes.iter().take_while(|byte| is_plain(byte)).count();
+    if bytes.get(plain).is_none_or(|&byte| is_space(byte)) {
+        return (Cow::Borrowed(&text[..plain]), plain);
+    }
+    let mut word = text[..plain].to_owned();
     let mut quote = None;
     let mut is_escaped = false;
-    for (at, &byte) in bytes.iter().enumerate() {
+    for (at, &byte) in bytes.iter().enumerate().skip(plain) {
         match quote {
             _ if is_escaped => {
                 is_escaped = false;
                 word.push(char::from(byte));
             }
-            None if is_space(byte) => return (word, at),
+            None if is_space(byte) => return (Cow::Owned(word), at),
             None if matches!(byte, b'\'' | b'"') => quote = Some(byte),
             Some(quoted) if byte == quoted => quote = None,
             _ if byte == escape => is_escaped = true,
             _ => word.push(char::from(byte)),
         }
     }
-    (word, bytes.len())
+    (Cow::Owned(word), bytes.len())
 }
 
 /// White space in Latin-1.
@@ -135,7 +149,10 @@ fn ceil(text: &str, at: usize) -> usize {
 
 /// Checks the flags of an instruction: that it knows them, how often they are given, and their values as far as their
 /// kind says what those may be.
-pub(super) fn check(keyword: Keyword, flags: &[RawFlag]) -> Result<(), Fault> {
+pub(super) fn check(keyword: Keyword, flags: &[RawFlag<'_>]) -> Result<(), Fault> {
+    if flags.is_empty() {
+        return Ok(());
+    }
     let Some(known) = known(keyword) else { return Ok(()) };
     for (index, flag) in flags.iter().enumerate() {
         let name = &flag.name;
@@ -163,7 +180,7 @@ pub(super) fn check(keyword: Keyword, flags: &[RawFlag]) -> Result<(), Fault> {
     Ok(())
 }
 
-fn unknown(keyword: Keyword, flag: &RawFlag, known: &[(&str, Takes)]) -> Fault {
+fn unknown(keyword: Keyword, flag: &RawFlag<'_>, known: &[(&str, Takes)]) -> Fault {
     let fault = Fault::new(flag.at, format!("{} has no flag --{}", keyword.name(), flag.name));
     if known.is_empty() {
         return fault.with_help(format!("{} has no flags at all", keyword.name()));

@@ -5,7 +5,7 @@
 
 use super::error::Fault;
 use super::instruction::Keyword;
-use super::json::{self, Array};
+use super::json::{self, Array, Strings};
 use super::part::Part;
 use super::words;
 
@@ -13,7 +13,7 @@ use super::words;
 #[derive(Debug)]
 pub(super) enum Form<'a> {
     /// A JSON array of strings.
-    Json(Vec<String>),
+    Json(Strings<'a>),
     /// Anything else.
     Text(Part<'a>),
     /// `name=value`s.
@@ -25,9 +25,8 @@ pub(super) enum Form<'a> {
 /// `name=value`.
 #[derive(Debug)]
 pub(super) struct Pair<'a> {
-    pub(super) name: &'a str,
-    pub(super) value: &'a str,
-    pub(super) at: usize,
+    pub(super) name: Part<'a>,
+    pub(super) value: Part<'a>,
 }
 
 impl Form<'_> {
@@ -70,9 +69,8 @@ fn maybe_json(text: Part<'_>) -> Result<Form<'_>, Fault> {
 fn pairs(keyword: Keyword, text: Part<'_>, escape: char) -> Result<Vec<Pair<'_>>, Fault> {
     let mut pairs = Vec::new();
     for word in words::quoted(text, escape) {
-        let at = word.at;
-        if let Some((name, value)) = word.text.split_once('=') {
-            pairs.push(Pair { name, value, at });
+        if let Some((name, value)) = word.split_value() {
+            pairs.push(Pair { name, value });
             continue;
         }
         if !pairs.is_empty() {
@@ -84,7 +82,7 @@ fn pairs(keyword: Keyword, text: Part<'_>, escape: char) -> Result<Vec<Pair<'_>>
         let Some(value) = value else {
             return Err(name.fault(format!("{} of `{}` has no value", keyword.name(), name.text)));
         };
-        pairs.push(Pair { name: name.text, value: value.text, at });
+        pairs.push(Pair { name, value });
         break;
     }
     Ok(pairs)

@@ -3,6 +3,7 @@
 use super::instruction::Heredoc;
 use super::lex::{ExpandError, Keep, Lexer};
 use super::lines::Lines;
+use super::span::Span;
 
 /// A word that announces a heredoc.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub(super) fn read(announced: &Announced, lines: &mut Lines<'_>) -> Option<Hered
         let text = if announced.chomp { line.text.trim_start_matches('\t') } else { line.text };
         if text == announced.name {
             let Announced { name, expand, chomp } = announced.clone();
-            return Some(Heredoc { name, expand, chomp, content: start..end });
+            return Some(Heredoc { name, expand, chomp, content: Span::from(start..end) });
         }
     }
 }

@@ -1,258 +1,147 @@
 //! Instructions as they were written.
+//!
+//! What stands on one line of the source is borrowed from it; only what continuations, quotes or escapes part is a copy.
 
-use std::ops::{Range, RangeInclusive};
+use std::borrow::Cow;
 
-use super::case;
+use super::comments::Comments;
+pub use super::directive::{Directive, DirectiveName};
+pub use super::keyword::Keyword;
+pub use super::span::Span;
 
-/// A Dockerfile. Its items tile the source: each begins where the one before it ends.
+/// A text of the source: the source's own where it stands on one line and is written plainly.
+pub type Text<'a> = Cow<'a, str>;
+
+/// A Dockerfile. Between its directives and instructions there is nothing but comments and blank lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dockerfile {
+pub struct Dockerfile<'a> {
+    /// The text that it was read from.
+    pub source: &'a str,
     /// The character that escapes and continues lines: a backslash or a backtick.
     pub escape: char,
-    /// Everything in it, in order.
-    pub items: Vec<Item>,
+    /// The parser directives at its top, in order.
+    pub directives: Vec<Directive<'a>>,
+    /// The instructions, in order.
+    pub instructions: Vec<Instruction<'a>>,
 }
 
-impl Dockerfile {
-    /// The instructions, in order.
-    pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
-        self.items.iter().filter_map(|item| match item {
-            Item::Instruction(instruction) => Some(instruction),
-            _ => None,
-        })
+impl<'a> Dockerfile<'a> {
+    /// The line that one of its instructions ends on, from 1.
+    #[must_use]
+    pub fn last_line(&self, instruction: &Instruction<'_>) -> u32 {
+        let text = instruction.span.of(self.source);
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let newlines = memchr::memchr_iter(b'\n', text.as_bytes()).count();
+        instruction.line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX))
     }
 
     /// The comments above one of its instructions, as upstream attributes them (`Node.PrevComment`): since the
     /// instruction before or the last empty comment, blank lines notwithstanding.
-    pub fn comments(&self, instruction: &Instruction) -> impl Iterator<Item = &Comment> {
-        let items = self.items.get(instruction.comments.clone()).unwrap_or_default();
-        items.iter().filter_map(|item| match item {
-            Item::Comment(comment) => Some(comment),
-            _ => None,
-        })
+    #[must_use]
+    pub fn comments(&self, instruction: &Instruction<'_>) -> Comments<'a> {
+        let start = instruction.span.start;
+        let place = self.instructions.partition_point(|other| other.span.start < start);
+        let before = match place.checked_sub(1) {
+            Some(before) => self.instructions[before].span.end,
+            None => self.directives.last().map_or(0, |directive| directive.span.end),
+        };
+        Comments::between(Span { start: before, end: start }.of(self.source), instruction.line)
     }
 }
 
-/// A part of a Dockerfile.
+/// An instruction. Small, since a file may hold millions of them: what few have is in a box.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
-    /// A parser directive.
-    Directive(Directive),
-    /// A comment outside of any instruction: one line.
-    Comment(Comment),
-    /// Lines with nothing on them, or the mark at the beginning of some files (BOM).
-    Blank(Range<usize>),
-    /// An instruction with everything that belongs to it.
-    Instruction(Instruction),
-}
-
-/// `# syntax=…`, `# escape=…` or `# check=…`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Directive {
-    /// In lower case.
-    pub name: String,
-    /// As it was written, without white space around it.
-    pub value: String,
-    /// Its bytes, with the end of its line.
-    pub span: Range<usize>,
-    /// Its line, from 1.
-    pub line: u32,
-}
-
-/// A comment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Comment {
-    /// Its text behind the `#`, without white space around it. Where it is indented, the `#` is still there, as upstream.
-    pub text: String,
-    /// Its bytes, with the end of its line.
-    pub span: Range<usize>,
-    /// Its line, from 1.
-    pub line: u32,
-}
-
-/// An instruction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instruction {
+pub struct Instruction<'a> {
     /// What it is: `RUN`, in upper case.
     pub keyword: Keyword,
+    /// The line that it begins on, from 1.
+    pub line: u32,
     /// Its bytes, from its first line to the end of its last, with continuations and heredocs.
-    pub span: Range<usize>,
-    /// Its lines, from 1.
-    pub lines: RangeInclusive<u32>,
-    /// The items that its comments are among, see [`Dockerfile::comments`].
-    pub comments: Range<usize>,
+    pub span: Span,
+    /// What stands behind the flags.
+    pub body: Body<'a>,
+    pub(super) extras: Option<Box<Extras<'a>>>,
+}
+
+impl<'a> Instruction<'a> {
+    /// Adds what is known once the lines behind it are read.
+    pub(super) fn finish(&mut self, end: u32, heredocs: Vec<Heredoc>) {
+        self.span.end = end;
+        if !heredocs.is_empty() {
+            self.extras.get_or_insert_default().heredocs = heredocs;
+        }
+    }
+
     /// `--name=value`, in order. Those of an ONBUILD's inner instruction are there.
-    pub flags: Vec<Flag>,
-    /// The rest.
-    pub body: Body,
-}
-
-/// The instructions that there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
-pub enum Keyword {
-    Add,
-    Arg,
-    Cmd,
-    Copy,
-    Entrypoint,
-    Env,
-    Expose,
-    From,
-    Healthcheck,
-    Label,
-    Maintainer,
-    Onbuild,
-    Run,
-    Shell,
-    Stopsignal,
-    User,
-    Volume,
-    Workdir,
-}
-
-impl Keyword {
-    /// Every keyword.
-    pub const ALL: [Self; 18] = [
-        Self::Add,
-        Self::Arg,
-        Self::Cmd,
-        Self::Copy,
-        Self::Entrypoint,
-        Self::Env,
-        Self::Expose,
-        Self::From,
-        Self::Healthcheck,
-        Self::Label,
-        Self::Maintainer,
-        Self::Onbuild,
-        Self::Run,
-        Self::Shell,
-        Self::Stopsignal,
-        Self::User,
-        Self::Volume,
-        Self::Workdir,
-    ];
-
-    /// The word, in upper case.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Add => "ADD",
-            Self::Arg => "ARG",
-            Self::Cmd => "CMD",
-            Self::Copy => "COPY",
-            Self::Entrypoint => "ENTRYPOINT",
-            Self::Env => "ENV",
-            Self::Expose => "EXPOSE",
-            Self::From => "FROM",
-            Self::Healthcheck => "HEALTHCHECK",
-            Self::Label => "LABEL",
-            Self::Maintainer => "MAINTAINER",
-            Self::Onbuild => "ONBUILD",
-            Self::Run => "RUN",
-            Self::Shell => "SHELL",
-            Self::Stopsignal => "STOPSIGNAL",
-            Self::User => "USER",
-            Self::Volume => "VOLUME",
-            Self::Workdir => "WORKDIR",
-        }
+    pub fn flags(&self) -> &[Flag<'a>] {
+        self.extras.as_ref().map(|extras| &extras.flags[..]).unwrap_or_default()
     }
 
-    /// The keyword that a word is, in whatever case.
-    pub(super) fn read(word: &str) -> Option<Self> {
-        if !word.is_ascii() {
-            let word = case::lower(word);
-            return Self::ALL.into_iter().find(|keyword| keyword.name().eq_ignore_ascii_case(&word));
-        }
-        let mut upper = [0; "HEALTHCHECK".len()];
-        let upper = upper.get_mut(..word.len())?;
-        upper.copy_from_slice(word.as_bytes());
-        upper.make_ascii_uppercase();
-        Some(match &*upper {
-            b"ADD" => Self::Add,
-            b"ARG" => Self::Arg,
-            b"CMD" => Self::Cmd,
-            b"COPY" => Self::Copy,
-            b"ENTRYPOINT" => Self::Entrypoint,
-            b"ENV" => Self::Env,
-            b"EXPOSE" => Self::Expose,
-            b"FROM" => Self::From,
-            b"HEALTHCHECK" => Self::Healthcheck,
-            b"LABEL" => Self::Label,
-            b"MAINTAINER" => Self::Maintainer,
-            b"ONBUILD" => Self::Onbuild,
-            b"RUN" => Self::Run,
-            b"SHELL" => Self::Shell,
-            b"STOPSIGNAL" => Self::Stopsignal,
-            b"USER" => Self::User,
-            b"VOLUME" => Self::Volume,
-            b"WORKDIR" => Self::Workdir,
-            _ => return None,
-        })
+    /// The heredocs that follow a RUN, or are among the sources of a COPY or ADD.
+    #[must_use]
+    pub fn heredocs(&self) -> &[Heredoc] {
+        self.extras.as_ref().map(|extras| &extras.heredocs[..]).unwrap_or_default()
     }
+}
+
+/// What most instructions do not have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Extras<'a> {
+    pub(super) flags: Vec<Flag<'a>>,
+    pub(super) heredocs: Vec<Heredoc>,
 }
 
 /// `--name` or `--name=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flag {
+pub struct Flag<'a> {
     /// The name, without the dashes.
-    pub name: String,
+    pub name: Text<'a>,
     /// The value, as the instruction's parser sees it: continuations joined, quotes and escapes taken off.
     ///
     /// BuildKit takes the bytes of a flag for Latin-1, so what is not ASCII comes out garbled here as there.
-    pub value: Option<String>,
+    pub value: Option<Text<'a>>,
     /// The bytes of `--name=value` in the source. A continuation may lie within.
-    pub span: Range<usize>,
+    pub span: Span,
     /// The line that it begins on, from 1.
     pub line: u32,
 }
 
 /// What stands behind the flags. Words are not expanded.
+///
+/// The text of a RUN lies here; whatever else there is takes two words at the most, so that all of this takes three.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
+pub enum Body<'a> {
     /// `FROM base [AS name]`; the platform is a flag.
-    From {
-        /// The image or stage.
-        base: String,
-        /// The stage's name, in lower case.
-        name: Option<String>,
-    },
+    From(Box<NewStage<'a>>),
     /// `ARG name[=default]…`.
-    Arg(Vec<(String, Option<String>)>),
+    Arg(Box<[(Text<'a>, Option<Text<'a>>)]>),
     /// `ENV name=value…`.
-    Env(Vec<(String, String)>),
-    /// `RUN`.
-    Run(Command),
-    /// `COPY` or `ADD`; where from is a flag.
-    Copy {
-        /// What is copied; heredocs by their names.
-        sources: Vec<String>,
-        /// Where to.
-        destination: String,
-        /// The heredocs among the sources.
-        heredocs: Vec<Heredoc>,
-    },
+    Env(Box<[(Text<'a>, Text<'a>)]>),
+    /// `RUN command`, a shell's text.
+    Run(Text<'a>),
+    /// `RUN ["…"]`, which no shell sees.
+    Exec(Box<[Text<'a>]>),
+    /// `COPY` or `ADD`: what is copied, heredocs by their names, and last where to. Where from is a flag.
+    Copy(Box<[Text<'a>]>),
     /// `WORKDIR path`.
-    Workdir(String),
+    Workdir(Box<str>),
     /// `SHELL ["…"]`.
-    Shell(Vec<String>),
+    Shell(Box<[Text<'a>]>),
     /// `ONBUILD instruction`. Its body is [`Body::Other`] if it would be refused where the image is built upon: BuildKit
     /// does not look there before.
-    Onbuild(Box<Instruction>),
+    Onbuild(Box<Instruction<'a>>),
     /// Anything that neither starts a step nor changes what later words mean. An ONBUILD of an unknown instruction too.
     Other,
 }
 
-/// A command to run.
+/// What a FROM says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    /// The shell's text, or the words of the JSON form joined by spaces.
-    pub text: String,
-    /// Whether it is in JSON form, which no shell sees.
-    pub is_json: bool,
-    /// What follows it.
-    pub heredocs: Vec<Heredoc>,
+pub struct NewStage<'a> {
+    /// The image or stage that it starts from.
+    pub base: Text<'a>,
+    /// Its name, in lower case.
+    pub name: Option<Text<'a>>,
 }
 
 /// `<<NAME` and its lines.
@@ -265,5 +154,5 @@ pub struct Heredoc {
     /// Whether tabs at the beginning of its lines are dropped (`<<-`).
     pub chomp: bool,
     /// The bytes of its lines in the source, without the line that ends it.
-    pub content: Range<usize>,
+    pub content: Span,
 }

@@ -2,11 +2,15 @@
 //!
 //! Whatever is not JSON is a shell's text. So this must agree with Go's `encoding/json` on what JSON is.
 
+use std::borrow::Cow;
+
+use super::part::trim_start;
+
 /// What a text turned out to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Array {
+#[derive(Debug, Clone)]
+pub(super) enum Array<'a> {
     /// An array of strings.
-    Strings(Vec<String>),
+    Strings(Strings<'a>),
     /// An array with something else in it.
     Mixed,
     /// No JSON array.
@@ -17,35 +21,69 @@ pub(super) enum Array {
 const MAX_DEPTH: usize = 10_000;
 
 /// Reads a text as a JSON array.
-pub(super) fn array(text: &str) -> Array {
-    let text = text.trim_start();
+pub(super) fn array(text: &str) -> Array<'_> {
+    let text = trim_start(text);
     if !text.starts_with('[') {
         return Array::None;
     }
-    let mut reader = Reader { text, at: 1 };
-    reader.array().unwrap_or(Array::None)
+    let reader = Reader { text, at: 1 };
+    match reader.clone().array() {
+        Some(Elements::Strings) => Array::Strings(Strings { reader }),
+        Some(Elements::Mixed) => Array::Mixed,
+        None => Array::None,
+    }
 }
 
+/// The strings of an array of which the syntax was checked.
+#[derive(Debug, Clone)]
+pub(super) struct Strings<'a> {
+    reader: Reader<'a>,
+}
+
+impl Strings<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.clone().next().is_none()
+    }
+}
+
+impl<'a> Iterator for Strings<'a> {
+    type Item = Cow<'a, str>;
+
+    fn next(&mut self) -> Option<Cow<'a, str>> {
+        self.reader.space();
+        self.reader.take(b',');
+        self.reader.space();
+        self.reader.string()
+    }
+}
+
+/// What is in an array.
+#[derive(Debug, Clone, Copy)]
+enum Elements {
+    Strings,
+    Mixed,
+}
+
+#[derive(Debug, Clone)]
 struct Reader<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// What follows the bracket that opens the array. `None` if it is not JSON.
-    fn array(&mut self) -> Option<Array> {
-        let mut strings = Vec::new();
-        let mut is_mixed = false;
+    fn array(mut self) -> Option<Elements> {
+        let mut elements = Elements::Strings;
         self.space();
         if self.take(b']') {
-            return self.is_done().then_some(Array::Strings(strings));
+            return self.is_done().then_some(elements);
         }
         loop {
             self.space();
             if self.peek() == Some(b'"') {
-                strings.push(self.string()?);
+                self.string()?;
             } else {
-                is_mixed = true;
+                elements = Elements::Mixed;
                 self.value()?;
             }
             self.space();
@@ -55,7 +93,7 @@ impl Reader<'_> {
             if !self.take(b']') || !self.is_done() {
                 return None;
             }
-            return Some(if is_mixed { Array::Mixed } else { Array::Strings(strings) });
+            return Some(elements);
         }
     }
 
@@ -114,19 +152,20 @@ impl Reader<'_> {
         self.take(b':').then_some(())
     }
 
-    fn string(&mut self) -> Option<String> {
+    fn string(&mut self) -> Option<Cow<'a, str>> {
         if !self.take(b'"') {
             return None;
         }
-        let mut string = String::new();
+        let mut string = Cow::Borrowed("");
         loop {
             let rest = &self.text[self.at..];
             let end = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
-            string.push_str(&rest[..end]);
+            // The first piece stays borrowed.
+            string += &rest[..end];
             self.at += end + 1;
             match rest.as_bytes()[end] {
                 b'"' => return Some(string),
-                b'\\' => string.push(self.escape()?),
+                b'\\' => string.to_mut().push(self.escape()?),
                 _ => return None,
             }
         }

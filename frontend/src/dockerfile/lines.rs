@@ -1,12 +1,19 @@
 //! Lines as they stand in the file, and the instructions that continuations join from them.
 
-use super::part::trim_start;
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::instruction::Text;
+use super::part::{Part, trim_start};
 
 /// The byte order mark, which some editors put before the first line.
 pub(super) const BOM: &str = "\u{feff}";
 
 /// The longest line in bytes, without its newline. BuildKit reads lines with Go's `bufio.Scanner`, which holds no more.
 pub(super) const MAX_LINE: usize = 65_535;
+
+/// What a continued instruction is given room for at first, in bytes.
+const CONTINUED: usize = 1024;
 
 /// A line of the file.
 #[derive(Debug, Clone, Copy)]
@@ -31,17 +38,13 @@ pub(super) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub(super) fn new(source: &'a str) -> Self {
-        Self { source, at: 0, number: 0 }
+        let at = if source.starts_with(BOM) { BOM.len() } else { 0 };
+        Self { source, at, number: 0 }
     }
 
     /// Where the next line begins.
     pub(super) fn at(&self) -> usize {
         self.at
-    }
-
-    /// The number of the line that was read last.
-    pub(super) fn number(&self) -> u32 {
-        self.number
     }
 }
 
@@ -49,19 +52,13 @@ impl<'a> Iterator for Lines<'a> {
     type Item = Line<'a>;
 
     fn next(&mut self) -> Option<Line<'a>> {
-        let mut start = self.at;
+        let start = self.at;
         let rest = &self.source[start..];
         if rest.is_empty() {
             return None;
         }
         let newline = memchr::memchr(b'\n', rest.as_bytes());
-        let mut text = without_returns(&rest[..newline.unwrap_or(rest.len())]);
-        if start == 0
-            && let Some(behind) = text.strip_prefix(BOM)
-        {
-            start = BOM.len();
-            text = behind;
-        }
+        let text = without_returns(&rest[..newline.unwrap_or(rest.len())]);
         self.at += newline.map_or(rest.len(), |newline| newline + 1);
         self.number = self.number.saturating_add(1);
         Some(Line { text, start, end: self.at, number: self.number })
@@ -85,37 +82,48 @@ pub(super) fn too_long(source: &str) -> Option<(usize, usize)> {
 
 /// An instruction on one line, and where its bytes stand in the source.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Logical<'a> {
+pub(super) struct Logical<'a, 'source> {
     pub(super) text: &'a str,
-    /// Where a piece begins, here and in the source. The first begins at 0.
+    pub(super) source: &'source str,
+    /// Where in the source it begins.
+    start: usize,
+    /// Where the lines begin that continue the first, here and in the source.
     pieces: &'a [(usize, usize)],
 }
 
-impl Logical<'_> {
+impl<'source> Logical<'_, 'source> {
     /// The byte of the source that a byte of the text is, or would be at the end of the text.
-    pub(super) fn source(&self, at: usize) -> usize {
+    pub(super) fn place(&self, at: usize) -> usize {
         let behind = self.pieces.partition_point(|&(start, _)| start <= at);
-        let (start, source) = behind.checked_sub(1).map_or((0, 0), |piece| self.pieces[piece]);
+        let (start, source) = behind.checked_sub(1).map_or((0, self.start), |piece| self.pieces[piece]);
         source + (at - start)
     }
 
-    /// Where in the source the part of the text ends that ends here.
-    pub(super) fn source_end(&self, end: usize) -> usize {
-        end.checked_sub(1).map_or_else(|| self.source(0), |last| self.source(last) + 1)
+    /// The bytes of the source from which a part of the text was joined.
+    pub(super) fn span(&self, at: usize, end: usize) -> Range<usize> {
+        let start = self.place(at);
+        start..end.checked_sub(1).map_or(start, |last| self.place(last) + 1)
+    }
+
+    /// A part of the text: the source's own, unless it was joined from several lines.
+    pub(super) fn text(&self, part: Part<'_>) -> Text<'source> {
+        if self.pieces.is_empty() {
+            let start = self.start + part.at;
+            return Cow::Borrowed(&self.source[start..start + part.text.len()]);
+        }
+        let span = self.span(part.at, part.at + part.text.len());
+        match self.source.get(span) {
+            Some(own) if own.len() == part.text.len() => Cow::Borrowed(own),
+            _ => Cow::Owned(part.text.to_owned()),
+        }
     }
 }
 
 /// Joins continued lines. Its buffers serve all the instructions of a file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Joiner {
     text: String,
     pieces: Vec<(usize, usize)>,
-}
-
-impl Default for Joiner {
-    fn default() -> Self {
-        Self { text: String::with_capacity(1024), pieces: Vec::with_capacity(16) }
-    }
 }
 
 impl Joiner {
@@ -127,14 +135,17 @@ impl Joiner {
         first: Line<'source>,
         lines: &mut Lines<'source>,
         escape: char,
-    ) -> Logical<'a> {
+    ) -> Logical<'a, 'source> {
+        let text = trim_start(first.text);
+        let start = first.start + (first.text.len() - text.len());
+        let source = lines.source;
+        let Some(continued) = without_continuation(text, escape) else {
+            return Logical { text, source, start, pieces: &[] };
+        };
         self.text.clear();
         self.pieces.clear();
-        let text = trim_start(first.text);
-        self.pieces.push((0, first.start + (first.text.len() - text.len())));
-        let Some(continued) = without_continuation(text, escape) else {
-            return Logical { text, pieces: &self.pieces };
-        };
+        self.text.reserve(CONTINUED);
+        self.pieces.reserve(CONTINUED / 64);
         self.text.push_str(continued);
         for line in lines {
             if matches!(trim_start(line.text).as_bytes().first(), None | Some(b'#')) {
@@ -149,7 +160,7 @@ impl Joiner {
                 }
             }
         }
-        Logical { text: &self.text, pieces: &self.pieces }
+        Logical { text: &self.text, source, start, pieces: &self.pieces }
     }
 }
 
@@ -159,7 +170,10 @@ fn without_returns(line: &str) -> &str {
 
 /// What stands before the character that continues a line on the next one. Two of them do not.
 fn without_continuation(line: &str, escape: char) -> Option<&str> {
-    let last = line.bytes().rposition(|byte| !matches!(byte, b' ' | b'\t'))?;
-    let before = line.get(..=last)?.strip_suffix(escape)?;
-    (!before.ends_with(escape)).then_some(before)
+    // Either character is a byte.
+    let escape = escape as u8;
+    let bytes = line.as_bytes();
+    let last = bytes.iter().rposition(|byte| !matches!(byte, b' ' | b'\t'))?;
+    let is_one = bytes[last] == escape && !bytes[..last].ends_with(&[escape]);
+    is_one.then(|| &line[..last])
 }

@@ -1,6 +1,7 @@
 //! `RUN --mount=…`.
 
 use super::{case, csv, values};
+pub use crate::graph::MountKind;
 use crate::graph::Sharing;
 
 /// A mount of a RUN, its words expanded.
@@ -32,35 +33,6 @@ pub struct RunMount {
     pub size: Option<i64>,
     /// The environment variable that a secret is put into; empty for the default.
     pub env: Option<String>,
-}
-
-/// What is mounted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum MountKind {
-    #[default]
-    Bind,
-    Cache,
-    Tmpfs,
-    Secret,
-    Ssh,
-}
-
-impl MountKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Bind, Self::Cache, Self::Tmpfs, Self::Secret, Self::Ssh];
-
-    /// The name in a Dockerfile.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bind => "bind",
-            Self::Cache => "cache",
-            Self::Tmpfs => "tmpfs",
-            Self::Secret => "secret",
-            Self::Ssh => "ssh",
-        }
-    }
 }
 
 /// A mount that cannot be read.

@@ -4,36 +4,44 @@ use super::directive::Directives;
 use super::error::Fault;
 pub use super::error::SyntaxError;
 use super::heredoc;
-use super::instruction::{Body, Comment, Dockerfile, Instruction, Item, Keyword};
-use super::lines::{self, BOM, Joiner, Line, Lines, MAX_LINE};
+use super::instruction::{Body, Dockerfile, Instruction};
+use super::keyword::Keyword;
+use super::lines::{self, Joiner, Line, Lines, MAX_LINE};
 use super::part::trim_start;
-use super::statement::{self, Place, Statement};
+use super::span::Span;
+use super::statement;
 
-/// The bytes that an instruction or comment of real files has at the least, on average.
-const BYTES_PER_ITEM: usize = 48;
+/// The bytes that an instruction of real files has at the least, on average.
+const BYTES_PER_INSTRUCTION: usize = 64;
 
 /// Reads a Dockerfile.
 ///
 /// Accepts what BuildKit's parser accepts (`parser.Parse` and `instructions.Parse`, which `docker build --call=targets`
-/// runs), with these differences: the text must be UTF-8 and hold no NUL. Takes time and memory in proportion to the
-/// text.
+/// runs), with these differences: the text must be UTF-8, hold no NUL and be no larger than [`Span::MAX_SOURCE`]. Takes
+/// time and memory in proportion to the text.
 ///
 /// # Errors
 ///
 /// At the first place at which BuildKit would refuse the file, with what is wrong there.
-pub fn parse(source: &[u8]) -> Result<Dockerfile, SyntaxError> {
-    let mut reader = Reader::new(text(source)?);
+pub fn parse(source: &[u8]) -> Result<Dockerfile<'_>, SyntaxError> {
+    let source = text(source)?;
+    let mut reader = Reader::new(source);
     while let Some(line) = reader.lines.next() {
         reader.line(line)?;
     }
     if reader.seen == Seen::Nothing {
-        return Err(SyntaxError::at(source, source.len(), "there is no instruction in it"));
+        return Err(reader.error(source.len(), "there is no instruction in it"));
     }
-    Ok(Dockerfile { escape: reader.directives.escape, items: reader.items })
+    let Directives { escape, read: directives, .. } = reader.directives;
+    Ok(Dockerfile { source, escape, directives, instructions: reader.instructions })
 }
 
 /// The source as text.
 fn text(source: &[u8]) -> Result<&str, SyntaxError> {
+    if source.len() > Span::MAX_SOURCE {
+        let message = format!("the file is larger than {} MiB", Span::MAX_SOURCE >> 20);
+        return Err(SyntaxError::at(source, 0, message).with_help("is this a Dockerfile?"));
+    }
     let text = std::str::from_utf8(source).map_err(|error| {
         SyntaxError::at(source, error.valid_up_to(), "the text is not UTF-8")
             .with_help("is this a Dockerfile? convert it if it is written in another encoding")
@@ -62,89 +70,59 @@ struct Reader<'a> {
     source: &'a str,
     lines: Lines<'a>,
     joiner: Joiner,
-    directives: Directives,
+    directives: Directives<'a>,
     seen: Seen,
-    items: Vec<Item>,
-    /// The first item after the last instruction or empty comment.
-    comments: usize,
+    instructions: Vec<Instruction<'a>>,
 }
 
 impl<'a> Reader<'a> {
     fn new(source: &'a str) -> Self {
-        let mut items = Vec::with_capacity(source.len() / BYTES_PER_ITEM + 1);
-        if source.starts_with(BOM) {
-            items.push(Item::Blank(0..BOM.len()));
-        }
         Self {
             source,
             lines: Lines::new(source),
             joiner: Joiner::default(),
             directives: Directives::default(),
             seen: Seen::Nothing,
-            items,
-            comments: 0,
+            instructions: Vec::with_capacity(source.len() / BYTES_PER_INSTRUCTION + 1),
         }
     }
 
     /// Reads what begins on a line.
     fn line(&mut self, line: Line<'a>) -> Result<(), SyntaxError> {
         if !self.directives.are_over {
-            let directive = self.directives.read(&line);
-            let directive = directive.map_err(|message| self.error(line.start, message))?;
-            if let Some(directive) = directive {
-                self.items.push(Item::Directive(directive));
+            let is_directive = self.directives.read(&line);
+            if is_directive.map_err(|message| self.error(line.start, message))? {
                 return Ok(());
             }
         }
         match trim_start(line.text).as_bytes().first() {
-            None => self.blank(&line),
-            Some(b'#') => self.comment(&line),
-            Some(_) => self.instruction(line)?,
-        }
-        Ok(())
-    }
-
-    /// Lines with nothing on them are one item.
-    fn blank(&mut self, line: &Line<'_>) {
-        match self.items.last_mut() {
-            Some(Item::Blank(blank)) => blank.end = line.end,
-            _ => self.items.push(Item::Blank(line.start..line.end)),
+            None | Some(b'#') => Ok(()),
+            Some(_) => self.instruction(&line),
         }
     }
 
-    fn comment(&mut self, line: &Line<'_>) {
-        // Upstream takes a character off and white space around what is left. So an indented comment keeps its sign.
-        let text = line.text.strip_prefix('#').unwrap_or(line.text).trim();
-        let comment = Comment { text: text.to_owned(), span: line.start..line.end, line: line.number };
-        self.items.push(Item::Comment(comment));
-        if text.is_empty() {
-            self.comments = self.items.len();
-        }
-    }
-
-    fn instruction(&mut self, first: Line<'a>) -> Result<(), SyntaxError> {
+    fn instruction(&mut self, first: &Line<'a>) -> Result<(), SyntaxError> {
         let escape = self.directives.escape;
         let source = self.source.as_bytes();
-        let logical = self.joiner.join(first, &mut self.lines, escape);
+        let logical = self.joiner.join(*first, &mut self.lines, escape);
         let error = |fault: Fault| {
-            let error = SyntaxError::at(source, logical.source(fault.at), fault.message);
+            let error = SyntaxError::at(source, logical.place(fault.at), fault.message);
             fault.help.into_iter().fold(error, SyntaxError::with_help)
         };
-        let place = Place { source, first: &first, logical: &logical };
-        let Statement { keyword, flags, mut body, takes_heredocs } =
-            statement::read(&place, escape).map_err(error)?;
-        self.seen = match (self.seen, keyword) {
+        let (mut instruction, takes_heredocs) = statement::read(&logical, first, escape).map_err(error)?;
+        self.seen = match (self.seen, instruction.keyword) {
             (Seen::Stage, _) | (_, Keyword::From) => Seen::Stage,
             (_, Keyword::Arg) => Seen::Arguments,
-            _ => {
+            (_, keyword) => {
                 let message = format!("{} stands before the first FROM", keyword.name());
                 return Err(error(Fault::new(0, message).with_help("only ARG may: put a FROM in front")));
             }
         };
+        let mut heredocs = Vec::new();
         if takes_heredocs && let Some(at) = heredoc::sign(logical.text) {
             let announced = heredoc::announced(logical.text)
                 .map_err(|cause| error(Fault::new(at, format!("bad name of a heredoc: {cause}"))))?;
-            let mut heredocs = Vec::with_capacity(announced.len());
+            heredocs.reserve_exact(announced.len());
             for announced in announced {
                 let heredoc = heredoc::read(&announced, &mut self.lines).ok_or_else(|| {
                     let message = format!("heredoc {} is never closed", announced.name);
@@ -153,21 +131,17 @@ impl<'a> Reader<'a> {
                 })?;
                 heredocs.push(heredoc);
             }
-            statement::attach(&mut body, heredocs);
         }
-        let (end, lines) = (self.lines.at(), first.number..=self.lines.number());
-        if let Body::Onbuild(inner) = &mut body {
-            inner.span.end = end;
-            inner.lines = lines.clone();
+        let Span { end, .. } = Span::from(first.start..self.lines.at());
+        if let Body::Onbuild(trigger) = &mut instruction.body {
+            trigger.finish(end, std::mem::take(&mut heredocs));
         }
-        let comments = self.comments..self.items.len();
-        let span = first.start..end;
-        self.items.push(Item::Instruction(Instruction { keyword, span, lines, comments, flags, body }));
-        self.comments = self.items.len();
+        instruction.finish(end, heredocs);
+        self.instructions.push(instruction);
         Ok(())
     }
 
-    fn error(&self, at: usize, message: String) -> SyntaxError {
+    fn error(&self, at: usize, message: impl Into<String>) -> SyntaxError {
         SyntaxError::at(self.source.as_bytes(), at, message)
     }
 }

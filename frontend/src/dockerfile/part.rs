@@ -41,6 +41,12 @@ impl<'a> Part<'a> {
         (Self { text: &self.text[..end], at: self.at }, Some(self.skip(end + blanks)))
     }
 
+    /// A name and its value, if there is a `=` between them.
+    pub(super) fn split_value(&self) -> Option<(Self, Self)> {
+        let equals = self.text.bytes().position(|byte| byte == b'=')?;
+        Some((Self { text: &self.text[..equals], at: self.at }, self.skip(equals + 1)))
+    }
+
     /// The words between blanks, whatever quotes there are.
     pub(super) fn words(self) -> impl Iterator<Item = Self> {
         let mut rest = (!self.is_empty()).then_some(self);

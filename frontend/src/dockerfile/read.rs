@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::evaluate::{Environment, Evaluation, Fingerprint, State};
+use super::evaluate::Evaluation;
 use super::instruction::{Dockerfile, Flag, Instruction};
 use super::platform::{Platform, automatic_arguments};
 use super::stage::{self, Names, Source, Stage};
+use super::state::{Environment, Fingerprint, State};
 use crate::graph::{self, BuildGraph, GraphBuilder};
 
 /// What is to be built.
@@ -44,11 +45,11 @@ impl Place {
     /// The beginning of the file, for what is about all of it.
     pub(super) const START: Self = Self { line: 1, column: 1 };
 
-    pub(super) fn of(instruction: &Instruction) -> Self {
-        Self { line: *instruction.lines.start(), column: 1 }
+    pub(super) fn of(instruction: &Instruction<'_>) -> Self {
+        Self { line: instruction.line, column: 1 }
     }
 
-    pub(super) fn of_flag(flag: &Flag) -> Self {
+    pub(super) fn of_flag(flag: &Flag<'_>) -> Self {
         Self { line: flag.line, column: 1 }
     }
 
@@ -69,16 +70,11 @@ pub struct BuildError {
     pub help: Option<String>,
 }
 
-/// Reads the graph of what would be built. `file` is what locations call the file, `source` its text.
+/// Reads the graph of what would be built. `file` is what locations call the file.
 ///
 /// # Errors
 /// The target does not exist, stages need each other in a circle, or a word cannot be expanded.
-pub fn read(
-    file: &str,
-    source: &str,
-    dockerfile: &Dockerfile,
-    options: &Options,
-) -> Result<BuildGraph, BuildError> {
+pub fn read(file: &str, dockerfile: &Dockerfile<'_>, options: &Options) -> Result<BuildGraph, BuildError> {
     let (global, stages) = stage::split(dockerfile);
     if stages.is_empty() {
         let help = Some("begin a stage with FROM");
@@ -90,7 +86,7 @@ pub fn read(
     let mut steps = HashMap::new();
     let mut built = BTreeMap::new();
     for platform in &options.platforms {
-        let reader = Reader { file, source, dockerfile, options, stages: &stages, names: &names, platform };
+        let reader = Reader { file, dockerfile, options, stages: &stages, names: &names, platform };
         reader.read(&global, target, &mut graph, &mut steps, &mut built)?;
     }
     built.into_values().for_each(|stage| graph.stage(stage));
@@ -101,8 +97,7 @@ pub fn read(
 /// Reads for one platform.
 struct Reader<'r> {
     file: &'r str,
-    source: &'r str,
-    dockerfile: &'r Dockerfile,
+    dockerfile: &'r Dockerfile<'r>,
     options: &'r Options,
     stages: &'r [Stage<'r>],
     names: &'r Names<'r>,
@@ -119,7 +114,7 @@ struct Base {
 impl Reader<'_> {
     fn read(
         &self,
-        global: &[&Instruction],
+        global: &[&Instruction<'_>],
         target: usize,
         graph: &mut GraphBuilder,
         steps: &mut HashMap<Fingerprint, graph::StepIndex>,
@@ -143,7 +138,7 @@ impl Reader<'_> {
             };
             let mut evaluation = Evaluation {
                 file: self.file,
-                source: self.source,
+                source: self.dockerfile.source,
                 escape: self.dockerfile.escape,
                 stage: stage.display(at),
                 target: self.several().then(|| self.platform.to_string()),
@@ -174,7 +169,7 @@ impl Reader<'_> {
                 name: stage.display(at),
                 index: at,
                 base: base.name.clone(),
-                line: *stage.from.lines.start(),
+                line: stage.from.line,
             });
         }
         Ok(())
@@ -193,7 +188,7 @@ impl Reader<'_> {
         self.options.platforms.len() > 1
     }
 
-    fn global_arguments(&self, global: &[&Instruction]) -> Result<Environment, BuildError> {
+    fn global_arguments(&self, global: &[&Instruction<'_>]) -> Result<Environment, BuildError> {
         let last = self.stages.last().and_then(|stage| stage.name).unwrap_or_default();
         let stage = self.options.target.as_deref().unwrap_or(last);
         let mut arguments = Environment::default();
@@ -274,7 +269,7 @@ mod tests {
 
     fn error(source: &str, options: &Options) -> String {
         let dockerfile = parse(source.as_bytes()).expect("its words are right");
-        let error = read("Dockerfile", source, &dockerfile, options).expect_err("it cannot be built");
+        let error = read("Dockerfile", &dockerfile, options).expect_err("it cannot be built");
         let Place { line, column } = error.place;
         format!("{line}:{column}: {error}\n  help: {}", error.help.as_deref().unwrap_or("none"))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::instruction::{Body, Dockerfile, Flag, Instruction, Item, Keyword};
+use super::instruction::{Body, Dockerfile, Flag, Instruction, Keyword};
 use super::read::{BuildError, Place};
 
 /// A stage as it was written.
@@ -11,11 +11,11 @@ pub(super) struct Stage<'d> {
     /// The name that it was given.
     pub name: Option<&'d str>,
     /// Its FROM.
-    pub from: &'d Instruction,
+    pub from: &'d Instruction<'d>,
     /// What it starts from, before any expansion.
     pub base: &'d str,
     /// Its other instructions.
-    pub instructions: Vec<&'d Instruction>,
+    pub instructions: Vec<&'d Instruction<'d>>,
 }
 
 impl Stage<'_> {
@@ -26,12 +26,11 @@ impl Stage<'_> {
 }
 
 /// The instructions before the first FROM, which are ARGs, and the stages.
-pub(super) fn split(dockerfile: &Dockerfile) -> (Vec<&Instruction>, Vec<Stage<'_>>) {
-    let (mut global, mut stages) = (Vec::new(), Vec::<Stage<'_>>::new());
-    for item in &dockerfile.items {
-        let Item::Instruction(instruction) = item else { continue };
-        if let Body::From { base, name } = &instruction.body {
-            let (name, from) = (name.as_deref(), instruction);
+pub(super) fn split<'d>(dockerfile: &'d Dockerfile<'d>) -> (Vec<&'d Instruction<'d>>, Vec<Stage<'d>>) {
+    let (mut global, mut stages) = (Vec::new(), Vec::<Stage<'d>>::new());
+    for instruction in &dockerfile.instructions {
+        if let Body::From(new) = &instruction.body {
+            let (name, base, from) = (new.name.as_deref(), &*new.base, instruction);
             stages.push(Stage { name, from, base, instructions: Vec::new() });
         } else if let Some(stage) = stages.last_mut() {
             stage.instructions.push(instruction);
@@ -43,8 +42,8 @@ pub(super) fn split(dockerfile: &Dockerfile) -> (Vec<&Instruction>, Vec<Stage<'_
 }
 
 /// The value of a flag.
-pub(super) fn flag<'i>(instruction: &'i Instruction, name: &str) -> Option<&'i Flag> {
-    instruction.flags.iter().find(|flag| flag.name == name)
+pub(super) fn flag<'i>(instruction: &'i Instruction<'i>, name: &str) -> Option<&'i Flag<'i>> {
+    instruction.flags().iter().find(|flag| flag.name == name)
 }
 
 /// What a name of another stage or image stands for.
@@ -92,7 +91,7 @@ impl<'d> Names<'d> {
         match rest.iter().find(|place| **place > at) {
             None => Ok(Source::Elsewhere),
             Some(later) => {
-                let line = self.stages[*later].from.lines.start();
+                let line = self.stages[*later].from.line;
                 Err(Place::of(self.stages[at].from).error(
                     format!("FROM {base}: the stage {base} comes later, in line {line}"),
                     Some("move that stage before this one, or give it another name if the image is meant"),
@@ -102,7 +101,7 @@ impl<'d> Names<'d> {
     }
 
     /// What `COPY --from` means: the number of a stage, or a name.
-    pub(super) fn copied(&self, flag: &Flag, from: &str) -> Result<Source, BuildError> {
+    pub(super) fn copied(&self, flag: &Flag<'_>, from: &str) -> Result<Source, BuildError> {
         match from.parse::<usize>() {
             Ok(number) if number < self.stages.len() => Ok(Source::Stage(number)),
             Ok(number) => Err(Place::of_flag(flag).error(
@@ -147,7 +146,7 @@ impl<'d> Names<'d> {
 }
 
 /// The triggers that a stage's child runs first.
-pub(super) fn triggers<'d>(stage: &Stage<'d>) -> impl Iterator<Item = &'d Instruction> {
+pub(super) fn triggers<'d>(stage: &Stage<'d>) -> impl Iterator<Item = &'d Instruction<'d>> {
     stage.instructions.iter().filter_map(|instruction| match &instruction.body {
         Body::Onbuild(trigger) => Some(&**trigger),
         _ => None,
@@ -156,11 +155,11 @@ pub(super) fn triggers<'d>(stage: &Stage<'d>) -> impl Iterator<Item = &'d Instru
 
 /// The flags of an instruction that name other stages, with what they name.
 pub(super) fn sources(
-    instruction: &Instruction,
+    instruction: &Instruction<'_>,
     names: &Names<'_>,
 ) -> Result<Vec<(Source, Place)>, BuildError> {
     let mut sources = Vec::new();
-    for flag in &instruction.flags {
+    for flag in instruction.flags() {
         let value = flag.value.as_deref().unwrap_or_default();
         match (instruction.keyword, &*flag.name) {
             (Keyword::Copy | Keyword::Add, "from") => {

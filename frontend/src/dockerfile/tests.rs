@@ -1,12 +1,16 @@
 //! The reader on small Dockerfiles, and what holds for all of them.
 
+use std::borrow::Cow;
+
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
-use super::instruction::{Body, Comment, Dockerfile, Flag, Heredoc, Instruction, Item, Keyword};
+use super::instruction::{
+    Body, DirectiveName, Dockerfile, Flag, Heredoc, Instruction, Keyword, NewStage, Span,
+};
 use super::{SyntaxError, expand, mount, parse};
 
-fn read(source: &str) -> Dockerfile {
+fn read(source: &str) -> Dockerfile<'_> {
     parse(source.as_bytes()).unwrap_or_else(|error| panic!("{error}: {:.200}", source))
 }
 
@@ -15,35 +19,39 @@ fn refused(source: impl AsRef<[u8]>) -> SyntaxError {
     parse(source).map(|_| ()).expect_err(&format!("{:.200}", String::from_utf8_lossy(source)))
 }
 
-/// The instructions behind a FROM.
-fn behind_from(source: &str) -> Vec<Instruction> {
-    read(&format!("FROM scratch\n{source}")).instructions().skip(1).cloned().collect()
+/// The first instruction behind a FROM. It outlives the test's text, as a test may.
+fn behind_from(source: &str) -> Instruction<'static> {
+    let source = format!("FROM scratch\n{source}").leak();
+    read(source).instructions.swap_remove(1)
 }
 
-fn body(source: &str) -> Body {
-    behind_from(source).remove(0).body
+fn body(source: &str) -> Body<'static> {
+    behind_from(source).body
+}
+
+fn names(instruction: &Instruction<'_>) -> Vec<String> {
+    instruction.heredocs().iter().map(|heredoc| heredoc.name.clone()).collect()
 }
 
 /// A RUN's text and the names of its heredocs.
 fn run(source: &str) -> (String, Vec<String>) {
-    match body(source) {
-        Body::Run(command) => {
-            (command.text, command.heredocs.into_iter().map(|heredoc| heredoc.name).collect())
-        }
+    let run = behind_from(source);
+    let text = match &run.body {
+        Body::Run(text) => text.to_string(),
+        Body::Exec(words) => words.join(" "),
         other => panic!("no RUN: {other:?}"),
-    }
+    };
+    (text, names(&run))
 }
 
 #[test]
 fn an_instruction_knows_its_bytes_and_lines() {
     let source = "# comment\n\nfrom scratch\n  run a \\\n# between\n\n  b\nUSER c";
     let dockerfile = read(source);
-    let instructions: Vec<_> = dockerfile.instructions().collect();
-    assert_eq!(&source[instructions[1].span.clone()], "  run a \\\n# between\n\n  b\n");
-    assert_eq!(instructions[1].lines, 4..=7);
+    let instructions = &dockerfile.instructions;
+    assert_eq!(instructions[1].span.of(source), "  run a \\\n# between\n\n  b\n");
     assert_eq!(instructions[1].keyword, Keyword::Run);
-    assert_eq!(instructions[2].lines, 8..=8);
-    assert_eq!(dockerfile.items.len(), 5);
+    assert_eq!(instructions.iter().map(|instruction| instruction.line).collect::<Vec<_>>(), [3, 4, 8]);
 }
 
 #[test]
@@ -51,34 +59,31 @@ fn directives_end_at_the_first_line_that_is_none() {
     let dockerfile =
         read("#SYNTAX = a b \n#\tescape=`\n# check=skip=all\n# other=1\n# escape=\\\nFROM a `\n AS b\n");
     assert_eq!(dockerfile.escape, '`');
-    let values: Vec<(&str, &str)> = dockerfile
-        .items
-        .iter()
-        .filter_map(|item| match item {
-            Item::Directive(directive) => Some((&directive.name[..], &directive.value[..])),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(values, [("syntax", "a b"), ("escape", "`"), ("check", "skip=all")]);
+    let values: Vec<_> =
+        dockerfile.directives.iter().map(|directive| (directive.name, directive.value)).collect();
+    assert_eq!(
+        values,
+        [(DirectiveName::Syntax, "a b"), (DirectiveName::Escape, "`"), (DirectiveName::Check, "skip=all")]
+    );
 }
 
 #[test]
 fn comments_belong_to_the_next_instruction() {
     let dockerfile = read("# escape=\\\n# one\n#\n# two\n\n  # three\nFROM a\n# four\nUSER b\nUSER c\n");
     let texts =
-        |instruction| dockerfile.comments(instruction).map(|Comment { text, .. }| &text[..]).collect();
-    let texts: Vec<Vec<&str>> = dockerfile.instructions().map(texts).collect();
-    assert_eq!(texts, [vec!["two", "# three"], vec!["four"], vec![]]);
+        |instruction| dockerfile.comments(instruction).map(|comment| (comment.line, comment.text)).collect();
+    let texts: Vec<Vec<(u32, &str)>> = dockerfile.instructions.iter().map(texts).collect();
+    assert_eq!(texts, [vec![(4, "two"), (6, "# three")], vec![(8, "four")], vec![]]);
 }
 
 #[test]
 fn a_mark_and_carriage_returns_are_no_part_of_anything() {
     let dockerfile = read("\u{feff}FROM a\r\nRUN <<EOF\r\nx\r\nEOF\r\nUSER b\r\n");
-    assert_eq!(dockerfile.items[0], Item::Blank(0..3));
-    let instructions: Vec<_> = dockerfile.instructions().collect();
-    assert_eq!(instructions[0].body, Body::From { base: "a".into(), name: None });
-    assert_eq!(instructions[1].lines, 2..=4);
-    assert_eq!(instructions[2].keyword, Keyword::User);
+    let instructions = &dockerfile.instructions;
+    assert_eq!(instructions[0].span, Span { start: 3, end: 11 });
+    assert_eq!(instructions[0].body, Body::From(Box::new(NewStage { base: "a".into(), name: None })));
+    assert_eq!(names(&instructions[1]), ["EOF"]);
+    assert_eq!((instructions[2].keyword, instructions[2].line), (Keyword::User, 5));
 }
 
 #[test]
@@ -103,32 +108,29 @@ fn heredocs_stand_anywhere_in_a_run() {
 #[test]
 fn a_heredoc_has_its_lines_and_quotes() {
     let source = "FROM a\nCOPY <<-'A' <<b /x/\n\tone\n\tA\ntwo\nb\n";
-    let Body::Copy { sources, destination, heredocs } =
-        read(source).instructions().nth(1).unwrap().body.clone()
-    else {
-        panic!()
-    };
-    assert_eq!((sources, &destination[..]), (vec!["A".to_owned(), "b".to_owned()], "/x/"));
+    let copy = read(source).instructions.remove(1);
+    assert_eq!(copy.body, Body::Copy(["A", "b", "/x/"].map(Into::into).into()));
+    let heredocs = copy.heredocs();
     let [
         Heredoc { expand: false, chomp: true, content: a, .. },
         Heredoc { expand: true, chomp: false, content: b, .. },
-    ] = &heredocs[..]
+    ] = heredocs
     else {
         panic!("{heredocs:?}")
     };
-    assert_eq!((&source[a.clone()], &source[b.clone()]), ("\tone\n", "two\n"));
+    assert_eq!((a.of(source), b.of(source)), ("\tone\n", "two\n"));
 }
 
 #[test]
 fn flags_know_their_bytes() {
     let source = "FROM scratch\nRUN --mount=\"type=cache,\\\ntarget=/a b\" \\\n  --network=no\\\nne -- --x\n";
     let dockerfile = read(source);
-    let run = dockerfile.instructions().nth(1).unwrap();
+    let run = &dockerfile.instructions[1];
     let shown: Vec<_> = run
-        .flags
+        .flags()
         .iter()
         .map(|Flag { name, value, span, line }| {
-            (&name[..], value.as_deref().unwrap(), &source[span.clone()], *line)
+            (&name[..], value.as_deref().unwrap(), span.of(source), *line)
         })
         .collect();
     assert_eq!(
@@ -138,33 +140,32 @@ fn flags_know_their_bytes() {
             ("network", "none", "--network=no\\\nne", 4),
         ]
     );
-    assert!(matches!(&run.body, Body::Run(command) if command.text == "--x"));
+    assert_eq!(run.body, Body::Run("--x".into()));
 }
 
 #[test]
 fn flags_are_read_as_latin_1() {
-    let copy = behind_from("COPY --chown=é a b").remove(0);
-    assert_eq!(copy.flags[0].value.as_deref(), Some("Ã©"));
+    let copy = behind_from("COPY --chown=é a b");
+    assert_eq!(copy.flags()[0].value.as_deref(), Some("Ã©"));
     // The second byte of this one is white space in Latin-1.
-    let copy = behind_from("COPY --chown=à b c").remove(0);
-    assert_eq!(copy.flags[0].value.as_deref(), Some("Ã"));
-    assert!(matches!(copy.body, Body::Copy { .. }));
+    let copy = behind_from("COPY --chown=à b c");
+    assert_eq!(copy.flags()[0].value.as_deref(), Some("Ã"));
+    assert!(matches!(copy.body, Body::Copy(_)));
 }
 
 #[test]
 fn words_keep_their_quotes() {
     let pairs = [("a", "\"1 2\""), ("b", "3\\ 4"), ("c", "'\\'")];
-    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(body("ENV a=\"1 2\" b=3\\ 4   c='\\'"), Body::Env(pairs.to_vec()));
-    assert_eq!(body("ENV a b  c "), Body::Env(vec![("a".into(), "b  c".into())]));
-    let args =
-        vec![("a".into(), None), ("b".into(), Some(String::new())), ("c".into(), Some("'d e'".into()))];
-    assert_eq!(body("ARG a b= c='d e'"), Body::Arg(args));
+    let pairs = pairs.map(|(name, value)| (name.into(), value.into()));
+    assert_eq!(body("ENV a=\"1 2\" b=3\\ 4   c='\\'"), Body::Env(pairs.into()));
+    assert_eq!(body("ENV a b  c "), Body::Env([("a".into(), "b  c".into())].into()));
+    let args = [("a".into(), None), ("b".into(), Some("".into())), ("c".into(), Some("'d e'".into()))];
+    assert_eq!(body("ARG a b= c='d e'"), Body::Arg(args.into()));
 }
 
 #[test]
 fn json_is_what_go_takes_for_it() {
-    let is_json = |text: &str| matches!(body(&format!("RUN {text}")), Body::Run(command) if command.is_json);
+    let is_json = |text: &str| matches!(body(&format!("RUN {text}")), Body::Exec(_));
     for json in ["[]", "[ \"a\" , \"\\u00e9\\ud83d\\ude00\\ud800\" ]", "[\"a\\/b\"]"] {
         assert!(is_json(json), "{json}");
     }
@@ -181,8 +182,9 @@ fn json_is_what_go_takes_for_it() {
 #[test]
 fn only_the_form_of_what_is_in_an_onbuild_matters() {
     let Body::Onbuild(inner) = body("ONBUILD RUN --mount=type=cache,target=/a <<E\nx\nE\n") else { panic!() };
-    assert_eq!((inner.flags.len(), inner.lines), (1, 2..=4));
-    assert!(matches!(&inner.body, Body::Run(command) if command.heredocs.len() == 1));
+    assert_eq!((inner.flags().len(), inner.line, inner.span), (1, 2, Span { start: 21, end: 62 }));
+    assert_eq!(names(&inner), ["E"]);
+    assert!(matches!(inner.body, Body::Run(_)));
     for lax in ["COPY a", "RUN --no=such x", "FOO", "ENV =a", "HEALTHCHECK x"] {
         assert!(parse(format!("FROM a\nONBUILD {lax}").as_bytes()).is_ok(), "{lax}");
     }
@@ -194,7 +196,7 @@ fn only_the_form_of_what_is_in_an_onbuild_matters() {
 #[test]
 fn some_letters_are_ascii_in_the_other_case() {
     // The Kelvin sign and the long s, as Go maps them.
-    assert_eq!(behind_from("WOR\u{212a}DIR /a")[0].keyword, Keyword::Workdir);
+    assert_eq!(behind_from("WOR\u{212a}DIR /a").keyword, Keyword::Workdir);
     assert!(parse("FROM a a\u{17f} b".as_bytes()).is_ok());
 }
 
@@ -267,47 +269,77 @@ fn a_line_may_be_as_long_as_upstream_lets_it_be() {
 #[test]
 fn length_costs_no_more_than_its_share() {
     let continued = format!("FROM a\nRUN x{}\n", " \\\n --mount=type=cache,target=/a \\".repeat(100_000));
-    assert_eq!(read(&continued).items.len(), 2);
+    assert_eq!(read(&continued).instructions.len(), 2);
     let flags = format!("FROM a\nRUN{} x\n", " --mount=type=cache,target=/a \\\n".repeat(100_000));
-    assert_eq!(read(&flags).instructions().nth(1).unwrap().flags.len(), 100_000);
+    assert_eq!(read(&flags).instructions[1].flags().len(), 100_000);
     let heredocs = format!("FROM a\nRUN \\\n{}x\n{}", "<<A \\\n".repeat(10_000), "A\n".repeat(10_000));
-    assert_eq!(run_heredocs(&heredocs), 10_000);
+    assert_eq!(read(&heredocs).instructions[1].heredocs().len(), 10_000);
     refused(format!("FROM a\nRUN {}", "<<A \\\n".repeat(100_000)));
     refused(format!("FROM a\n{}RUN x", "ONBUILD \\\n".repeat(100_000)));
     read(&format!("FROM a\nRUN <<A {}\nA\n", "${a:-\\\n".repeat(100_000)));
     read(&format!("FROM a\nRUN {}\n", "[\\\n".repeat(100_000)));
 }
 
-fn run_heredocs(source: &str) -> usize {
-    match &read(source).instructions().nth(1).unwrap().body {
-        Body::Run(command) => command.heredocs.len(),
-        other => panic!("no RUN: {other:?}"),
-    }
+#[test]
+fn an_instruction_is_small_and_a_comment_costs_nothing() {
+    assert_eq!(size_of::<Instruction<'_>>(), 48);
+    let comments = format!("FROM a\n{}", "#\n\n".repeat(100_000));
+    let dockerfile = read(&comments);
+    assert_eq!(dockerfile.instructions.len(), 1);
+    assert!(dockerfile.instructions.capacity() * size_of::<Instruction<'_>>() <= comments.len());
 }
 
-/// Each item begins where the one before it ends, and what lies in it does.
-fn assert_tiles(source: &[u8], dockerfile: &Dockerfile) {
-    let mut at = 0;
-    for item in &dockerfile.items {
-        let span = match item {
-            Item::Directive(directive) => &directive.span,
-            Item::Comment(comment) => &comment.span,
-            Item::Blank(span) => span,
-            Item::Instruction(instruction) => {
-                for flag in &instruction.flags {
-                    let text = &source[flag.span.clone()];
-                    assert!(text.starts_with(b"-"), "{:?}", String::from_utf8_lossy(text));
-                    assert!(flag.span.start >= at && flag.span.end <= instruction.span.end);
-                    assert!(instruction.lines.contains(&flag.line));
-                }
-                &instruction.span
-            }
-        };
-        assert_eq!(span.start, at);
-        assert!(span.end > at);
-        at = span.end;
+#[test]
+fn what_stands_on_one_line_is_borrowed() {
+    let is_own = |text: &Cow<'_, str>| matches!(text, Cow::Borrowed(_));
+    let Body::Env(pairs) = body("ENV a=1 \\\n b=2\\\n3 \\\n # none\n c=4") else { panic!() };
+    assert_eq!(pairs.iter().map(|(_, value)| &**value).collect::<Vec<_>>(), ["1", "23", "4"]);
+    assert_eq!(pairs.iter().map(|(_, value)| is_own(value)).collect::<Vec<_>>(), [true, false, true]);
+    let copy = behind_from("COPY \\\n --from=b --chown='1' \\\n a b");
+    let values: Vec<_> = copy.flags().iter().filter_map(|flag| flag.value.as_ref()).map(is_own).collect();
+    assert_eq!(values, [true, false]);
+}
+
+#[test]
+fn a_file_may_not_be_larger_than_spans_can_say() {
+    let error = refused(vec![0; Span::MAX_SOURCE + 1]);
+    assert_snapshot!(error, @"1:1: the file is larger than 256 MiB");
+}
+
+/// The directives, then the instructions tile the source, but for comments and blank lines between them.
+fn assert_tiles(source: &[u8], dockerfile: &Dockerfile<'_>) {
+    let text = std::str::from_utf8(source).unwrap();
+    let mut at = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    for directive in &dockerfile.directives {
+        assert_eq!(directive.span.start, at);
+        assert!(directive.span.of(text).contains(directive.value));
+        at = directive.span.end;
     }
-    assert_eq!(at, source.len());
+    let assert_between = |start, end| {
+        for line in (Span { start, end }).of(text).lines() {
+            assert!(line.trim().is_empty() || line.trim_start().starts_with('#'), "{line:?}");
+        }
+    };
+    for instruction in &dockerfile.instructions {
+        let Span { start, end } = instruction.span;
+        assert!(start >= at && end > start && text.len() >= end as usize);
+        assert_between(at, start);
+        let line = text[..start as usize].matches('\n').count() + 1;
+        assert_eq!(instruction.line as usize, line);
+        let last = line + instruction.span.of(text).trim_end_matches('\n').matches('\n').count();
+        for flag in instruction.flags() {
+            let shown = flag.span.of(text);
+            assert!(shown.starts_with('-'), "{shown:?}");
+            assert!(flag.span.start >= start && flag.span.end <= end);
+            assert!((line..=last).contains(&(flag.line as usize)));
+        }
+        for comment in dockerfile.comments(instruction) {
+            let shown = text.lines().nth(comment.line as usize - 1).unwrap_or_default();
+            assert!(shown.contains(comment.text) && !comment.text.is_empty());
+        }
+        at = end;
+    }
+    assert_between(at, text.len() as u32);
 }
 
 /// Text that looks like a Dockerfile often enough to be read to its end.
@@ -372,14 +404,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn items_tile_any_bytes(source in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn instructions_tile_any_bytes(source in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(dockerfile) = parse(&source) {
             assert_tiles(&source, &dockerfile);
         }
     }
 
     #[test]
-    fn items_tile_what_looks_like_a_dockerfile(source in dockerfile_like()) {
+    fn instructions_tile_what_looks_like_a_dockerfile(source in dockerfile_like()) {
         match parse(source.as_bytes()) {
             Ok(dockerfile) => assert_tiles(source.as_bytes(), &dockerfile),
             Err(error) => {

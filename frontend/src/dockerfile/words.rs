@@ -23,28 +23,35 @@ pub(super) fn quoted(text: Part<'_>, escape: char) -> impl Iterator<Item = Part<
 /// The word that a text begins with, and its length. An escape character at the very end is dropped.
 fn word(text: &str, escape: char) -> (&str, usize) {
     let escape = escape as u8;
+    let bytes = text.as_bytes();
     let mut quote = None;
-    let mut is_escaped = false;
-    let mut end = text.len();
-    for (at, byte) in text.bytes().enumerate() {
-        if is_escaped {
-            is_escaped = false;
-        } else if byte == escape && quote != Some(b'\'') {
-            is_escaped = true;
+    let mut at = 0;
+    loop {
+        at += bytes[at..].iter().take_while(|&&byte| is_plain(byte, escape)).count();
+        let Some(&byte) = bytes.get(at) else { return (text, text.len()) };
+        if byte == escape && quote != Some(b'\'') {
+            if at + 1 == bytes.len() {
+                return (&text[..at], text.len());
+            }
+            // What is escaped says nothing.
+            at += 1;
         } else if quote == Some(byte) {
             quote = None;
         } else if quote.is_none() {
             if is_space(text, at, byte) {
-                end = at;
-                break;
+                return (&text[..at], at);
             }
             if matches!(byte, b'\'' | b'"') {
                 quote = Some(byte);
             }
         }
+        at += 1;
     }
-    let kept = end - usize::from(is_escaped);
-    (&text[..kept], end)
+}
+
+/// Whether a byte neither ends a word nor says how to read the next one.
+fn is_plain(byte: u8, escape: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'\'' | b'"') && byte != escape
 }
 
 /// Whether white space begins here.

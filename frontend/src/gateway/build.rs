@@ -1,17 +1,19 @@
 //! One build: ask the Dockerfile frontend, read, plan, write, solve.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 use futures_util::future::{try_join, try_join_all};
 
 use super::client::Client;
 use super::error::GatewayError;
 use super::inner;
+use super::nonce::nonce;
 use super::notices::{self, Notice};
-use super::options::Options;
+use super::options::{Options, Subrequest};
 use super::result::{self, Reference};
-use crate::graph::BuildGraph;
-use crate::llb::{self, Definition, Digest};
+use super::{lint, no_cache, source};
+use crate::graph::{BuildGraph, StepIndex};
+use crate::llb::{self, Definition, PrimerImage};
 use crate::plan::{Plan, Policy};
 use crate::report;
 
@@ -21,16 +23,22 @@ use crate::report;
 /// The engine or the Dockerfile frontend fails, or the build's definitions cannot be read or changed.
 pub async fn build(client: &Client, options: &Options) -> Result<Vec<u8>, GatewayError> {
     let result = inner(client, options).await?;
-    if options.is_subrequest() {
-        return Ok(result);
+    match options.subrequest() {
+        None => {}
+        Some(Subrequest::Other) => return Ok(result),
+        Some(Subrequest::Lint) => return lint::add_findings(client, options, result).await,
     }
     let references = result::references(&result)?;
     let Some(definitions) = solvables(&references) else {
         // Nothing to solve again: what the inner frontend solved has to do.
-        return if options.policy() == Policy::Off { Ok(result) } else { Err(GatewayError::NoDefinition) };
+        return if options.choices().policy == Policy::Off {
+            Ok(result)
+        } else {
+            Err(GatewayError::NoDefinition)
+        };
     };
 
-    let mended = mend(definitions, options.policy())?;
+    let mended = mend(no_cache::apply(definitions, options)?, options)?;
     // Solved anew even where nothing changed: so provenance names this frontend, and not the one behind it.
     let solving = mended.definitions.into_iter().map(|definition| async {
         let result = solve(client, options, definition).await?;
@@ -86,23 +94,25 @@ fn solvables(references: &[Reference]) -> Option<Vec<Solvable>> {
     solved.map(solvable).collect()
 }
 
-#[derive(Default)]
 struct Mended {
     definitions: Vec<Vec<u8>>,
     notices: Vec<Notice>,
 }
 
-/// Read, plan, write, until there is nothing to change: steps that become equal are one, and caches that start from
-/// them too, so that a change can bring users of one cache together. Each further round has fewer steps, so there is
-/// a last one. With [`Policy::Off`] the definitions are not even looked at.
-fn mend(solvables: Vec<Solvable>, policy: Policy) -> Result<Mended, GatewayError> {
+/// Read, plan, write; and again where that made steps equal: they are one then, and caches that start from them too, so
+/// that a change can bring users of one cache together. Each further round has fewer steps that use caches, so there is a
+/// last one. With [`Policy::Off`] for every cache the definitions are not even looked at.
+fn mend(solvables: Vec<Solvable>, options: &Options) -> Result<Mended, GatewayError> {
     let (platforms, definitions): (Vec<_>, _) =
         solvables.into_iter().map(|solvable| (solvable.platform, solvable.definition)).unzip();
     let mut mended = Mended { definitions, notices: Vec::new() };
-    if policy == Policy::Off {
+    let has_comments = || source::has_comments(mended.definitions.iter().map(Vec::as_slice));
+    if options.choices().policy == Policy::Off && !has_comments() {
         return Ok(mended);
     }
-    let mut steps = usize::MAX;
+    let image = image(options);
+    let mut asked = None;
+    let mut users = usize::MAX;
     loop {
         let definitions = mended
             .definitions
@@ -111,41 +121,55 @@ fn mend(solvables: Vec<Solvable>, policy: Policy) -> Result<Mended, GatewayError
             .map(|(definition, platform)| Ok(Definition::parse(definition)?.built_for(platform.clone())));
         let definitions = definitions.collect::<Result<Vec<_>, GatewayError>>()?;
         let graph = llb::read(&definitions)?;
-        let plan = Plan::of(&graph, policy);
-        let edits: HashMap<_, _> =
-            plan.edits.iter().map(|(step, edit)| (graph.step(*step).id.as_str(), edit)).collect();
-        let edit_of = |digest: &Digest| edits.get(digest.as_str()).copied();
-        let written: Vec<_> = definitions
-            .iter()
-            .map(|definition| llb::write(definition, &edit_of))
-            .collect::<Result<_, _>>()?;
+        let asked = match &mut asked {
+            Some(asked) => asked,
+            // By the definitions as they came: later ones have other ids.
+            none => none.insert(source::asked(&definitions, &graph, options)?),
+        };
+        let plan = Plan::except(&graph, &asked.settings, &asked.checks);
+        let written = llb::write(&definitions, &graph, &plan, image.as_ref())?;
 
+        if let Some(unread) = asked.unread.take() {
+            mended.notices.push(notice(&graph, &definitions, unread.step, unread.message));
+        }
         mended.notices.extend(notices(&graph, &plan, &definitions));
         for notice in &mut mended.notices {
-            let renamed = written.iter().find_map(|written| written.renamed.get(notice.vertex.as_str()));
+            let renamed = written.renamed.get(notice.vertex.as_str());
             notice.vertex = renamed.map_or(std::mem::take(&mut notice.vertex), ToString::to_string);
         }
-        mended.definitions = written.into_iter().map(|written| written.bytes.into_owned()).collect();
-        if plan.edits.is_empty() {
+        mended.definitions = written.definitions.into_iter().map(Cow::into_owned).collect();
+        if !written.has_merged {
             return Ok(mended);
         }
-        let before = std::mem::replace(&mut steps, graph.steps().count());
-        if steps >= before {
+        let left = graph.steps().filter(|(_, step)| step.caches().next().is_some()).count();
+        if left >= std::mem::replace(&mut users, left) {
             return Err(GatewayError::Endless);
         }
     }
 }
 
+/// This frontend's own image, as the engine named it, to run in once more.
+fn image(options: &Options) -> Option<PrimerImage> {
+    let program = std::env::current_exe().ok()?;
+    Some(PrimerImage::new(options.get("source")?, program.to_str()?, &nonce()))
+}
+
 fn notices(graph: &BuildGraph, plan: &Plan, definitions: &[Definition]) -> Vec<Notice> {
-    let notice = |mended| {
-        let text = report::notice(graph, mended)?;
-        let step = graph.step(mended.finding.at.step);
-        Some(Notice {
-            text,
-            line: step.location.as_ref().map(|location| location.line),
-            vertex: step.id.clone(),
-            source: definitions.iter().find_map(|definition| definition.source_of(&step.id)),
-        })
+    let told = report::notices(graph, plan).into_iter();
+    let notice = |told: report::Notice| Notice {
+        waits: told.waits,
+        ..notice(graph, definitions, told.step, told.text)
     };
-    plan.mended.iter().filter_map(notice).collect()
+    told.map(notice).collect()
+}
+
+fn notice(graph: &BuildGraph, definitions: &[Definition], step: StepIndex, text: String) -> Notice {
+    let step = graph.step(step);
+    Notice {
+        text,
+        waits: None,
+        line: step.location.as_ref().map(|location| location.line),
+        vertex: step.id.clone(),
+        source: definitions.iter().find_map(|definition| definition.source_of(&step.id)),
+    }
 }

@@ -7,6 +7,7 @@ use super::messages::RpcStatus;
 use super::options::OptionsError;
 use crate::llb::wire::WireError;
 use crate::llb::{DefinitionError, ReadError, WriteError};
+use crate::plan::CommentError;
 
 /// An error of a build. [`GatewayError::Engine`] is somebody else's and is passed on as it came; the others are ours.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,14 @@ pub enum GatewayError {
     /// The user asked for something that does not exist.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// A comment in the Dockerfile that makes no sense.
+    #[error("{file}:{}: {error}", error.line)]
+    Comment {
+        /// What the build calls the file.
+        file: String,
+        /// What is wrong.
+        error: CommentError,
+    },
     /// A message of the build does not fit.
     #[error(
         "the build definition does not fit into a message of 16 MiB, which is all that BuildKit carries: {0}\n  help: build fewer stages at once with --target"

@@ -9,14 +9,15 @@ use super::client::Client;
 use super::messages::{CacheOptionsEntry, SolveRequest};
 use super::options::Options;
 
-/// Has the engine's own Dockerfile frontend answer the build's options.
+/// Has the Dockerfile frontend behind us answer the build's options: the engine's own, or the image that was asked for.
 pub(super) async fn solve(
     client: &Client,
     options: &Options,
     inputs: HashMap<String, Vec<u8>>,
 ) -> Result<Vec<u8>, Status> {
+    let frontend = if options.choices().upstream.is_some() { "gateway.v0" } else { "dockerfile.v0" };
     let request = SolveRequest {
-        frontend: "dockerfile.v0".to_owned(),
+        frontend: frontend.to_owned(),
         frontend_opt: options.for_inner(),
         frontend_inputs: inputs,
         cache_imports: cache_imports(options),

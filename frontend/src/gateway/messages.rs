@@ -9,6 +9,7 @@ use std::collections::HashMap;
 pub(super) mod number {
     pub(crate) const RESULT_REF: u32 = 3;
     pub(crate) const RESULT_REFS: u32 = 4;
+    pub(crate) const RESULT_METADATA: u32 = 10;
     pub(crate) const RESULT_ATTESTATIONS: u32 = 12;
     pub(crate) const REF_MAP_REFS: u32 = 1;
     pub(crate) const ATTESTATIONS_ATTESTATION: u32 = 1;

@@ -7,10 +7,15 @@ mod build;
 mod client;
 mod error;
 mod inner;
+mod lint;
 mod messages;
+mod no_cache;
+mod nonce;
 mod notices;
 mod options;
+mod prime;
 mod result;
+mod source;
 mod transport;
 
 #[cfg(test)]
@@ -20,12 +25,13 @@ use std::process::ExitCode;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::llb::PRIME;
 use transport::connect;
 
 pub use build::{Solvable, build, definitions, solve};
 pub use client::Client;
 pub use error::GatewayError;
-pub use options::{Options, OptionsError};
+pub use options::{Options, OptionsError, Subrequest};
 #[doc(hidden)]
 pub use result::fuzzing;
 
@@ -34,8 +40,15 @@ pub use result::fuzzing;
 ///
 /// What goes wrong with the build is returned to the engine, which shows it to the user; only what cannot be returned
 /// is printed, and ends with 125.
+///
+/// With the argument [`PRIME`](crate::llb::PRIME) it makes the mountpoints that are named behind it, and that is all.
 #[must_use]
 pub fn run(handle: impl AsyncFnOnce(&Client, &Options) -> Result<Vec<u8>, GatewayError>) -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|argument| argument == PRIME) {
+        prime::make(arguments);
+        return ExitCode::SUCCESS;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let served = match runtime {
         Ok(runtime) => runtime.block_on(async {

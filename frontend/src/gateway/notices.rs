@@ -1,5 +1,7 @@
 //! Lines of ours in the build's output: as warnings where the engine shows them, else as the names of steps that do
-//! nothing.
+//! nothing. What is worth knowing before the build is such a name on every engine.
+
+use std::collections::BTreeSet;
 
 use futures_util::future::try_join_all;
 
@@ -14,6 +16,8 @@ use crate::llb::{Digest, VertexSource};
 #[derive(Debug, Clone)]
 pub(super) struct Notice {
     pub text: String,
+    /// What to know before the build: engines show warnings at its end.
+    pub waits: Option<String>,
     /// The line in the Dockerfile, from 1.
     pub line: Option<u32>,
     /// The digest of the step.
@@ -30,9 +34,13 @@ pub(super) async fn show(client: &Client, notices: Vec<Notice>) -> Result<(), Ga
         return Ok(());
     }
     if client.ping().await?.warnings {
+        // Several hazards of one cache have one.
+        let waits: BTreeSet<_> = notices.iter().filter_map(|notice| notice.waits.as_deref()).collect();
+        try_join_all(waits.into_iter().map(|waits| run_named(client, waits))).await?;
         try_join_all(notices.into_iter().map(|notice| client.warn(warning(notice)))).await?;
     } else {
-        try_join_all(notices.iter().map(|notice| run_named(client, notice))).await?;
+        let texts: Vec<_> = notices.iter().map(text).collect();
+        try_join_all(texts.iter().map(|text| run_named(client, text))).await?;
     }
     Ok(())
 }
@@ -58,9 +66,10 @@ fn warning(notice: Notice) -> WarnRequest {
     }
 }
 
-/// Runs a step that makes one empty directory, which nobody uses, and is called by the notice.
-async fn run_named(client: &Client, notice: &Notice) -> Result<(), GatewayError> {
-    let definition = Some(named_step(&format!("[ci-build] {}", text(notice))));
+/// Runs a step that makes one empty directory, which nobody uses, and is called by the text. It has run when this returns,
+/// and so before any step of the build, which the engine begins with after the result.
+async fn run_named(client: &Client, text: &str) -> Result<(), GatewayError> {
+    let definition = Some(named_step(&format!("[ci-build] {text}")));
     let result = client.solve(SolveRequest { definition, ..SolveRequest::default() }).await?;
     for reference in result::references(&result)? {
         client.run(reference.id).await?;

@@ -1,47 +1,37 @@
 //! What the engine and the user tell this frontend: `BUILDKIT_FRONTEND_OPT_<n>=key=value`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 
-use crate::plan::{Policy, UnknownPolicy};
+use crate::options::{ChoiceError, Choices};
 
 /// Something in the options that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionsError {
-    /// A policy that does not exist.
-    #[error("{place}: {source}")]
-    Policy {
-        /// Where the user wrote it.
-        place: &'static str,
-        /// What is wrong.
-        source: UnknownPolicy,
-    },
-    /// A policy that only a text can be changed by.
-    #[error(
-        "{place}: the policy {policy} is not for the frontend yet\n  help: `ci-build rewrite --policy {policy}` changes the Dockerfile instead"
-    )]
-    InTextOnly {
-        /// Where the user wrote it.
-        place: &'static str,
-        /// Which.
-        policy: Policy,
-    },
-    /// A word on the syntax line that is no option.
-    #[error("# syntax line: there is no option {0:?}\n  help: the options are policy=NAME")]
-    Word(String),
+    /// The user asked for something that does not exist.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
     /// An option with bytes that are no text.
     #[error("the option {0:?} is not valid UTF-8")]
     NotText(OsString),
 }
 
-const SYNTAX_LINE: &str = "# syntax line";
-const POLICY_ARGUMENT: &str = "build-arg:CI_BUILD_POLICY";
+const ARGUMENT: &str = "build-arg:";
+
+/// What may be asked about a Dockerfile (`docker build --call`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subrequest {
+    /// `docker build --check`.
+    Lint,
+    /// Any other one.
+    Other,
+}
 
 /// A build's options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     frontend: HashMap<String, String>,
-    policy: Policy,
+    choices: Choices,
 }
 
 impl Options {
@@ -70,28 +60,51 @@ impl Options {
     /// # Errors
     /// The user asked for something that does not exist.
     pub fn new(frontend: HashMap<String, String>) -> Result<Self, OptionsError> {
-        let policy = policy(&frontend)?;
-        Ok(Self { frontend, policy })
+        let syntax_line = frontend.get("cmdline").map(String::as_str).unwrap_or_default();
+        let choices = Choices::read(syntax_line, arguments(&frontend))?;
+        Ok(Self { frontend, choices })
     }
 
-    /// How hazards are mended: the build argument, else the syntax line, else the default.
+    /// What the user asked of this frontend.
     #[must_use]
-    pub fn policy(&self) -> Policy {
-        self.policy
+    pub fn choices(&self) -> &Choices {
+        &self.choices
     }
 
-    /// Whether this is a question about the Dockerfile (`docker build --check`, `--call`), not a build.
+    /// The question about the Dockerfile, if this is one and not a build.
     #[must_use]
-    pub fn is_subrequest(&self) -> bool {
-        self.frontend.contains_key("requestid")
+    pub fn subrequest(&self) -> Option<Subrequest> {
+        self.get("requestid").map(|request| match request {
+            "frontend.lint" => Subrequest::Lint,
+            _ => Subrequest::Other,
+        })
     }
 
-    /// The options for the Dockerfile frontend behind us: as they came, but for `source`, which names us. `cmdline`
-    /// stays: without it the other frontend would follow the syntax line, to us again.
+    /// The build arguments.
+    #[must_use]
+    pub fn arguments(&self) -> BTreeMap<String, String> {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        arguments(&self.frontend).map(owned).collect()
+    }
+
+    /// The same options as a build: without the question.
+    #[must_use]
+    pub fn as_build(&self) -> Self {
+        let mut build = self.clone();
+        build.frontend.remove("requestid");
+        build
+    }
+
+    /// The options for the Dockerfile frontend behind us. They are as they came, but for `source`, which names us.
+    /// `cmdline` stays: without it the other frontend would follow the syntax line, to us again. An image is told what it
+    /// would be told if it stood on the syntax line alone.
     #[must_use]
     pub fn for_inner(&self) -> HashMap<String, String> {
         let mut options = self.frontend.clone();
         options.remove("source");
+        if let Some(image) = &self.choices.upstream {
+            options.extend(["source", "cmdline"].map(|key| (key.to_owned(), image.clone())));
+        }
         options
     }
 
@@ -102,68 +115,57 @@ impl Options {
     }
 }
 
-fn policy(frontend: &HashMap<String, String>) -> Result<Policy, OptionsError> {
-    let mut policy = Policy::default();
-    // The words behind the image on the syntax line.
-    let line = frontend.get("cmdline").map(String::as_str).unwrap_or_default();
-    for word in line.split_whitespace().skip(1) {
-        let name = word.strip_prefix("policy=").ok_or_else(|| OptionsError::Word(word.to_owned()))?;
-        policy = parse(name, SYNTAX_LINE)?;
-    }
-    if let Some(name) = frontend.get(POLICY_ARGUMENT) {
-        policy = parse(name, "CI_BUILD_POLICY")?;
-    }
-    Ok(policy)
-}
-
-fn parse(name: &str, place: &'static str) -> Result<Policy, OptionsError> {
-    match name.parse().map_err(|source| OptionsError::Policy { place, source })? {
-        policy @ Policy::Order => Err(OptionsError::InTextOnly { place, policy }),
-        policy => Ok(policy),
-    }
+/// Name and value of the build arguments.
+fn arguments(frontend: &HashMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    frontend.iter().filter_map(|(key, value)| Some((key.strip_prefix(ARGUMENT)?, value.as_str())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Policy;
 
-    fn options(pairs: &[(&str, &str)]) -> Result<Options, OptionsError> {
-        Options::new(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    fn options(pairs: &[(&str, &str)]) -> Options {
+        let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Options::new(pairs.collect()).unwrap()
+    }
+
+    fn for_inner(given: &[(&str, &str)]) -> Vec<(String, String)> {
+        let mut forwarded: Vec<_> = options(given).for_inner().into_iter().collect();
+        forwarded.sort();
+        forwarded
     }
 
     #[test]
-    fn the_build_argument_wins_over_the_syntax_line() {
-        let both = [("cmdline", "image policy=lock"), (POLICY_ARGUMENT, "off")];
-        assert_eq!(options(&both).unwrap().policy(), Policy::Off);
-        assert_eq!(options(&both[..1]).unwrap().policy(), Policy::Lock);
-        assert_eq!(options(&[("cmdline", "image")]).unwrap().policy(), Policy::Auto);
-        assert_eq!(options(&[]).unwrap().policy(), Policy::Auto);
-    }
-
-    #[test]
-    fn what_does_not_exist_is_named_with_what_does() {
-        let error = |pairs| options(pairs).unwrap_err().to_string();
-        insta::assert_snapshot!(error(&[("cmdline", "image policy=fast")]), @r#"
-        # syntax line: there is no policy "fast"
-          help: the policies are auto, lock, order, namespace, off
-        "#);
-        insta::assert_snapshot!(error(&[(POLICY_ARGUMENT, "")]), @r#"
-        CI_BUILD_POLICY: there is no policy ""
-          help: the policies are auto, lock, order, namespace, off
-        "#);
-        insta::assert_snapshot!(error(&[("cmdline", "image  color=red")]), @r#"
-        # syntax line: there is no option "color=red"
-          help: the options are policy=NAME
-        "#);
+    fn choices_come_from_the_syntax_line_and_the_arguments() {
+        let given =
+            [("cmdline", "image policy=lock"), ("build-arg:CI_BUILD_POLICY", "off"), ("build-arg:X", "y")];
+        assert_eq!(options(&given).choices().policy, Policy::Off);
+        assert_eq!(options(&given[..1]).choices().policy, Policy::Lock);
+        assert_eq!(options(&given).arguments().len(), 2);
     }
 
     #[test]
     fn all_but_the_source_is_forwarded() {
         let given = [("source", "image"), ("cmdline", "image"), ("target", "a"), ("build-arg:X", "a=b")];
-        let mut forwarded: Vec<_> = options(&given).unwrap().for_inner().into_iter().collect();
-        forwarded.sort();
         let expected = [("build-arg:X", "a=b"), ("cmdline", "image"), ("target", "a")];
-        assert_eq!(forwarded, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        assert_eq!(for_inner(&given), expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn another_frontend_is_told_of_itself_alone() {
+        let given = [("source", "us"), ("cmdline", "us policy=lock upstream=them"), ("target", "a")];
+        let expected = [("cmdline", "them"), ("source", "them"), ("target", "a")];
+        assert_eq!(for_inner(&given), expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn questions_are_told_from_builds() {
+        assert_eq!(options(&[]).subrequest(), None);
+        let lint = options(&[("requestid", "frontend.lint"), ("target", "a")]);
+        assert_eq!(lint.subrequest(), Some(Subrequest::Lint));
+        assert_eq!(options(&[("requestid", "frontend.outline")]).subrequest(), Some(Subrequest::Other));
+        assert_eq!(lint.as_build(), options(&[("target", "a")]));
     }
 
     #[test]

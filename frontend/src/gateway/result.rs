@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use prost::Message;
 
 use super::messages::{Ref, number};
-use crate::llb::wire::{self, WireError};
+use crate::llb::wire::{self, Field, Value, WireError};
 
 /// A reference of a result.
 #[derive(Debug, Clone)]
@@ -43,6 +43,38 @@ pub(super) fn with_references(result: &[u8], ids: &[Option<String>]) -> Result<V
         })
     })?;
     Ok(result.into_owned())
+}
+
+/// The metadata of a `Result` under a key. Of several entries the last one counts.
+pub(super) fn metadata<'a>(result: &'a [u8], key: &str) -> Result<Option<&'a [u8]>, WireError> {
+    let mut value = None;
+    for field in wire::fields(result) {
+        if let Field { number: number::RESULT_METADATA, value: Value::Bytes(entry), .. } = field?
+            && wire::get_bytes(entry, number::MAP_KEY)? == Some(key.as_bytes())
+        {
+            value = wire::get_bytes(entry, number::MAP_VALUE)?;
+        }
+    }
+    Ok(value)
+}
+
+/// The same result with other metadata under a key. Everything else keeps its bytes.
+pub(super) fn with_metadata(result: &[u8], key: &str, value: &[u8]) -> Result<Vec<u8>, WireError> {
+    let key = key.as_bytes();
+    let mut is_there = false;
+    let changed = wire::map_bytes(result, number::RESULT_METADATA, |entry| {
+        if wire::get_bytes(entry, number::MAP_KEY)? != Some(key) {
+            return Ok::<_, WireError>(Cow::Borrowed(entry));
+        }
+        is_there = true;
+        wire::set_bytes(entry, number::MAP_VALUE, value)
+    })?;
+    if is_there {
+        return Ok(changed.into_owned());
+    }
+    let entry = [wire::encode_bytes(number::MAP_KEY, key), wire::encode_bytes(number::MAP_VALUE, value)];
+    let entry = wire::encode_bytes(number::RESULT_METADATA, &entry.concat());
+    wire::append(&changed, number::RESULT_METADATA, &entry)
 }
 
 /// Makes another reference of one, told the key that it stands under.

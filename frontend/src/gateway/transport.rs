@@ -37,6 +37,9 @@ pub(super) async fn connect(stream: impl AsyncRead + AsyncWrite + Send + 'static
         let stream = stream.lock().ok().and_then(|mut stream| stream.take());
         async move { stream.map(TokioIo::new).ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)) }
     });
-    let channel = Endpoint::from_static("http://localhost").connect_with_connector(connector).await?;
+    // An error's details hold the whole Dockerfile, and come as a header: 16 KiB, the default, are too few. The engine
+    // takes messages of 16 MiB.
+    let endpoint = Endpoint::from_static("http://localhost").http2_max_header_list_size(16 << 20);
+    let channel = endpoint.connect_with_connector(connector).await?;
     Ok(Client::new(channel))
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::StepIndex;
+
 /// Which cache a mount opens. Two mounts are one cache when key and identity agree.
 ///
 /// BuildKit looks a cache up by the mount's id and, where the mount starts from an input, by that input's record
@@ -76,15 +78,50 @@ pub struct CacheUse {
     pub sharing: Sharing,
 }
 
+/// What is mounted (`pb.MountType`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum MountKind {
+    #[default]
+    Bind,
+    Cache,
+    Tmpfs,
+    Secret,
+    Ssh,
+}
+
+impl MountKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Bind, Self::Cache, Self::Tmpfs, Self::Secret, Self::Ssh];
+
+    /// The name in a Dockerfile.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bind => "bind",
+            Self::Cache => "cache",
+            Self::Tmpfs => "tmpfs",
+            Self::Secret => "secret",
+            Self::Ssh => "ssh",
+        }
+    }
+}
+
 /// A mount of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mount {
+    /// What it mounts.
+    pub kind: MountKind,
     /// Where it is mounted.
     pub target: String,
     /// Whether the step may not write to it.
     pub readonly: bool,
     /// The cache behind it, where it is a cache mount.
     pub cache: Option<CacheUse>,
+    /// The step that makes what it starts from, where a step of the build does.
+    pub input: Option<StepIndex>,
+    /// Whether a primer has made the mountpoints inside it before the step starts.
+    pub primed: bool,
     /// The bytes of its flag in the source, where they are known.
     pub span: Option<Range<usize>>,
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
-pub use cache::{CacheKey, CacheUse, Mount, Sharing};
+pub use cache::{CacheKey, CacheUse, Mount, MountKind, Sharing};
 pub use concurrent::User;
 use reach::Reach;
 pub use step::{Location, Stage, Step};
@@ -57,6 +57,14 @@ impl GraphBuilder {
     /// Says that `after` needs what `before` made.
     pub fn depend(&mut self, before: StepIndex, after: StepIndex) {
         self.dag.add_edge(before, after, ());
+    }
+
+    /// Says that a mount starts from what `input` made. A mount that is not there is passed over.
+    pub fn start_from(&mut self, at: MountRef, input: StepIndex) {
+        let step = self.dag.node_weight_mut(at.step);
+        if let Some(mount) = step.and_then(|step| step.mounts.get_mut(at.mount)) {
+            mount.input = Some(input);
+        }
     }
 
     /// Orders the steps: of those that may come next, always the one that was added first. So what a reader adds in the
@@ -175,20 +183,23 @@ impl BuildGraph {
         (self.step(at.step).location.as_ref(), self.rank(at.step), at.mount)
     }
 
-    /// The same build with more dependencies, each from the step that comes first. They follow the order of the build, so
-    /// they cannot run in a circle; one that does not is left out.
+    /// The same build with more dependencies, each from the step that comes first. They may turn the order of the build
+    /// around; if all of them together run in a circle, those that do are left out that do not follow it.
     #[must_use]
     pub fn with_dependencies(&self, more: impl IntoIterator<Item = (StepIndex, StepIndex)>) -> Self {
-        let mut graph = self.clone();
-        for (before, after) in more {
-            if self.rank(before) < self.rank(after) {
-                graph.dag.add_edge(before, after, ());
-            }
+        let more: Vec<_> = more.into_iter().collect();
+        if more.is_empty() {
+            return self.clone();
         }
-        if graph.dag.edge_count() > self.dag.edge_count() {
-            graph.reach = Reach::new(&graph.dag, &graph.order);
-        }
-        graph
+        let with = |more: &[(StepIndex, StepIndex)]| {
+            let mut builder = GraphBuilder { dag: self.dag.clone(), stages: self.stages.clone() };
+            more.iter().for_each(|(before, after)| builder.depend(*before, *after));
+            builder.finish()
+        };
+        let follows = |(before, after): &(StepIndex, StepIndex)| self.rank(*before) < self.rank(*after);
+        with(&more)
+            .or_else(|_| with(&more.iter().copied().filter(follows).collect::<Vec<_>>()))
+            .unwrap_or_else(|_| self.clone())
     }
 
     /// The same build with some steps changed. The dependencies stay.
@@ -227,6 +238,20 @@ mod tests {
         assert_eq!(order(&[]), "01234");
         assert_eq!(order(&[(0, 4), (1, 4), (1, 4)]), "01234");
         assert_eq!(order(&[(3, 0), (4, 1)]), "23041");
+    }
+
+    #[test]
+    fn more_dependencies_may_turn_the_order_around_but_not_into_a_circle() {
+        let before = graph(&[(0, 4)]).unwrap();
+        let order = |more: &[(u32, u32)]| -> String {
+            let more = more.iter().map(|(a, b)| (StepIndex::from(*a), StepIndex::from(*b)));
+            before.with_dependencies(more).steps().map(|(_, step)| step.id.clone()).collect()
+        };
+        assert_eq!(order(&[]), "01234");
+        assert_eq!(order(&[(4, 1), (3, 0)]), "23041");
+        assert_eq!(order(&[(4, 0), (0, 1)]), "01234");
+        let circle = before.with_dependencies([(StepIndex::from(4), StepIndex::from(0))]);
+        assert!(!circle.are_concurrent(StepIndex::from(0), StepIndex::from(4)), "the build's own stay");
     }
 
     #[test]

@@ -64,6 +64,12 @@ impl Step {
         self.mounts.iter().enumerate().filter_map(|(i, mount)| Some((i, mount, mount.cache.as_ref()?)))
     }
 
+    /// Whether it runs a command.
+    #[must_use]
+    pub fn is_run(&self) -> bool {
+        self.title.starts_with("RUN ") || self.caches().next().is_some()
+    }
+
     /// Whether `other` is this step of the source once more, for another platform.
     #[must_use]
     pub fn is_twin(&self, other: &Self) -> bool {

@@ -13,6 +13,8 @@ mod tool_lock_outside_mount;
 
 pub use checks::{CheckOptions, Checks, UnknownOption};
 pub use finding::{Finding, Severity};
+pub(crate) use nested_mountpoint_race::mounts_inside;
+pub(crate) use shared_cache_race::severity_of_sharing;
 
 use crate::graph::BuildGraph;
 

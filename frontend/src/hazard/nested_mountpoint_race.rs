@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Documentation, Finding, Rule, Severity};
-use crate::graph::{BuildGraph, CacheKey, MountRef, Sharing, User};
+use crate::graph::{BuildGraph, CacheKey, Mount, MountRef, Sharing, Step, User};
 
 /// See [`super::RULES`].
 pub(super) static NESTED_MOUNTPOINT_RACE: Rule = Rule {
@@ -42,8 +42,9 @@ COPY --from=web /web /
 ",
         platforms: &[],
         mended: "\
-By `lock`: the outer cache gets `sharing=locked`, so that one step at a time makes the mountpoint. By hand, a mount beside the
-cache in place of one inside it does as well.",
+Where several writers are no hazard, by `prime`: a step of ours makes the mountpoints before the others start, and they run at
+once as before. Else, and in text, by `lock`: the outer cache gets `sharing=locked`, so that one step at a time makes the
+mountpoint. By hand, a mount beside the cache in place of one inside it does as well.",
     },
     find,
 };
@@ -58,12 +59,11 @@ fn race(rule: &'static Rule, graph: &BuildGraph, key: &CacheKey, mounts: &[Mount
     for at in mounts {
         let outer = graph.mount(*at);
         let is_shared = outer.cache.as_ref().is_some_and(|cache| cache.sharing == Sharing::Shared);
-        if !is_shared || outer.readonly {
+        if !is_shared || outer.readonly || outer.primed {
             continue;
         }
-        let others = graph.step(at.step).mounts.iter().enumerate().filter(|(mount, _)| *mount != at.mount);
-        let inside: BTreeSet<_> =
-            others.filter_map(|(_, inner)| below(&outer.target, &inner.target)).collect();
+        let inside = mounts_inside(graph.step(at.step), at.mount);
+        let inside: BTreeSet<_> = inside.filter_map(|inner| below(&outer.target, &inner.target)).collect();
         for directory in inside {
             makers.entry(directory).or_default().push(*at);
         }
@@ -83,6 +83,13 @@ fn race(rule: &'static Rule, graph: &BuildGraph, key: &CacheKey, mounts: &[Mount
         directories.join(", "),
     );
     Finding::new(graph, rule, Severity::Warning, vec![key.clone()], racing.into_iter().collect(), message)
+}
+
+/// The other mounts of a step inside the one at a place.
+pub(crate) fn mounts_inside(step: &Step, place: usize) -> impl Iterator<Item = &Mount> {
+    let others = step.mounts.iter().enumerate().filter(move |(other, _)| *other != place);
+    let outer = &step.mounts[place].target;
+    others.map(|(_, inner)| inner).filter(|inner| below(outer, &inner.target).is_some())
 }
 
 /// The first component of `inner` below `outer`.

@@ -1,6 +1,6 @@
 //! Concurrent steps write to one cache.
 
-use super::{Documentation, Finding, Rule, tool, tool_lock_outside_mount};
+use super::{Documentation, Finding, Rule, Severity, tool, tool_lock_outside_mount};
 use crate::graph::{BuildGraph, CacheKey, MountRef, Sharing, User};
 
 /// See [`super::RULES`].
@@ -58,10 +58,7 @@ fn race(rule: &'static Rule, graph: &BuildGraph, key: &CacheKey, mounts: &[Mount
         .filter(|at| racing.binary_search_by_key(&graph.rank(at.step), |step| graph.rank(*step)).is_ok())
         .collect();
 
-    let tool = mounts.iter().find_map(|at| tool::of(&graph.mount(*at).target)).or_else(|| tool::of(&key.id));
-    // A tool whose lock not all of them see protects nothing.
-    let tool =
-        tool.filter(|_| mounts.iter().all(|at| tool_lock_outside_mount::lock_outside(graph, *at).is_none()));
+    let tool = tool_of(graph, key, &mounts);
     let bears = match tool {
         Some(tool) if tool.bears => format!(" ({} is known to bear it)", tool.name),
         Some(tool) => format!(" ({} does not bear it)", tool.name),
@@ -70,4 +67,15 @@ fn race(rule: &'static Rule, graph: &BuildGraph, key: &CacheKey, mounts: &[Mount
     let message =
         format!("{} concurrent steps use the cache {key} at once with sharing=shared{bears}", racing.len());
     Finding::new(graph, rule, tool::severity(tool), vec![key.clone()], mounts, message)
+}
+
+/// How bad it is that these shared mounts of a cache are used at once, if anybody writes.
+pub(crate) fn severity_of_sharing(graph: &BuildGraph, key: &CacheKey, mounts: &[MountRef]) -> Severity {
+    tool::severity(tool_of(graph, key, mounts))
+}
+
+fn tool_of(graph: &BuildGraph, key: &CacheKey, mounts: &[MountRef]) -> Option<&'static tool::Tool> {
+    let tool = mounts.iter().find_map(|at| tool::of(&graph.mount(*at).target)).or_else(|| tool::of(&key.id));
+    // A tool whose lock not all of them see protects nothing.
+    tool.filter(|_| mounts.iter().all(|at| tool_lock_outside_mount::lock_outside(graph, *at).is_none()))
 }

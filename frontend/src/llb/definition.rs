@@ -8,6 +8,7 @@ use prost::Message;
 use sha2::{Digest as _, Sha256};
 
 use super::message::{self, number};
+use super::ours::Role;
 use super::wire::{self, Value, WireError};
 
 /// The name of an op: `sha256:` and the hash of its bytes (`solver/llbsolver/vertex.go`, `loadLLB`).
@@ -25,6 +26,11 @@ impl Digest {
             let _ = write!(digest, "{byte:02x}");
         }
         Self(digest)
+    }
+
+    /// Its hexadecimal digits.
+    pub(super) fn hex(&self) -> &str {
+        self.0.split_once(':').map_or(&self.0, |(_, hex)| hex)
     }
 
     /// The digest as BuildKit writes it.
@@ -71,6 +77,15 @@ pub struct VertexSource {
     pub ranges: Vec<Vec<u8>>,
 }
 
+/// A text that ops stand in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceText {
+    /// What the build calls the file.
+    pub filename: String,
+    /// Its bytes, which need not be text.
+    pub data: Vec<u8>,
+}
+
 /// One op of a definition.
 #[derive(Debug, Clone)]
 pub(super) struct Vertex {
@@ -82,6 +97,13 @@ pub(super) struct Vertex {
     pub has_unknown_kind: bool,
     /// The places in the definition of what it depends on, one an input.
     pub inputs: Vec<usize>,
+}
+
+impl Vertex {
+    /// The mounts of a command, in the order in which their locks are taken.
+    pub(super) fn mounts(&self) -> &[message::Mount] {
+        self.op.exec.as_ref().map(|exec| exec.mounts.as_slice()).unwrap_or_default()
+    }
 }
 
 /// A definition, its ops decoded and found by digest.
@@ -154,6 +176,39 @@ impl Definition {
         let location = self.locations.get(digest)?.locations.first()?;
         let info = self.sources.get(usize::try_from(location.source_index).ok()?)?;
         Some(VertexSource { info: info.clone(), ranges: location.ranges.clone() })
+    }
+
+    /// The text that the last op stands in, of those of which the definition tells where they stand. It is the build's own
+    /// Dockerfile: what a build starts from, which may be of another one, comes before it.
+    ///
+    /// # Errors
+    /// The encoded text is malformed.
+    pub fn source_text(&self) -> Result<Option<SourceText>, WireError> {
+        let located = |vertex: &Vertex| {
+            let location = self.locations.get(vertex.digest.as_str())?.locations.first()?;
+            self.sources.get(usize::try_from(location.source_index).ok()?)
+        };
+        let info = self.vertices.iter().rev().find_map(located);
+        let text = |info: &Vec<u8>| {
+            let message::SourceText { filename, data } = message::SourceText::decode(&**info)?;
+            Ok(SourceText { filename, data })
+        };
+        info.map(text).transpose()
+    }
+
+    /// Whether an op runs whatever is in the build cache: `--no-cache`.
+    pub(super) fn ignores_cache(&self, digest: &Digest) -> bool {
+        self.metadata.get(digest.as_str()).is_some_and(|metadata| metadata.ignore_cache)
+    }
+
+    /// `pb.SourceInfo`, each still encoded.
+    pub(super) fn sources(&self) -> &[Vec<u8>] {
+        &self.sources
+    }
+
+    /// What an op is for, if it is one of ours.
+    pub(super) fn role_of(&self, digest: &Digest) -> Option<Role> {
+        Role::of(&self.metadata.get(digest.as_str())?.description)
     }
 
     /// What people see of an op while it runs.

@@ -6,20 +6,40 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::graph::Sharing;
+use crate::graph::{MountKind, Sharing};
 
-/// Numbers of the fields that the writer changes.
+/// Numbers of the fields that the writer changes or makes.
 pub(super) mod number {
     pub(crate) const DEFINITION_DEF: u32 = 1;
     pub(crate) const DEFINITION_METADATA: u32 = 2;
     pub(crate) const DEFINITION_SOURCE: u32 = 3;
     pub(crate) const SOURCE_LOCATIONS: u32 = 1;
+    pub(crate) const METADATA_IGNORE_CACHE: u32 = 1;
+    pub(crate) const SOURCE_INFOS: u32 = 2;
+    pub(crate) const LOCATIONS_LOCATION: u32 = 1;
+    pub(crate) const LOCATION_SOURCE: u32 = 1;
     pub(crate) const MAP_KEY: u32 = 1;
+    pub(crate) const MAP_VALUE: u32 = 2;
     pub(crate) const OP_INPUTS: u32 = 1;
     pub(crate) const OP_EXEC: u32 = 2;
+    pub(crate) const OP_SOURCE: u32 = 3;
+    pub(crate) const OP_FILE: u32 = 4;
+    pub(crate) const OP_PLATFORM: u32 = 10;
     pub(crate) const INPUT_DIGEST: u32 = 1;
+    pub(crate) const EXEC_META: u32 = 1;
     pub(crate) const EXEC_MOUNTS: u32 = 2;
+    pub(crate) const EXEC_NETWORK: u32 = 3;
+    /// Arguments, environment, directory and user.
+    pub(crate) const META_COMMAND: [u32; 4] = [1, 2, 3, 4];
+    pub(crate) const MOUNT_INPUT: u32 = 1;
+    pub(crate) const MOUNT_DEST: u32 = 3;
+    pub(crate) const MOUNT_OUTPUT: u32 = 4;
+    pub(crate) const MOUNT_READONLY: u32 = 5;
+    pub(crate) const MOUNT_TYPE: u32 = 6;
     pub(crate) const MOUNT_CACHE_OPT: u32 = 20;
+    pub(crate) const MOUNT_SECRET_OPT: u32 = 21;
+    pub(crate) const SECRET_OPT_ID: u32 = 1;
+    pub(crate) const SECRET_OPT_OPTIONAL: u32 = 5;
     pub(crate) const CACHE_OPT_ID: u32 = 1;
     pub(crate) const CACHE_OPT_SHARING: u32 = 2;
     /// Every field of `Op` that is known to hold no digests but those of its inputs.
@@ -47,6 +67,8 @@ pub(super) struct OpMetadataEntry {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct OpMetadata {
+    #[prost(bool, tag = "1")]
+    pub ignore_cache: bool,
     #[prost(map = "string, string", tag = "2")]
     pub description: HashMap<String, String>,
 }
@@ -100,6 +122,15 @@ pub(super) struct SourceInfo {
     pub filename: String,
 }
 
+/// A [`SourceInfo`] with what is large in it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct SourceText {
+    #[prost(string, tag = "1")]
+    pub filename: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: Vec<u8>,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Op {
     #[prost(message, repeated, tag = "1")]
@@ -138,8 +169,12 @@ pub(super) struct ExecOp {
 pub(super) struct Mount {
     #[prost(int64, tag = "1")]
     pub input: i64,
+    #[prost(string, tag = "2")]
+    pub selector: String,
     #[prost(string, tag = "3")]
     pub dest: String,
+    #[prost(int64, tag = "4")]
+    pub output: i64,
     #[prost(bool, tag = "5")]
     pub readonly: bool,
     #[prost(int32, tag = "6")]
@@ -148,8 +183,24 @@ pub(super) struct Mount {
     pub cache_opt: Option<CacheOpt>,
 }
 
-/// `MountType.CACHE`.
+// `pb.MountType`.
+pub(super) const MOUNT_TYPE_BIND: i32 = 0;
+pub(super) const MOUNT_TYPE_SECRET: i32 = 1;
+pub(super) const MOUNT_TYPE_SSH: i32 = 2;
 pub(super) const MOUNT_TYPE_CACHE: i32 = 3;
+pub(super) const MOUNT_TYPE_TMPFS: i32 = 4;
+
+/// What a mount is.
+pub(super) fn mount_kind(mount_type: i32) -> MountKind {
+    match mount_type {
+        MOUNT_TYPE_SECRET => MountKind::Secret,
+        MOUNT_TYPE_SSH => MountKind::Ssh,
+        MOUNT_TYPE_CACHE => MountKind::Cache,
+        MOUNT_TYPE_TMPFS => MountKind::Tmpfs,
+        // The root and what is copied in; of a kind to come nothing is known, as of a bind mount.
+        _ => MountKind::Bind,
+    }
+}
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct CacheOpt {

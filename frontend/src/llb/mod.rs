@@ -1,11 +1,14 @@
 //! LLB, BuildKit's low-level build definition: read with types, changed by splicing.
 
 mod definition;
+mod keep;
 mod message;
+mod ours;
 mod read;
 pub mod wire;
 mod write;
 
-pub use definition::{Definition, DefinitionError, Digest, VertexSource};
+pub use definition::{Definition, DefinitionError, Digest, SourceText, VertexSource};
+pub use keep::keep_caches;
 pub use read::{ReadError, read};
-pub use write::{WriteError, Written, write};
+pub use write::{PRIME, PrimerImage, WriteError, Written, write};

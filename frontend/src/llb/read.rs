@@ -1,12 +1,15 @@
 //! The LLB reader: definitions to one graph.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 
 use super::definition::{Definition, Vertex};
 use super::message;
-use crate::graph::{BuildGraph, CacheKey, CacheUse, CycleError, GraphBuilder, Location, Mount, Step};
+use super::ours::Role;
+use crate::graph::{
+    BuildGraph, CacheKey, CacheUse, CycleError, GraphBuilder, Location, Mount, MountKind, MountRef, Step,
+};
 
 /// A graph that cannot be made of the definitions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +36,17 @@ pub fn read(definitions: &[Definition]) -> Result<BuildGraph, ReadError> {
             });
         }
         for vertex in added {
-            for input in &vertex.inputs {
-                builder.depend(steps[&definition.vertices[*input].digest], steps[&vertex.digest]);
+            let step = steps[&vertex.digest];
+            let inputs: Vec<_> =
+                vertex.inputs.iter().map(|input| steps[&definition.vertices[*input].digest]).collect();
+            for input in &inputs {
+                builder.depend(*input, step);
+            }
+            for (mount, starts) in vertex.mounts().iter().enumerate() {
+                let input = usize::try_from(starts.input).ok().and_then(|input| inputs.get(input));
+                if let Some(input) = input {
+                    builder.start_from(MountRef { step, mount }, *input);
+                }
             }
         }
     }
@@ -42,7 +54,14 @@ pub fn read(definitions: &[Definition]) -> Result<BuildGraph, ReadError> {
 }
 
 fn step(definition: &Definition, vertex: &Vertex) -> Step {
-    let mounts = vertex.op.exec.as_ref().map(|exec| exec.mounts.as_slice()).unwrap_or_default();
+    // What our own vertices do to caches is no hazard.
+    let mounts = if definition.role_of(&vertex.digest).is_some() { &[] } else { vertex.mounts() };
+    let primed = primed(definition, vertex);
+    let mount = |mount| {
+        let mut mount = self::mount(vertex, mount);
+        mount.primed = mount.cache.as_ref().is_some_and(|cache| primed.contains(&cache.key));
+        mount
+    };
     Step {
         id: vertex.digest.to_string(),
         stage: definition.name_of(&vertex.digest).and_then(stage_of).map(str::to_owned),
@@ -50,8 +69,27 @@ fn step(definition: &Definition, vertex: &Vertex) -> Step {
         target: definition.platform.clone(),
         location: location(definition, vertex),
         title: definition.name_of(&vertex.digest).map(title_of).unwrap_or_default().to_owned(),
-        mounts: mounts.iter().map(|mount| self::mount(vertex, mount)).collect(),
+        mounts: mounts.iter().map(mount).collect(),
     }
+}
+
+/// The caches that a primer of ours mounts before this step, in a definition that we wrote.
+fn primed(definition: &Definition, vertex: &Vertex) -> HashSet<CacheKey> {
+    let mut keys = HashSet::new();
+    let mut seen = HashSet::new();
+    let mut pending = vertex.inputs.clone();
+    while let Some(place) = pending.pop() {
+        let before = &definition.vertices[place];
+        match definition.role_of(&before.digest) {
+            Some(Role::Token) if seen.insert(place) => pending.extend(&before.inputs),
+            Some(Role::Primer) => {
+                let caches = before.mounts().iter().filter_map(|mount| self::mount(before, mount).cache);
+                keys.extend(caches.map(|cache| cache.key));
+            }
+            _ => {}
+        }
+    }
+    keys
 }
 
 /// The stage in a step's name, which `dockerfile.v0` begins with `[linux/amd64 stage 2/5]`, the platform only where
@@ -86,12 +124,14 @@ fn location(definition: &Definition, vertex: &Vertex) -> Option<Location> {
 }
 
 fn mount(vertex: &Vertex, mount: &message::Mount) -> Mount {
-    let cache = mount.cache_opt.as_ref().filter(|_| mount.mount_type == message::MOUNT_TYPE_CACHE);
+    let kind = message::mount_kind(mount.mount_type);
+    let cache = mount.cache_opt.as_ref().filter(|_| kind == MountKind::Cache);
     Mount {
+        kind,
         target: mount.dest.clone(),
         readonly: mount.readonly,
         cache: cache.map(|cache| CacheUse { key: key(vertex, mount, cache), sharing: cache.sharing() }),
-        span: None,
+        ..Mount::default()
     }
 }
 

@@ -186,6 +186,37 @@ pub fn permute<'a>(message: &'a [u8], number: u32, order: &[usize]) -> Result<Co
     Ok(splice.finish())
 }
 
+/// Puts encoded fields behind the last one of number `number` or lower, where a canonical encoder would have put more of
+/// that number.
+///
+/// # Errors
+/// The message is malformed.
+pub fn append(message: &[u8], number: u32, encoded: &[u8]) -> Result<Vec<u8>, WireError> {
+    let mut at = 0;
+    for field in fields(message) {
+        let field = field?;
+        if field.number <= number {
+            at = field.span.end;
+        }
+    }
+    Ok([&message[..at], encoded, &message[at..]].concat())
+}
+
+/// Puts encoded fields before the last occurrence of field `number`, and at the end if there is none.
+///
+/// # Errors
+/// The message is malformed.
+pub fn insert_before_last(message: &[u8], number: u32, encoded: &[u8]) -> Result<Vec<u8>, WireError> {
+    let mut at = message.len();
+    for field in fields(message) {
+        let field = field?;
+        if field.number == number {
+            at = field.span.start;
+        }
+    }
+    Ok([&message[..at], encoded, &message[at..]].concat())
+}
+
 /// Sets the scalar field `number` to a varint. An absent field is zero.
 ///
 /// # Errors

@@ -9,15 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Mended, Plan, Strategy};
 use crate::graph::{BuildGraph, CacheKey, CacheUse, MountRef, Sharing, StepIndex};
 
-/// Every user of the caches in the build, also one that is not concurrent with any other: mixed modes fork a cache.
+/// Locks caches for every user in the build, also one that is not concurrent with any other: mixed modes fork a cache.
 /// `graph` is the build as the plan has it.
-pub(super) fn lock(graph: &BuildGraph, pending: &[Mended], plan: &mut Plan) {
-    let touched = touched(pending);
+pub(super) fn lock(graph: &BuildGraph, keys: &BTreeSet<CacheKey>, plan: &mut Plan) {
     for (step, mounts) in graph.steps() {
         for (mount, _, cache) in mounts.caches() {
             let at = MountRef { step, mount };
             let planned = plan.cache(graph, at).unwrap_or(cache);
-            if planned.sharing != Sharing::Locked && touched.contains(&cache.key) {
+            if planned.sharing != Sharing::Locked && keys.contains(&cache.key) {
                 let cache = CacheUse { key: planned.key.clone(), sharing: Sharing::Locked };
                 plan.set_cache(at, cache);
             }
@@ -25,7 +24,8 @@ pub(super) fn lock(graph: &BuildGraph, pending: &[Mended], plan: &mut Plan) {
     }
 }
 
-fn touched(pending: &[Mended]) -> BTreeSet<CacheKey> {
+/// The caches of the hazards that are to be mended by locks.
+pub(super) fn wanted(pending: &[Mended]) -> BTreeSet<CacheKey> {
     let locked = pending.iter().filter(|mended| mended.strategy == Strategy::Lock);
     locked.flat_map(|mended| mended.finding.caches.clone()).collect()
 }
@@ -33,7 +33,7 @@ fn touched(pending: &[Mended]) -> BTreeSet<CacheKey> {
 /// Gives one order to the locks of all steps that are connected with a cache that the plan locks, or that `pending`
 /// finds in conflicting orders.
 pub(super) fn put_in_order(graph: &BuildGraph, pending: &[Mended], plan: &mut Plan) {
-    let mut touched = touched(pending);
+    let mut touched = wanted(pending);
     for (step, edit) in &plan.edits {
         for (mount, cache) in &edit.caches {
             let before = graph.mount(MountRef { step: *step, mount: *mount }).cache.as_ref();

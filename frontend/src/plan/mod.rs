@@ -1,17 +1,30 @@
 //! What to change so that no hazard is left: a pure function of the graph, its hazards and the policy.
 
+mod choose;
+mod comment;
+mod cost;
+mod durations;
+mod guard;
 mod lock;
 mod namespace;
 mod order;
 mod policy;
+mod prime;
+mod scope;
+mod settings;
+mod simulate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub use comment::{Comment, CommentError, settle};
+pub use durations::{Durations, DurationsError};
 pub use policy::{Policy, UnknownPolicy};
+pub use scope::{Scope, UnknownScope};
+pub use settings::{Medium, Settings};
 
 use crate::graph::{BuildGraph, CacheKey, CacheUse, MountRef, StepIndex};
-use crate::hazard::{self, Checks, Finding, Severity};
+use crate::hazard::{self, Checks, Finding};
 
 /// What was done about a hazard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +33,8 @@ pub enum Strategy {
     Lock,
     /// The users run one after the other.
     Order,
+    /// A step of ours makes the mountpoints before anybody mounts something there.
+    Prime,
     /// The users get caches of their own.
     Namespace,
     /// Nothing: the tool is known to bear it.
@@ -31,6 +46,7 @@ impl fmt::Display for Strategy {
         f.write_str(match self {
             Self::Lock => "lock",
             Self::Order => "order",
+            Self::Prime => "prime",
             Self::Namespace => "namespace",
             Self::None => "none",
         })
@@ -54,10 +70,21 @@ pub struct StepEdit {
 /// there when the others come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Primer {
-    /// The caches to mount. Whatever else the step mounts inside one of them is a mountpoint to make.
+    /// The caches to mount, by every mount of a step that waits. What one of them starts from is made without caches, so it
+    /// waits for nothing itself. Whatever else the step mounts inside is a mountpoint to make: a cache, a tmpfs, a secret or
+    /// an ssh socket.
     pub mounts: Vec<MountRef>,
     /// The steps that have to wait for it.
     pub before: Vec<StepIndex>,
+}
+
+/// A cache that is locked although no rule finds anything: other builds may use it at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guarded {
+    /// The cache as it was written.
+    pub cache: CacheKey,
+    /// Its mounts, in file order.
+    pub mounts: Vec<MountRef>,
 }
 
 /// A change as scripts read it: what is done to a step because of a cache.
@@ -91,41 +118,43 @@ pub struct Plan {
     pub primer: Option<Primer>,
     /// Every hazard, in file order, and what was done about it.
     pub mended: Vec<Mended>,
+    /// What is locked against other builds alone, in the order of the keys.
+    pub guarded: Vec<Guarded>,
 }
 
 impl Plan {
-    /// Decides what to change. With [`Policy::Off`], nothing, and no hazard is named.
+    /// Decides what to change. Where [`Settings::is_off`], nothing, and no hazard is named.
     #[must_use]
-    pub fn of(graph: &BuildGraph, policy: Policy) -> Self {
-        Self::except(graph, policy, &Checks::default())
+    pub fn of(graph: &BuildGraph, settings: &Settings) -> Self {
+        Self::except(graph, settings, &Checks::default())
     }
 
     /// As [`Plan::of`], but leaves alone what the file skips.
     #[must_use]
-    pub fn except(graph: &BuildGraph, policy: Policy, checks: &Checks) -> Self {
+    pub fn except(graph: &BuildGraph, settings: &Settings, checks: &Checks) -> Self {
         let mut plan = Self::default();
-        if policy == Policy::Off {
+        if settings.is_off() {
             return plan;
         }
-        for finding in hazard::find_except(graph, checks) {
-            let strategy = choose(policy, &finding);
-            plan.mended.push(Mended { finding, strategy });
-        }
+        plan.mended = choose::choose(graph, hazard::find_except(graph, checks), settings);
         let mut pending = plan.mended.clone();
         // What caches of their own do not separate, and what they leave in conflict, is found again.
         for _ in 0..ROUNDS {
-            let before = plan.edits.clone();
+            let before = (plan.edits.clone(), plan.primer.clone());
             let current = plan.apply(graph);
             namespace::separate(&current, &pending, &mut plan);
-            order::chain(&current, &pending, &mut plan);
-            lock::lock(&current, &pending, &mut plan);
-            if plan.edits == before {
+            order::chain(&current, &pending, settings, &mut plan);
+            prime::prime(&pending, &mut plan);
+            let mut locked = lock::wanted(&pending);
+            locked.extend(guard::against_others(graph, &current, &locked, settings, &mut plan));
+            lock::lock(&current, &locked, &mut plan);
+            if (&plan.edits, &plan.primer) == (&before.0, &before.1) {
                 break;
             }
-            let left = hazard::find_except(&plan.apply(graph), checks).into_iter();
-            pending =
-                left.map(|finding| Mended { strategy: choose_again(policy, &finding), finding }).collect();
+            let left = hazard::find_except(&plan.apply(graph), checks);
+            pending = choose::choose_again(graph, left, settings);
         }
+        prime::keep_what_is_shared(graph, &mut plan);
         lock::put_in_order(graph, &pending, &mut plan);
         plan
     }
@@ -138,6 +167,12 @@ impl Plan {
         Self { mended, ..Self::default() }
     }
 
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty() && self.primer.is_none()
+    }
+
     /// The changes one by one, in file order.
     #[must_use]
     pub fn changes(&self, graph: &BuildGraph) -> Vec<Change> {
@@ -148,19 +183,23 @@ impl Plan {
                 let mut push = |strategy, after| {
                     changes.push((at, Change { step: *step, cache: cache.key.clone(), strategy, after }));
                 };
-                match edit.caches.get(&mount) {
-                    Some(new) if new.key != cache.key => push(Strategy::Namespace, Vec::new()),
-                    Some(_) => push(Strategy::Lock, Vec::new()),
-                    // Locked before, and now in another order.
-                    None if edit.order.as_ref().is_some_and(|order| order.get(mount) != Some(&mount)) => {
-                        push(Strategy::Lock, Vec::new());
-                    }
-                    None => {}
+                let new = edit.caches.get(&mount).unwrap_or(cache);
+                if new.key != cache.key {
+                    push(Strategy::Namespace, Vec::new());
                 }
-                if let Some(after) = edit.after.get(&mount) {
+                let is_moved = edit.order.as_ref().is_some_and(|order| order.get(mount) != Some(&mount));
+                if new.sharing != cache.sharing || is_moved {
+                    push(Strategy::Lock, Vec::new());
+                }
+                if let Some(after) = edit.after.get(&mount).filter(|after| !after.is_empty()) {
                     push(Strategy::Order, after.clone());
                 }
             }
+        }
+        for at in self.primer.iter().flat_map(|primer| &primer.mounts) {
+            let Some(cache) = &graph.mount(*at).cache else { continue };
+            let (cache, strategy) = (cache.key.clone(), Strategy::Prime);
+            changes.push((*at, Change { step: at.step, cache, strategy, after: Vec::new() }));
         }
         changes.sort_by(|(a, _), (b, _)| graph.file_order(*a).cmp(&graph.file_order(*b)));
         changes.into_iter().map(|(_, change)| change).collect()
@@ -174,8 +213,12 @@ impl Plan {
             .iter()
             .flat_map(|(step, edit)| edit.after.values().flatten().map(|before| (*before, *step)));
         let graph = graph.with_dependencies(after);
+        let primed: BTreeSet<_> = self.primer.iter().flat_map(|primer| &primer.mounts).collect();
         graph.map_steps(|index, step| {
             let mut step = step.clone();
+            for (place, mount) in step.mounts.iter_mut().enumerate() {
+                mount.primed |= primed.contains(&MountRef { step: index, mount: place });
+            }
             let Some(edit) = self.edits.get(&index) else { return step };
             for (mount, cache) in &edit.caches {
                 step.mounts[*mount].cache = Some(cache.clone());
@@ -201,26 +244,3 @@ impl Plan {
 /// How often a plan may look at what it has left. Names are given at most twice, by stage and by identity, and then
 /// what is left is locked.
 const ROUNDS: usize = 4;
-
-/// The strategy for what a first one left.
-fn choose_again(policy: Policy, finding: &Finding) -> Strategy {
-    match choose(policy, finding) {
-        Strategy::Namespace if !namespace::is_the_only_way(finding) => Strategy::Lock,
-        Strategy::Order => Strategy::Lock,
-        strategy => strategy,
-    }
-}
-
-/// The strategy for one hazard.
-fn choose(policy: Policy, finding: &Finding) -> Strategy {
-    match (policy, finding.rule.name) {
-        (Policy::Off, _) => Strategy::None,
-        (Policy::Auto, _) if finding.severity == Severity::Note => Strategy::None,
-        _ if namespace::is_the_only_way(finding) => Strategy::Namespace,
-        (Policy::Namespace, _) => Strategy::Namespace,
-        // A build beside this one still meets the other mode.
-        (Policy::Order, "MixedCacheSharing") => Strategy::Lock,
-        (Policy::Order, _) => Strategy::Order,
-        (Policy::Auto | Policy::Lock, _) => Strategy::Lock,
-    }
-}

@@ -11,8 +11,11 @@ pub enum Policy {
     Auto,
     /// Every hazard by taking turns.
     Lock,
-    /// Races by an order in which the steps run; what an order does not mend, by taking turns. In text alone so far.
+    /// Races by an order in which the steps run; what an order does not mend, by taking turns.
     Order,
+    /// Races for a mountpoint by a step that makes it beforehand. The user says that the tools bear each other: that
+    /// several of them write to one cache is left alone, unless the tool is known not to bear it. The rest as [`Self::Auto`].
+    Prime,
     /// Every hazard by caches of their own, as far as that goes.
     Namespace,
     /// Nothing: the build is what it would be without this frontend, byte for byte.
@@ -21,7 +24,7 @@ pub enum Policy {
 
 impl Policy {
     /// All policies, in the order in which they are listed for people.
-    pub const ALL: [Self; 5] = [Self::Auto, Self::Lock, Self::Order, Self::Namespace, Self::Off];
+    pub const ALL: [Self; 6] = [Self::Auto, Self::Lock, Self::Order, Self::Prime, Self::Namespace, Self::Off];
 
     /// The name that a user writes.
     #[must_use]
@@ -30,6 +33,7 @@ impl Policy {
             Self::Auto => "auto",
             Self::Lock => "lock",
             Self::Order => "order",
+            Self::Prime => "prime",
             Self::Namespace => "namespace",
             Self::Off => "off",
         }

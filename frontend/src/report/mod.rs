@@ -4,11 +4,13 @@ mod advice;
 pub mod check;
 mod escape;
 mod notice;
+mod options;
 mod place;
 pub mod plan;
 mod problem;
 mod rule;
 
-pub use notice::notice;
+pub use notice::{Notice, notices, told};
+pub use options::options;
 pub use problem::problem;
 pub use rule::rule;

@@ -1,7 +1,7 @@
 //! Arbitrary builds: steps that depend on earlier ones, with cache mounts of a few caches.
 
 use ci_build_frontend::graph::{
-    BuildGraph, CacheKey, CacheUse, GraphBuilder, Location, Mount, Sharing, Step,
+    BuildGraph, CacheKey, CacheUse, GraphBuilder, Location, Mount, MountKind, Sharing, Step,
 };
 use proptest::prelude::*;
 
@@ -38,12 +38,16 @@ fn mount(size: Size) -> impl Strategy<Value = Mount> {
         });
     let target =
         prop::sample::select(vec!["/w", "/w/x/y", "/root/.npm", "/var/cache/apt", "/root/.cargo/registry"]);
-    (target, any::<bool>(), prop::option::weighted(0.8, cache)).prop_map(|(target, readonly, cache)| Mount {
-        target: target.to_owned(),
-        readonly,
-        cache,
-        span: None,
-    })
+    let others = MountKind::ALL.into_iter().filter(|kind| *kind != MountKind::Cache).collect::<Vec<_>>();
+    (target, any::<bool>(), prop::option::weighted(0.8, cache), prop::sample::select(others)).prop_map(
+        |(target, readonly, cache, other)| Mount {
+            kind: if cache.is_some() { MountKind::Cache } else { other },
+            target: target.to_owned(),
+            readonly,
+            cache,
+            ..Mount::default()
+        },
+    )
 }
 
 fn step(size: Size) -> impl Strategy<Value = Step> {

@@ -114,8 +114,8 @@ proptest! {
 
     #[test]
     fn a_planned_build_cannot_hang(graph in builds(LOCKED)) {
-        for policy in [Policy::Auto, Policy::Lock, Policy::Namespace] {
-            prop_assert!(!can_hang(&Plan::of(&graph, policy).apply(&graph)), "{policy}");
+        for policy in Policy::ALL.into_iter().filter(|policy| *policy != Policy::Off) {
+            prop_assert!(!can_hang(&Plan::of(&graph, &policy.into()).apply(&graph)), "{policy}");
         }
     }
 
@@ -129,8 +129,8 @@ proptest! {
 
     #[test]
     fn a_planned_build_of_mixed_modes_cannot_hang(graph in builds(ANY)) {
-        for policy in [Policy::Auto, Policy::Lock, Policy::Namespace] {
-            prop_assert!(!can_hang(&Plan::of(&graph, policy).apply(&graph)), "{policy}");
+        for policy in Policy::ALL.into_iter().filter(|policy| *policy != Policy::Off) {
+            prop_assert!(!can_hang(&Plan::of(&graph, &policy.into()).apply(&graph)), "{policy}");
         }
     }
 }
@@ -141,7 +141,7 @@ fn build(steps: &[Vec<usize>]) -> BuildGraph {
         target: "/w".to_owned(),
         readonly: false,
         cache: Some(CacheUse { key: CacheKey::new(format!("/{cache}")), sharing: Sharing::Locked }),
-        span: None,
+        ..Mount::default()
     };
     let mut builder = GraphBuilder::default();
     for (id, locks) in steps.iter().enumerate() {
@@ -168,7 +168,7 @@ fn thousands_of_locks_are_judged_and_put_in_order() {
     let order: Vec<_> = (0..4000).collect();
     assert!(!is_found(&build(&[order.clone(), order.clone()])));
     let conflicting = build(&[order.clone(), order.into_iter().rev().collect()]);
-    let plan = Plan::of(&conflicting, Policy::Lock);
+    let plan = Plan::of(&conflicting, &Policy::Lock.into());
     assert_eq!(plan.mended.len(), 1);
     assert!(!is_found(&plan.apply(&conflicting)));
 }

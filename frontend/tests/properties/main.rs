@@ -5,7 +5,12 @@
 mod build;
 mod deadlock;
 mod definition;
+mod keep;
 mod message;
+mod picture;
 mod plan;
 mod splice;
+#[path = "../support/mod.rs"]
+mod support;
+mod waits;
 mod wire;

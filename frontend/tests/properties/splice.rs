@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use ci_build_frontend::graph::{CacheKey, CacheUse, Sharing};
+use ci_build_frontend::graph::{BuildGraph, CacheKey, CacheUse, Sharing};
 use ci_build_frontend::llb::{self, Definition, Digest, WriteError};
-use ci_build_frontend::plan::StepEdit;
+use ci_build_frontend::plan::{Plan, StepEdit};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -68,7 +68,7 @@ fn cache_of(mount: &Message) -> Option<(String, Sharing)> {
 }
 
 /// Changes every message of this number. One that is other than before has its length written anew.
-fn change(message: &mut Message, number: u32, mut change: impl FnMut(&mut Message)) {
+pub(crate) fn change(message: &mut Message, number: u32, mut change: impl FnMut(&mut Message)) {
     for field in &mut message.0 {
         if let Value::Message(inner) = &mut field.value
             && field.number == number
@@ -110,7 +110,7 @@ fn apply(op: &mut Message, edit: &StepEdit) {
 }
 
 /// Whether anything in the message changes its name; if so, its key and length are written anew.
-fn rename(message: &mut Message, changed: &[bool]) -> bool {
+pub(crate) fn rename(message: &mut Message, changed: &[bool]) -> bool {
     let mut renames = false;
     for field in &mut message.0 {
         let changes = match &mut field.value {
@@ -144,7 +144,7 @@ fn edited(model: &Model, edits: &BTreeMap<usize, StepEdit>) -> (Model, Vec<bool>
 }
 
 /// Whether an op of an unknown kind depends on one that changes.
-fn is_refused(model: &Model, changed: &[bool]) -> bool {
+pub(crate) fn is_refused(model: &Model, changed: &[bool]) -> bool {
     (0..model.ops.len()).any(|op| {
         let unknown = model.ops[op].0.iter().any(|field| field.number > 11);
         unknown && model.inputs(op).any(|input| changed[input])
@@ -155,6 +155,13 @@ fn name(ops: &Ops, place: usize) -> &str {
     std::str::from_utf8(&ops.names[place]).unwrap()
 }
 
+/// A plan of these edits, by the steps' ids.
+fn planned(definitions: &[Definition], edit: impl Fn(&str) -> Option<StepEdit>) -> (BuildGraph, Plan) {
+    let graph = llb::read(definitions).unwrap();
+    let edits = graph.steps().filter_map(|(index, step)| Some((index, edit(&step.id)?))).collect();
+    (graph, Plan { edits, ..Plan::default() })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
@@ -162,10 +169,13 @@ proptest! {
     fn without_edits_the_bytes_are_the_same(model in definitions()) {
         let bytes = model.encode();
         let definition = Definition::parse(bytes.clone()).unwrap();
-        let written = llb::write(&definition, &|_| None).unwrap();
-        prop_assert!(matches!(written.bytes, Cow::Borrowed(_)));
-        prop_assert_eq!(&*written.bytes, bytes);
+        let definitions = [definition];
+        let (graph, plan) = planned(&definitions, |_| None);
+        let written = llb::write(&definitions, &graph, &plan, None).unwrap();
+        prop_assert!(matches!(written.definitions[..], [Cow::Borrowed(_)]));
+        prop_assert_eq!(&*written.definitions[0], bytes);
         prop_assert!(written.renamed.is_empty());
+        prop_assert!(!written.has_merged);
     }
 
     #[test]
@@ -174,7 +184,9 @@ proptest! {
         let before = model.ops();
         let by_name: HashMap<_, _> = edits.iter().map(|(op, edit)| (name(&before, *op), edit)).collect();
         let definition = Definition::parse(model.encode()).unwrap();
-        let written = llb::write(&definition, &|digest| by_name.get(digest.as_str()).copied());
+        let definitions = [definition];
+        let (graph, plan) = planned(&definitions, |id| by_name.get(id).copied().cloned());
+        let written = llb::write(&definitions, &graph, &plan, None);
 
         let (model, changed) = edited(&model, &edits);
         if is_refused(&model, &changed) {
@@ -184,14 +196,14 @@ proptest! {
         }
         let written = written.unwrap();
         let after = model.ops();
-        prop_assert_eq!(&*written.bytes, model.definition.encode(&after));
+        prop_assert_eq!(&*written.definitions[0], model.definition.encode(&after));
         for (place, is_changed) in changed.into_iter().enumerate() {
             let new = written.renamed.get(name(&before, place)).map(Digest::as_str);
             prop_assert_eq!(new, is_changed.then(|| name(&after, place)));
             prop_assert_eq!(before.bytes[place] != after.bytes[place], is_changed);
         }
         // Every input resolves, or this would fail.
-        let again = Definition::parse(written.bytes.into_owned()).unwrap();
+        let again = Definition::parse(written.definitions[0].to_vec()).unwrap();
         prop_assert!(llb::read(&[again]).is_ok());
     }
 }
@@ -210,11 +222,16 @@ fn op(place: usize) -> Field {
     Field::new(number::DEF, Value::Op(place))
 }
 
+fn edit_all(model: &Model, edit: &StepEdit) -> Vec<u8> {
+    let definitions = [Definition::parse(model.encode()).unwrap()];
+    let (graph, plan) = planned(&definitions, |_| Some(edit.clone()));
+    llb::write(&definitions, &graph, &plan, None).unwrap().definitions[0].to_vec()
+}
+
 fn lock_all(model: &Model) -> Vec<u8> {
     let lock = CacheUse { key: CacheKey::new("/a"), sharing: Sharing::Locked };
     let edit = StepEdit { caches: BTreeMap::from([(0, lock)]), ..StepEdit::default() };
-    let definition = Definition::parse(model.encode()).unwrap();
-    llb::write(&definition, &|_| Some(&edit)).unwrap().bytes.into_owned()
+    edit_all(model, &edit)
 }
 
 #[test]
@@ -268,8 +285,7 @@ fn an_id_that_is_no_text_and_a_mode_that_is_unknown_stay() {
     let written = |sharing| {
         let cache = CacheUse { key: CacheKey::new("\u{fffd}"), sharing };
         let edit = StepEdit { caches: BTreeMap::from([(0, cache)]), ..StepEdit::default() };
-        let definition = Definition::parse(model(7).encode()).unwrap();
-        llb::write(&definition, &|_| Some(&edit)).unwrap().bytes.into_owned()
+        edit_all(&model(7), &edit)
     };
     assert_eq!(written(Sharing::Shared), model(7).encode());
     assert_eq!(written(Sharing::Locked), model(2).encode());

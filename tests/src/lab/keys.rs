@@ -11,14 +11,22 @@ use super::situation::lab_file;
 use super::strategy::Strategy;
 use crate::Subject;
 
-const FILE: &str = "walls";
+const FILE: &str = "keys";
 const STRATEGIES: [&str; 5] = ["auto", "lock", "order", "prime", "namespace"];
 
-/// A cache that leaves the engine: what it is called, how it is asked for.
-const EXPORTS: [(&str, &str); 3] = [
-    ("registry, mode=min", "type=registry,mode=min,ref="),
-    ("registry, mode=max", "type=registry,mode=max,ref="),
-    ("inline", "type=inline"),
+/// How a cache leaves the engine.
+#[derive(Clone, Copy)]
+enum Export {
+    /// To a registry, on its own, as `mode=`.
+    Registry(&'static str),
+    /// In the image, which is pushed: what an engine with a graph driver can do.
+    Inline,
+}
+
+const EXPORTS: [(&str, Export); 3] = [
+    ("import, registry, mode=min", Export::Registry("min")),
+    ("import, registry, mode=max", Export::Registry("max")),
+    ("import, inline", Export::Inline),
 ];
 
 /// Asks all questions of an engine.
@@ -27,6 +35,7 @@ const EXPORTS: [(&str, &str); 3] = [
 /// When a build fails that has no reason to.
 pub(super) fn run(subject: &Subject, selection: &Selection) -> Result<Vec<Key>> {
     let registry = Registry::start()?;
+    fresh_is_empty(subject)?;
     let mut keys = Vec::new();
     for strategy in
         STRATEGIES.iter().filter(|name| selection.has_strategy(name)).filter_map(|name| Strategy::named(name))
@@ -44,6 +53,16 @@ pub(super) fn run(subject: &Subject, selection: &Selection) -> Result<Vec<Key>> 
     Ok(keys)
 }
 
+/// Without a cache to import, a fresh engine runs all of it: or being cached there tells nothing.
+fn fresh_is_empty(subject: &Subject) -> Result<()> {
+    let fresh = Subject::beside(subject.engine.kind(), &subject.client)?;
+    let outcome = Build::of(&fresh.client, &lab_file(FILE)).run()?;
+    must_succeed(&outcome)?;
+    let steps = outcome.steps();
+    ensure!(!steps.iter().any(|(_, cached)| *cached), "a fresh engine has something cached: {steps:?}");
+    fresh.engine.stop()
+}
+
 struct Asked<'a> {
     subject: &'a Subject,
     strategy: &'a Strategy,
@@ -51,68 +70,77 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn build(&self, by: &Strategy, subject: &Subject) -> Build {
+    fn build(&self, by: &Strategy, subject: &Subject) -> Result<Build> {
         // An attestation is no part of a cache.
-        by.build(subject, &lab_file(FILE)).argument("--provenance=false")
+        Ok(by.build(subject, &lab_file(FILE))?.argument("--provenance=false"))
     }
 
     /// Upstream has built it; then the strategy does, twice.
     fn switched_on(&self) -> Result<Key> {
         build::forget(&self.subject.client)?;
         let upstream = Strategy::named("upstream").context("it is in the table")?;
-        must_succeed(&self.build(upstream, self.subject).run()?)?;
-        let first = self.build(self.strategy, self.subject).run()?;
+        must_succeed(&self.build(upstream, self.subject)?.run()?)?;
+        let first = self.build(self.strategy, self.subject)?.run()?;
         if let Some(words) = self.strategy.refusal(&first) {
             return Ok(self.not_run("switched on, second build", words));
         }
         must_succeed(&first)?;
-        let second = self.build(self.strategy, self.subject).run()?;
+        let second = self.build(self.strategy, self.subject)?.run()?;
         self.key("switched on, second build", &second, |_| true)
     }
 
     /// Of the other stages nothing has changed. What the last stage copies from the first one has.
     fn first_stage_changed(&self) -> Result<Key> {
+        let question = "first stage changed";
         build::forget(&self.subject.client)?;
-        let first = self.build(self.strategy, self.subject).run()?;
+        let first = self.build(self.strategy, self.subject)?.run()?;
         if let Some(words) = self.strategy.refusal(&first) {
-            return Ok(self.not_run("first stage changed", words));
+            return Ok(self.not_run(question, words));
         }
         must_succeed(&first)?;
-        let changed = self.build(self.strategy, self.subject).argument("--build-arg=FIRST=changed").run()?;
-        self.key("first stage changed", &changed, |step| step.starts_with("[s") && !step.starts_with("[s0 "))
+        let changed = self.build(self.strategy, self.subject)?.argument("--build-arg=FIRST=changed").run()?;
+        let is_first = |step: &str| step.starts_with("[s0 ");
+        ensure!(
+            changed.steps().iter().all(|(step, cached)| !cached || !is_first(step)),
+            "the first stage was to be changed, and is cached:\n{}",
+            changed.output
+        );
+        let is_other = |step: &str| step.starts_with("[s1 ") || step.starts_with("[s2 ");
+        self.key(question, &changed, is_other)
     }
 
     /// A new engine has nothing but the cache of this one.
-    fn imported(&self, name: &str, export: &str) -> Result<Key> {
-        let question = format!("import, {name}");
-        let kind = self.subject.engine.kind();
-        let unspaced = self.strategy.name.replace([',', ' ', '='], "-");
+    fn imported(&self, question: &str, export: Export) -> Result<Key> {
+        let words = |text: &str| text.replace([',', ' ', '='], "-");
         let reference =
-            format!("{}/{}:{unspaced}", self.registry.address(), name.replace([',', ' ', '='], "-"));
+            format!("{}/{}:{}", self.registry.address(), words(question), words(self.strategy.name));
         build::forget(&self.subject.client)?;
-        let first = self.build(self.strategy, self.subject);
-        let is_inline = !export.ends_with('=');
-        let first = if is_inline {
-            first.argument(&format!("--cache-to={export}")).argument(&format!("--tag={reference}")).run()?
-        } else {
-            first.argument(&format!("--cache-to={export}{reference}")).run()?
+        let first = self.build(self.strategy, self.subject)?;
+        let first = match export {
+            Export::Registry(mode) => {
+                first.argument(&format!("--cache-to=type=registry,mode={mode},ref={reference}"))
+            }
+            Export::Inline => {
+                first.argument("--cache-to=type=inline").argument(&format!("--tag={reference}"))
+            }
         };
+        let first = first.run()?;
         if let Some(words) = self.strategy.refusal(&first) {
-            return Ok(self.not_run(&question, words));
+            return Ok(self.not_run(question, words));
         }
         let unsupported = first.output.lines().find(|line| line.contains("not supported"));
         if let Some(words) = unsupported.filter(|_| !first.succeeded()) {
-            return Ok(self.not_run(&question, words));
+            return Ok(self.not_run(question, words));
         }
         must_succeed(&first)?;
-        if is_inline {
+        if matches!(export, Export::Inline) {
             command::run(self.subject.client.docker().args(["push", &reference]))?;
         }
-        let fresh = Subject::beside(kind, &self.subject.client)?;
+        let fresh = Subject::beside(self.subject.engine.kind(), &self.subject.client)?;
         let import = format!("--cache-from=type=registry,ref={reference}");
-        let second = self.build(self.strategy, &fresh).argument(&import).run()?;
+        let second = self.build(self.strategy, &fresh)?.argument(&import).run()?;
         fresh.engine.stop()?;
-        self.key(&question, &second, |_| true)
+        self.key(question, &second, |_| true)
     }
 
     fn key(&self, question: &str, outcome: &Outcome, should: impl Fn(&str) -> bool) -> Result<Key> {

@@ -61,7 +61,7 @@ fn fill(
     cells: &mut [Cell],
 ) -> Result<()> {
     let _racing = situation.racing_runc.then(|| RacingRunc::put_before(&subject.engine)).transpose()?;
-    let runs = |strategy: &Strategy| selection.runs(situation, strategy);
+    let runs = |strategy: &Strategy| selection.runs(subject.engine.kind(), situation, strategy);
     let most = strategies.iter().map(|strategy| runs(strategy)).max().unwrap_or_default();
     for number in 0..most {
         for (strategy, cell) in strategies.iter().zip(&mut *cells) {

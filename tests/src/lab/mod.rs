@@ -95,13 +95,14 @@ impl Selection {
         self.strategies.is_empty() || self.strategies.iter().any(|chosen| chosen == name)
     }
 
-    fn usual_runs(&self) -> usize {
-        const USUAL: usize = 5;
-        self.runs.unwrap_or(USUAL)
+    /// More often on the engine that most have.
+    fn usual_runs(&self, kind: Kind) -> usize {
+        let usual = if kind == Kind::Docker28_5 { 5 } else { 3 };
+        self.runs.unwrap_or(usual)
     }
 
-    fn runs(&self, situation: &Situation, strategy: &Strategy) -> usize {
-        let usual = self.usual_runs();
+    fn runs(&self, kind: Kind, situation: &Situation, strategy: &Strategy) -> usize {
+        let usual = self.usual_runs(kind);
         match (self.runs, situation.control_runs) {
             (None, Some(runs)) if strategy.name == "upstream" => runs,
             _ => strategy.runs_at_most.unwrap_or(usual).min(usual),

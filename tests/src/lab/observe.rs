@@ -10,16 +10,39 @@ use xtask::command;
 use super::raw::Run;
 use super::whole_ms;
 
-/// A build as it is kept, with the records that the engine has after it. `words` are said where a hazard strikes.
+/// What the engine keeps: what `buildx du --verbose` says, before a build or after it.
+#[derive(Debug)]
+pub(super) struct Usage(String);
+
+impl Usage {
+    /// # Errors
+    /// When the engine does not tell.
+    pub(super) fn of(client: &Client) -> Result<Self> {
+        command::output(client.buildx().args(["du", "--verbose"])).map(Self)
+    }
+
+    fn records(&self) -> impl Iterator<Item = &str> {
+        self.0.split("\n\n").filter(|record| record.contains("exec.cachemount"))
+    }
+}
+
+/// A build as it is kept, with the records that the engine has after it and had not before. `words` are said where a
+/// hazard strikes; `caches` is how many caches the build has, where that is known.
 ///
 /// # Errors
 /// When the engine does not tell.
-pub(super) fn run(client: &Client, outcome: &Outcome, words: &str) -> Result<Run> {
+pub(super) fn run(
+    client: &Client,
+    outcome: &Outcome,
+    words: &str,
+    caches: Option<usize>,
+    before: &Usage,
+) -> Result<Run> {
     Ok(Run {
         ended: outcome.ended,
         wall_ms: whole_ms(outcome.wall),
         empty: empties(&outcome.output),
-        forks: forks(&command::output(client.buildx().args(["du", "--verbose"]))?),
+        forks: forks(caches, before, &Usage::of(client)?),
         told: !words.is_empty() && said(&outcome.output).any(|text| text.contains(words)),
         error: error(outcome),
     })
@@ -39,21 +62,27 @@ fn empties(progress: &str) -> usize {
     said(progress).filter(|text| *text == "the cache is empty").count()
 }
 
-/// The records of cache mounts beyond one for each cache, in what `buildx du --verbose` says. A cache is known by what
-/// `with id` names, and by the record that it starts from.
-fn forks(usage: &str) -> usize {
-    let mut records = 0;
-    let mut caches = BTreeSet::new();
-    for record in usage.split("\n\n").filter(|record| record.contains("exec.cachemount")) {
-        let description =
-            record.lines().find_map(|line| line.strip_prefix("Description:")).unwrap_or_default();
-        let id = description.rsplit_once(" with id ").map(|(_, id)| id);
-        let target = || description.split_once(" from ").map_or(description, |(target, _)| target);
+/// The new records of cache mounts beyond one for each cache. What a build that hung still held when the cache was emptied
+/// is older, and nobody else's fork.
+///
+/// A cache is known by what `with id` names, and by the record that it starts from. Docker 20.10 names no ids: there as many
+/// records are right as the build has caches, and where that is not known, no fork is seen.
+fn forks(caches: Option<usize>, before: &Usage, after: &Usage) -> usize {
+    let id = |record: &str| field(record, "ID:").unwrap_or_default().to_owned();
+    let old: BTreeSet<_> = before.records().map(id).collect();
+    let new: Vec<_> = after.records().filter(|record| !old.contains(&id(record))).collect();
+    let cache = |record: &&'_ str| {
+        let (_, named) = field(record, "Description:")?.rsplit_once(" with id ")?;
         let parents: Vec<_> = record.lines().filter(|line| line.starts_with(" - ")).collect();
-        records += 1;
-        caches.insert((id.unwrap_or_else(target), parents));
-    }
-    records - caches.len()
+        Some((named.to_owned(), parents.concat()))
+    };
+    let known: Option<BTreeSet<_>> = new.iter().map(cache).collect();
+    let right = known.map(|known| known.len()).or(caches).unwrap_or(new.len());
+    new.len().saturating_sub(right)
+}
+
+fn field<'r>(record: &'r str, name: &str) -> Option<&'r str> {
+    record.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 /// The last error that the client showed, on one line.
@@ -83,18 +112,26 @@ mod tests {
 
     #[test]
     fn two_records_of_one_cache_are_a_fork() {
-        let record = |parents: &str, description: &str| {
+        let record = |id: &str, parents: &str, description: &str| {
             format!(
-                "ID:\t\tx\n{parents}Mutable:\ttrue\nDescription:\t{description}\nType:\t\texec.cachemount\n"
+                "ID:\t\t{id}\n{parents}Mutable:\ttrue\nDescription:\t{description}\nType:\t\texec.cachemount\n"
             )
         };
-        let usage = |records: &[String]| records.join("\n");
-        let one = record("", "cached mount /a from exec /bin/sh -c a with id \"//a\"");
-        let same = record("", "cached mount /b from exec /bin/sh -c b with id \"//a\"");
-        let other = record("", "cached mount /a from exec /bin/sh -c a with id \"//b\"");
-        let owned = record("Parents:\n - y\n", "cached mount /a from exec /bin/sh -c a with id \"//a\"");
-        assert_eq!(forks(&usage(&[one.clone(), other, owned])), 0);
-        assert_eq!(forks(&usage(&[one, same])), 1);
-        assert_eq!(forks("Reclaimable:\t0B\n"), 0);
+        let usage = |records: &[&String]| Usage(records.iter().map(|record| format!("{record}\n")).collect());
+        let one = record("r1", "", "cached mount /a from exec /bin/sh -c a with id \"//a\"");
+        let same = record("r2", "", "cached mount /b from exec /bin/sh -c b with id \"//a\"");
+        let other = record("r3", "", "cached mount /a from exec /bin/sh -c a with id \"//b\"");
+        let owned =
+            record("r4", "Parents:\n - y\n", "cached mount /a from exec /bin/sh -c a with id \"//a\"");
+        let nothing = Usage("Reclaimable:\t0B\n".to_owned());
+        assert_eq!(forks(None, &nothing, &usage(&[&one, &other, &owned])), 0);
+        assert_eq!(forks(None, &nothing, &usage(&[&one, &same])), 1);
+        assert_eq!(forks(None, &usage(&[&one]), &usage(&[&one, &same])), 0);
+        assert_eq!(forks(None, &nothing, &nothing), 0);
+        // Docker 20.10.
+        let nameless = ["n1", "n2"].map(|id| record(id, "", "cached mount /a from exec /bin/sh -c a"));
+        let nameless = usage(&[&nameless[0], &nameless[1]]);
+        assert_eq!([1, 2].map(|caches| forks(Some(caches), &nothing, &nameless)), [1, 0]);
+        assert_eq!(forks(None, &nothing, &nameless), 0);
     }
 }

@@ -17,6 +17,8 @@ pub struct Situation {
     pub what: &'static str,
     /// The Dockerfile: of `testdata/dockerfiles` with a directory before it, else of `testdata/lab`.
     dockerfile: &'static str,
+    /// How many caches it has, as long as they are shared.
+    pub caches: usize,
     /// How it is built.
     pub course: Course,
     /// The names of the strategies that it is built by.
@@ -62,11 +64,15 @@ pub enum Course {
 
 const ALL: &[&str] = &["upstream", "off", "auto", "lock", "order", "prime", "namespace"];
 const SHARING: &[&str] = &["upstream", "off", "auto", "lock", "order"];
+const IN_TEXT: &[&str] =
+    &["upstream", "off", "auto", "lock", "order", "namespace", "auto, as text", "order, as text"];
+const LOCKS: &[&str] = &["upstream", "auto", "lock", "order", "namespace", "auto, as text", "order, as text"];
 
 const USUAL: Situation = Situation {
     name: "",
     what: "",
     dockerfile: "",
+    caches: 1,
     course: Course::Alone,
     strategies: &["upstream", "off", "auto", "lock", "order", "namespace"],
     limit: Duration::from_secs(30),
@@ -85,6 +91,7 @@ pub static SITUATIONS: [Situation; 15] = [
         dockerfile: "SharedCacheRace/two-stages",
         words: "can't create directory '/cache/lock': File exists",
         control: (9, 10),
+        strategies: IN_TEXT,
         ..USUAL
     },
     Situation {
@@ -93,6 +100,7 @@ pub static SITUATIONS: [Situation; 15] = [
         dockerfile: "SharedCacheRace/eight-stages",
         words: "can't create directory '/cache/lock': File exists",
         control: (9, 10),
+        strategies: IN_TEXT,
         ..USUAL
     },
     Situation {
@@ -120,32 +128,38 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "apt",
         what: "two stages run `apt-get install` with shared /var/cache/apt and /var/lib/apt",
         dockerfile: "SharedCacheRace/apt",
+        caches: 2,
         words: "Could not get lock",
         limit: Duration::from_secs(120),
         control: (1, 2),
+        strategies: IN_TEXT,
         ..USUAL
     },
     Situation {
         name: "inversion-two",
         what: "two stages lock two caches in opposite orders",
         dockerfile: "CacheLockInversion/two",
-        strategies: &["upstream", "auto", "lock", "order", "namespace"],
-        limit: Duration::from_secs(12),
+        caches: 2,
+        strategies: LOCKS,
+        limit: Duration::from_secs(10),
+        control_runs: Some(6),
         ..USUAL
     },
     Situation {
         name: "inversion-three",
         what: "three stages lock three caches in a circle",
         dockerfile: "CacheLockInversion/three",
-        strategies: &["upstream", "auto", "lock", "order", "namespace"],
-        limit: Duration::from_secs(12),
+        caches: 3,
+        strategies: LOCKS,
+        limit: Duration::from_secs(10),
+        control_runs: Some(6),
         ..USUAL
     },
     Situation {
         name: "mixed",
         what: "a shared user of a cache comes while a locked one runs",
         dockerfile: "MixedCacheSharing/locked-then-shared",
-        strategies: SHARING,
+        strategies: &["upstream", "off", "auto", "lock", "order", "auto, as text", "order, as text"],
         control: (9, 10),
         ..USUAL
     },
@@ -162,6 +176,7 @@ pub static SITUATIONS: [Situation; 15] = [
         name: "no-cache-other",
         what: "beside a build whose steps overlap in one cache, another one with `--no-cache` uses another cache",
         dockerfile: "neighboured",
+        caches: 2,
         course: Course::Beside { neighbour: "neighbour-other", same: false },
         strategies: SHARING,
         ..USUAL

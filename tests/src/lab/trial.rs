@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use xtask::build::{self, Build, Ended, Outcome};
 
-use super::observe;
+use super::observe::{self, Usage};
 use super::raw::Run;
 use super::situation::{Course, Situation, lab_file};
 use super::strategy::{STRATEGIES, Strategy};
@@ -28,36 +28,39 @@ pub(super) enum Trial {
 /// When something fails that is not the build: the laboratory's own failure.
 pub(super) fn run(subject: &Subject, situation: &Situation, strategy: &Strategy) -> Result<Trial> {
     build::forget(&subject.client)?;
-    let build = || strategy.build(subject, &situation.dockerfile()).limit(situation.limit);
+    let before = Usage::of(&subject.client)?;
+    let build = || Ok::<_, Error>(strategy.build(subject, &situation.dockerfile())?.limit(situation.limit));
+    let other =
+        |by: &Strategy, name| Ok::<_, Error>(by.build(subject, &lab_file(name))?.limit(situation.limit));
     let outcome = match situation.course {
-        Course::Alone => build().run()?,
-        Course::TwoPlatforms => build().argument("--platform=linux/amd64,linux/arm64").run()?,
+        Course::Alone => build()?.run()?,
+        Course::TwoPlatforms => build()?.argument("--platform=linux/amd64,linux/arm64").run()?,
         Course::Beside { neighbour, same } => {
             let by = if same { strategy } else { &STRATEGIES[0] };
-            let neighbour =
-                || by.build(subject, &lab_file(neighbour)).argument("--no-cache").limit(situation.limit);
-            beside(build(), neighbour)?
+            beside(build()?, || Ok(other(by, neighbour)?.argument("--no-cache")))?
         }
-        Course::Together { with } => {
-            together(build(), strategy.build(subject, &lab_file(with)).limit(situation.limit))?
-        }
-        Course::AfterFailure => after(build().argument("--build-arg=FAIL=1"), Ended::Failed, build())?,
-        Course::AfterInterrupt => after(build().limit(Duration::from_secs(1)), Ended::Hung, build())?,
+        Course::Together { with } => together(build()?, other(strategy, with)?)?,
+        Course::AfterFailure => after(build()?.argument("--build-arg=FAIL=1"), Ended::Failed, build()?)?,
+        Course::AfterInterrupt => after(build()?.limit(Duration::from_secs(1)), Ended::Hung, build()?)?,
     };
     match strategy.refusal(&outcome) {
         Some(words) => Ok(Trial::Refused(words.trim().to_owned())),
-        None => Ok(Trial::Ran(observe::run(&subject.client, &outcome, situation.words)?)),
+        None => {
+            let caches = strategy.shares.then_some(situation.caches);
+            let run = observe::run(&subject.client, &outcome, situation.words, caches, &before)?;
+            Ok(Trial::Ran(run))
+        }
     }
 }
 
 /// A build, and its neighbour as long as it takes. What becomes of the neighbour does not count, but it must have run.
-fn beside(build: Build, neighbour: impl Fn() -> Build + Sync) -> Result<Outcome> {
+fn beside(build: Build, neighbour: impl Fn() -> Result<Build> + Sync) -> Result<Outcome> {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let neighbours = scope.spawn(|| -> Result<usize> {
             let mut built = 0;
             while !over.load(Ordering::Relaxed) {
-                built += usize::from(neighbour().run()?.succeeded());
+                built += usize::from(neighbour()?.run()?.succeeded());
             }
             Ok(built)
         });

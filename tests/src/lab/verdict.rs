@@ -66,15 +66,20 @@ fn lost(raw: &Raw) -> Vec<String> {
 /// A hang, or a failure of ours that is not told as one.
 fn stuck(raw: &Raw) -> Vec<String> {
     let ours = raw.odd.iter().filter(|odd| odd.strategy != "upstream");
-    let bad = ours.filter(|odd| {
-        odd.run.ended == Ended::Hung
-            || odd.run.ended == Ended::Failed
-                && odd.run.error.as_ref().is_none_or(|error| error.contains("panic"))
+    let bad = ours.filter(|odd| match odd.run.ended {
+        Ended::Well => false,
+        Ended::Failed => odd.run.error.as_deref().is_none_or(is_no_answer),
+        Ended::Hung => true,
     });
     bad.map(|odd| {
         format!("{} {}, {}: {:?} {:?}", odd.engine, odd.input, odd.strategy, odd.run.ended, odd.run.error)
     })
     .collect()
+}
+
+/// A panic, or an end of the frontend's process without a word.
+fn is_no_answer(error: &str) -> bool {
+    error.contains("panic") || error.ends_with("exit code: 125")
 }
 
 /// Everything that there are no results of, and why.

@@ -75,7 +75,7 @@ pub(super) fn run(subject: &Subject, selection: &Selection) -> Result<Vec<Wall>>
                 walls_ms: Vec::new(),
             });
         }
-        for round in 0..selection.usual_runs() * series.times {
+        for round in 0..selection.usual_runs(subject.engine.kind()) * series.times {
             for (strategy, walls) in strategies.iter().zip(walls[first..].chunks_mut(series.builds.len())) {
                 if walls[0].not_run.is_none() {
                     one_after_the_other(subject, &series, strategy, round, walls)?;
@@ -106,7 +106,7 @@ fn one_after_the_other(
         for argument in *arguments {
             values.insert(*argument, format!("{}-{round}-{change}", strategy.name));
         }
-        let build = strategy.build(subject, &lab_file(series.file));
+        let build = strategy.build(subject, &lab_file(series.file))?;
         let build = values.iter().fold(build, |build, (argument, value)| {
             build.argument(&format!("--build-arg={argument}={value}"))
         });

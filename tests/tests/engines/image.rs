@@ -34,7 +34,7 @@ pub(crate) fn syntax_line(subject: &Subject) -> Result<()> {
     let told = |line: &str| -> Result<bool> {
         let outcome = Build::of(&subject.client, &with_first_line(dir.path(), line)?).run()?;
         ensure!(outcome.succeeded(), "{}", outcome.output);
-        Ok(outcome.output.contains("ci-build has it locked"))
+        Ok(outcome.output.contains("ci-build has them lock"))
     };
     ensure!(told(&format!("# syntax={name}"))?, "the frontend of the syntax line was not used");
     ensure!(!told(&format!("# syntax={name} policy=off"))?, "the policy of the syntax line was not used");

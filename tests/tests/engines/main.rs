@@ -5,6 +5,10 @@ mod equal;
 mod hazards;
 mod image;
 mod messages;
+mod no_cache;
+mod options;
+mod order;
+mod primer;
 mod rewrite;
 
 use std::process::ExitCode;
@@ -17,7 +21,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
 
-const TESTS: [(&str, Test); 16] = [
+const TESTS: [(&str, Test); 30] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -25,15 +29,29 @@ const TESTS: [(&str, Test); 16] = [
     ("what_has_no_hazard_is_upstreams_build", equal::without_hazards),
     ("with_policy_off_all_is_upstreams_build", equal::with_policy_off),
     ("a_hazard_is_told_once", messages::hazard),
+    ("a_wait_is_told_before_it", messages::waits),
     ("upstreams_errors_are_upstreams", messages::upstreams_errors),
+    ("errors_of_long_files_are_upstreams", messages::long_files_errors),
     ("the_image_is_installed_once", image::installed_once),
     ("the_syntax_line_finds_the_image", image::syntax_line),
     ("what_does_not_exist_is_named", messages::unknown_policy),
+    ("what_options_there_are_not_is_named", options::unknown_ones),
+    ("another_frontend_may_stand_behind_ours", options::upstream_image),
+    ("comments_are_followed", options::comments),
+    ("a_check_has_our_findings_beside_upstreams", options::lint),
+    ("no_cache_may_keep_the_caches", no_cache::own_cache),
+    ("no_cache_may_keep_a_neighbours_cache", no_cache::neighbours_cache),
     ("nothing_is_left_running", messages::nothing_left),
     ("rewritten_races_are_none", rewrite::races),
     ("rewritten_mixed_caches_are_never_empty", rewrite::mixed_sharing),
     ("rewritten_lock_inversions_end", rewrite::lock_inversion),
     ("rewritten_orders_hold_and_stay_cached", rewrite::order),
+    ("an_order_holds_and_stays_cached", order::order),
+    ("an_order_drags_no_stage_into_a_target", order::order_of_one_target),
+    ("an_order_leaves_nothing_in_the_image", order::order_leaves_nothing),
+    ("a_primer_runs_each_time_and_alone", primer::primer),
+    ("a_primer_finds_its_caches_gone", primer::primer_after_prune),
+    ("a_primer_leaves_nothing_in_the_image", primer::primer_leaves_nothing),
 ];
 
 fn main() -> ExitCode {

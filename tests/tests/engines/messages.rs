@@ -1,11 +1,12 @@
 //! What users read, and what must not be left behind.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use ci_build_tests::Subject;
-use xtask::build::Build;
+use anyhow::{Context, Result, ensure};
+use ci_build_tests::{Subject, dockerfile};
+use xtask::build::{self, Build};
 use xtask::poll;
 
 pub(crate) fn hazard(subject: &Subject) -> Result<()> {
@@ -17,7 +18,8 @@ pub(crate) fn hazard(subject: &Subject) -> Result<()> {
     };
     let lines = told(subject.ours("SharedCacheRace/two-stages"))?;
     let [line] = &*lines else { anyhow::bail!("not once: {lines:?}") };
-    for word in ["SharedCacheRace", "/cache", "two-stages.Dockerfile:3", "two-stages.Dockerfile:5", "locked"]
+    for word in
+        ["SharedCacheRace", "/cache", "two-stages.Dockerfile:3", "two-stages.Dockerfile:5", "lock /cache"]
     {
         ensure!(line.contains(word), "no {word} in: {line}");
     }
@@ -28,23 +30,54 @@ pub(crate) fn hazard(subject: &Subject) -> Result<()> {
     Ok(())
 }
 
+/// Who may wait for a lock is told before anybody does.
+pub(crate) fn waits(subject: &Subject) -> Result<()> {
+    build::forget(&subject.client)?;
+    let outcome = subject.ours("SharedCacheRace/two-stages").run()?;
+    ensure!(outcome.succeeded(), "{}", outcome.output);
+    let first = |words: [&str; 2]| {
+        let mut lines = outcome.output.lines();
+        lines.position(|line| words.into_iter().all(|word| line.contains(word)))
+    };
+    let told = first(["[ci-build] ", "two-stages.Dockerfile:5"]);
+    let begun = first(["[a 2/2]", "RUN"]).min(first(["[b 2/2]", "RUN"]));
+    ensure!(told.is_some() && told < begun, "told in line {told:?}, begun in {begun:?}:\n{}", outcome.output);
+    Ok(())
+}
+
 pub(crate) fn upstreams_errors(subject: &Subject) -> Result<()> {
     for (name, message) in [
         ("bad/unknown-instruction", "unknown instruction: FOO"),
         ("bad/no-such-stage", "no such build stage"),
         ("bad/failing-step", "exit code: 42"),
     ] {
-        let upstream = subject.upstream(name).run()?;
-        let ours = subject.ours(name).run()?;
-        ensure!(!upstream.succeeded() && !ours.succeeded(), "{name} was built");
-        ensure!(excerpt(&upstream.output) == excerpt(&ours.output), "{}\n{}", upstream.output, ours.output);
-        let last = |output: &str| output.lines().rfind(|line| line.starts_with("ERROR: ")).map(str::to_owned);
-        let (Some(theirs), Some(own)) = (last(&upstream.output), last(&ours.output)) else {
-            anyhow::bail!("no error: {}", ours.output)
-        };
-        ensure!(own.matches(message).count() == theirs.matches(message).count(), "{own}");
-        ensure!(!own.contains("ci-build"), "{own}");
+        told_alike(subject, &dockerfile(name), message)?;
     }
+    Ok(())
+}
+
+/// The engine sends the whole Dockerfile with an error.
+pub(crate) fn long_files_errors(subject: &Subject) -> Result<()> {
+    let dir = tempfile::tempdir().context("cannot create a directory")?;
+    let path = dir.path().join("Dockerfile");
+    let text = "# a comment\n".repeat(20_000) + "FROM local/busybox\nFOO bar\n";
+    std::fs::write(&path, text).context("cannot write a Dockerfile")?;
+    told_alike(subject, &path, "unknown instruction: FOO")
+}
+
+fn told_alike(subject: &Subject, dockerfile: &Path, message: &str) -> Result<()> {
+    let build = || Build::of(&subject.client, dockerfile);
+    let upstream = build().run()?;
+    let ours = build().through(&subject.frontend).run()?;
+    ensure!(!upstream.succeeded() && !ours.succeeded(), "{} was built", dockerfile.display());
+    ensure!(excerpt(&upstream.output) == excerpt(&ours.output), "{}\n{}", upstream.output, ours.output);
+    let last = |output: &str| output.lines().rfind(|line| line.starts_with("ERROR: ")).map(str::to_owned);
+    let (Some(theirs), Some(own)) = (last(&upstream.output), last(&ours.output)) else {
+        anyhow::bail!("no error: {}", ours.output)
+    };
+    ensure!(theirs.contains(message), "{theirs}");
+    ensure!(own.matches(message).count() == theirs.matches(message).count(), "{own}");
+    ensure!(!own.contains("ci-build"), "{own}");
     Ok(())
 }
 
@@ -59,7 +92,7 @@ pub(crate) fn unknown_policy(subject: &Subject) -> Result<()> {
     ensure!(!outcome.succeeded(), "it was built");
     for line in [
         "CI_BUILD_POLICY: there is no policy \"fast\"",
-        "help: the policies are auto, lock, order, namespace, off",
+        "help: the policies are auto, lock, order, prime, namespace, off",
     ] {
         ensure!(outcome.output.contains(line), "no {line:?} in:\n{}", outcome.output);
     }

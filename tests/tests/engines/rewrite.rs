@@ -9,7 +9,7 @@ use ci_build_tests::{Subject, dockerfile};
 use xtask::build::{self, Build, Outcome};
 use xtask::command;
 
-/// Policies that mend; the laboratory takes all of them.
+/// Policies that mend: what is usual, and what only a text could do at first.
 const POLICIES: [&str; 2] = ["auto", "order"];
 
 /// A build that takes one or two seconds and is not done after this hangs.

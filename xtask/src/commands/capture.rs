@@ -7,7 +7,6 @@ use xtask::{
     artifacts,
     build::Build,
     client::Client,
-    command,
     engines::{self, ImageStore, Kind, Options},
     images, workspace,
 };
@@ -17,13 +16,13 @@ const ENGINES: [Kind; 3] = [Kind::Docker20_10, Kind::Docker28_5, Kind::Docker28_
 const IMAGE: &str = "local/capture:latest";
 
 pub(crate) fn run() -> Result<()> {
-    let binary = artifacts::capture()?;
+    let binary = artifacts::example("capture")?;
     for kind in ENGINES {
         let engine = engines::start(kind, Options::default())?;
         let client = engine.client().clone();
         images::busybox(&client)?;
         images::debian(&client)?;
-        import(&client, &binary)?;
+        images::of_program(&client, &binary, IMAGE)?;
         for (name, dockerfile) in dockerfiles()? {
             let file =
                 workspace::root().join("testdata/llb").join(kind.name()).join(name).with_extension("pb");
@@ -35,17 +34,6 @@ pub(crate) fn run() -> Result<()> {
         engine.stop()?;
     }
     Ok(())
-}
-
-/// Makes the image of the capturing frontend.
-fn import(client: &Client, binary: &Path) -> Result<()> {
-    let mut tar = tempfile::NamedTempFile::new().context("cannot create a tar file")?;
-    let mut archive = tar::Builder::new(&mut tar);
-    archive.append_path_with_name(binary, "capture").context("cannot write a tar file")?;
-    archive.finish().context("cannot write a tar file")?;
-    drop(archive);
-    let entrypoint = r#"ENTRYPOINT ["/capture"]"#;
-    command::run(client.docker().args(["import", "--change", entrypoint]).arg(tar.path()).arg(IMAGE))
 }
 
 /// The Dockerfiles of testdata, by `directory/name`, but for those that no frontend takes.

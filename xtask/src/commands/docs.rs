@@ -1,12 +1,33 @@
-//! `cargo xtask docs`: the pages that come from data.
+//! `cargo xtask docs`: the pages and pictures that come from data.
 
 use anyhow::{Context, Result};
+use ci_build_frontend::dockerfile::{self, Options};
 use ci_build_frontend::hazard::RULES;
-use ci_build_frontend::report;
+use ci_build_frontend::plan::{Plan, Policy};
+use ci_build_frontend::report::{self, plan};
 use xtask::workspace;
 
-/// Writes a page for each rule. A test of the frontend's says when one is out of date.
+/// Writes a page for each rule, that of the options, and a picture of a plan. Tests of the frontend's say when one is out of date.
 pub(crate) fn run() -> Result<()> {
+    pages()?;
+    picture()
+}
+
+/// What `ci-build plan --format svg` draws of a Dockerfile in testdata.
+fn picture() -> Result<()> {
+    let path = workspace::root().join("testdata/dockerfiles/SharedCacheRace/apt.Dockerfile");
+    let source = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = dockerfile::parse(source.as_bytes())?;
+    let graph = dockerfile::read("Dockerfile", &file, &Options::default())?;
+    let made = Plan::of(&graph, &Policy::Auto.into());
+    let directory = workspace::root().join("docs/pictures");
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let picture = directory.join("plan.svg");
+    std::fs::write(&picture, plan::svg(&plan::Planned::new("Dockerfile", &graph, &made)))
+        .with_context(|| format!("cannot write {}", picture.display()))
+}
+
+fn pages() -> Result<()> {
     let directory = workspace::root().join("docs/rules");
     std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     for rule in RULES {
@@ -14,5 +35,6 @@ pub(crate) fn run() -> Result<()> {
         std::fs::write(&page, report::rule(rule))
             .with_context(|| format!("cannot write {}", page.display()))?;
     }
-    Ok(())
+    let page = workspace::root().join("docs/options.md");
+    std::fs::write(&page, report::options()).with_context(|| format!("cannot write {}", page.display()))
 }

@@ -1,18 +1,21 @@
 //! `RUN`, `SHELL` and `HEALTHCHECK`: commands that are run.
 
+use std::borrow::Cow;
+
 use super::Arguments;
 use crate::dockerfile::case;
 use crate::dockerfile::device;
 use crate::dockerfile::error::Fault;
 use crate::dockerfile::flags::{self, RawFlag};
 use crate::dockerfile::form::Form;
-use crate::dockerfile::instruction::{Body, Command};
+use crate::dockerfile::instruction::{Body, Text};
+use crate::dockerfile::json::Strings;
 use crate::dockerfile::{mount, values};
 
 /// The shortest interval that a health check may have, other than none: a millisecond, in nanoseconds.
 const MIN_INTERVAL: i64 = 1_000_000;
 
-pub(super) fn run(arguments: Arguments<'_>) -> Result<Body, Fault> {
+pub(super) fn run<'source>(arguments: &Arguments<'_, 'source>) -> Result<Body<'source>, Fault> {
     for flag in arguments.flags {
         let value = flag.value.as_deref().unwrap_or_default();
         let fault = |message| Fault { at: flag.at, message, help: None };
@@ -34,24 +37,26 @@ pub(super) fn run(arguments: Arguments<'_>) -> Result<Body, Fault> {
             _ => {}
         }
     }
-    let is_json = arguments.form.is_json();
-    let text = match arguments.form {
-        Form::Json(words) => words.join(" "),
-        _ => arguments.rest.text.to_owned(),
-    };
-    Ok(Body::Run(Command { text, is_json, heredocs: Vec::new() }))
+    Ok(match &arguments.form {
+        Form::Json(words) => Body::Exec(owned(words)),
+        _ => Body::Run(arguments.logical.text(arguments.rest)),
+    })
 }
 
-pub(super) fn shell(arguments: Arguments<'_>) -> Result<Body, Fault> {
+fn owned(words: &Strings<'_>) -> Box<[Text<'static>]> {
+    words.clone().map(|word| Cow::Owned(word.into_owned())).collect()
+}
+
+pub(super) fn shell<'source>(arguments: &Arguments<'_, 'source>) -> Result<Body<'source>, Fault> {
     let help = r#"write SHELL ["/bin/sh", "-c"]"#;
-    match arguments.form {
-        Form::Json(words) if !words.is_empty() => Ok(Body::Shell(words)),
+    match &arguments.form {
+        Form::Json(words) if !words.is_empty() => Ok(Body::Shell(owned(words))),
         Form::Text(text) if !text.is_empty() => Err(text.fault("SHELL takes a JSON array").with_help(help)),
         _ => Err(arguments.missing("command").with_help(help)),
     }
 }
 
-pub(super) fn healthcheck(arguments: &Arguments<'_>) -> Result<Body, Fault> {
+pub(super) fn healthcheck<'source>(arguments: &Arguments<'_, 'source>) -> Result<Body<'source>, Fault> {
     let Form::Kind(kind, command) = &arguments.form else { return Ok(Body::Other) };
     if kind.is_empty() {
         return Err(arguments.missing("command").with_help("write HEALTHCHECK CMD … or HEALTHCHECK NONE"));
@@ -80,7 +85,7 @@ pub(super) fn healthcheck(arguments: &Arguments<'_>) -> Result<Body, Fault> {
     Ok(Body::Other)
 }
 
-fn healthcheck_flag(flag: &RawFlag) -> Result<(), Fault> {
+fn healthcheck_flag(flag: &RawFlag<'_>) -> Result<(), Fault> {
     let (name, value) = (&flag.name, flag.value.as_deref().unwrap_or_default());
     if value.is_empty() {
         return Ok(());

@@ -1,16 +1,18 @@
 //! `FROM`.
 
+use std::borrow::Cow;
+
 use super::Arguments;
 use crate::dockerfile::case;
 use crate::dockerfile::error::Fault;
-use crate::dockerfile::instruction::Body;
+use crate::dockerfile::instruction::{Body, NewStage};
 
-pub(super) fn check(arguments: &Arguments<'_>) -> Result<Body, Fault> {
+pub(super) fn check<'source>(arguments: &Arguments<'_, 'source>) -> Result<Body<'source>, Fault> {
     let mut words = arguments.rest.words();
     let Some(base) = words.next() else { return Err(arguments.missing("image or stage")) };
-    let base = base.text.to_owned();
+    let base = arguments.logical.text(base);
     let (Some(between), name) = (words.next(), words.next()) else {
-        return Ok(Body::From { base, name: None });
+        return Ok(Body::From(Box::new(NewStage { base, name: None })));
     };
     let name = match name {
         Some(name) if is_as(between.text) && words.next().is_none() => name,
@@ -20,13 +22,16 @@ pub(super) fn check(arguments: &Arguments<'_>) -> Result<Body, Fault> {
                 .with_help("write FROM image, or FROM image AS name"));
         }
     };
-    let lower = case::lower(name.text);
+    let lower = match case::lower(name.text) {
+        Cow::Borrowed(_) => arguments.logical.text(name),
+        Cow::Owned(lower) => Cow::Owned(lower),
+    };
     if !is_stage_name(&lower) {
         return Err(name
             .fault(format!("`{}` is no name for a stage", name.text))
             .with_help("begin with a letter, go on with letters, digits, `-`, `_` and `.`"));
     }
-    Ok(Body::From { base, name: Some(lower) })
+    Ok(Body::From(Box::new(NewStage { base, name: Some(lower) })))
 }
 
 /// `AS` in whatever case, as Go's `strings.EqualFold` has it.

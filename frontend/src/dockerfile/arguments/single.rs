@@ -5,21 +5,16 @@ use crate::dockerfile::error::Fault;
 use crate::dockerfile::form::Form;
 use crate::dockerfile::instruction::Body;
 
-/// One argument, whatever is in it.
-pub(super) fn one(arguments: &Arguments<'_>, what: &str) -> Result<Body, Fault> {
-    some(arguments, what)
-}
-
 /// One argument or more.
-pub(super) fn some(arguments: &Arguments<'_>, what: &str) -> Result<Body, Fault> {
+pub(super) fn some<'source>(arguments: &Arguments<'_, 'source>, what: &str) -> Result<Body<'source>, Fault> {
     if arguments.rest.is_empty() { Err(arguments.missing(what)) } else { Ok(Body::Other) }
 }
 
 /// One path or more, none of them empty.
-pub(super) fn volume(arguments: &Arguments<'_>) -> Result<Body, Fault> {
+pub(super) fn volume<'source>(arguments: &Arguments<'_, 'source>) -> Result<Body<'source>, Fault> {
     match &arguments.form {
         Form::Json(paths) if paths.is_empty() => Err(arguments.missing("path")),
-        Form::Json(paths) if paths.iter().any(|path| path.trim().is_empty()) => {
+        Form::Json(paths) if paths.clone().any(|path| path.trim().is_empty()) => {
             Err(arguments.fault("VOLUME has an empty path"))
         }
         _ => some(arguments, "path"),

@@ -4,24 +4,27 @@ use super::Arguments;
 use crate::dockerfile::error::Fault;
 use crate::dockerfile::form::{Form, Pair};
 use crate::dockerfile::instruction::{Body, Keyword};
+use crate::dockerfile::part::Part;
 use crate::dockerfile::words;
 
-pub(super) fn arg(arguments: &Arguments<'_>) -> Result<Body, Fault> {
-    let mut args = Vec::new();
+pub(super) fn arg<'source>(arguments: &Arguments<'_, 'source>) -> Result<Body<'source>, Fault> {
+    let own = |part| arguments.logical.text(part);
+    // One is usual.
+    let mut args = Vec::with_capacity(1);
     for word in words::quoted(arguments.rest, arguments.escape) {
-        args.push(match word.text.split_once('=') {
-            Some(("", _)) => return Err(nameless(arguments, word.at)),
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (word.text.to_owned(), None),
+        args.push(match word.split_value() {
+            Some((name, _)) if name.is_empty() => return Err(nameless(arguments, name)),
+            Some((name, value)) => (own(name), Some(own(value))),
+            None => (own(word), None),
         });
     }
     if args.is_empty() {
         return Err(arguments.missing("name"));
     }
-    Ok(Body::Arg(args))
+    Ok(Body::Arg(args.into()))
 }
 
-pub(super) fn env(arguments: Arguments<'_>) -> Result<Body, Fault> {
+pub(super) fn env<'source>(arguments: &Arguments<'_, 'source>) -> Result<Body<'source>, Fault> {
     let Form::Pairs(pairs) = &arguments.form else { return Ok(Body::Other) };
     if pairs.is_empty() {
         return Err(arguments
@@ -29,17 +32,15 @@ pub(super) fn env(arguments: Arguments<'_>) -> Result<Body, Fault> {
             .with_help(format!("write {} name=value", arguments.keyword.name())));
     }
     if let Some(pair) = pairs.iter().find(|pair| pair.name.is_empty()) {
-        return Err(nameless(&arguments, pair.at));
+        return Err(nameless(arguments, pair.name));
     }
-    match arguments.form {
-        Form::Pairs(pairs) if arguments.keyword == Keyword::Env => {
-            let own = |pair: Pair<'_>| (pair.name.to_owned(), pair.value.to_owned());
-            Ok(Body::Env(pairs.into_iter().map(own).collect()))
-        }
-        _ => Ok(Body::Other),
+    if arguments.keyword != Keyword::Env {
+        return Ok(Body::Other);
     }
+    let own = |pair: &Pair<'_>| (arguments.logical.text(pair.name), arguments.logical.text(pair.value));
+    Ok(Body::Env(pairs.iter().map(own).collect()))
 }
 
-fn nameless(arguments: &Arguments<'_>, at: usize) -> Fault {
-    Fault::new(at, format!("{} has a value without a name", arguments.keyword.name()))
+fn nameless(arguments: &Arguments<'_, '_>, word: Part<'_>) -> Fault {
+    word.fault(format!("{} has a value without a name", arguments.keyword.name()))
 }

@@ -77,7 +77,7 @@ pub(super) fn write(layout: &Layout<'_>, edges: &[Edge], by_platform: bool) -> V
     for (flag, _) in layout.copies() {
         let Some(stage) = number(flag.value.as_deref()) else { continue };
         if shifted(stage) != stage
-            && let Some(flag) = FlagText::read(layout.source, flag.span.clone(), layout.escape)
+            && let Some(flag) = FlagText::read(layout.source, flag.span.range(), layout.escape)
         {
             splices.extend(flag.set_value(&shifted(stage).to_string()));
         }

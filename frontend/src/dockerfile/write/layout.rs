@@ -26,21 +26,21 @@ pub(super) struct Layout<'d> {
 }
 
 impl<'d> Layout<'d> {
-    pub(super) fn new(source: &'d str, dockerfile: &'d Dockerfile) -> Self {
+    pub(super) fn new(dockerfile: &'d Dockerfile<'d>) -> Self {
         let (_, stages) = stage::split(dockerfile);
         let mut flags = HashMap::new();
         for (stage, written) in stages.iter().enumerate() {
             for (number, instruction) in written.instructions.iter().enumerate() {
-                let mut add = |flag: &Flag, is_trigger| {
-                    flags.insert(flag.span.start, Found { stage, number, is_trigger });
+                let mut add = |flag: &Flag<'_>, is_trigger| {
+                    flags.insert(flag.span.range().start, Found { stage, number, is_trigger });
                 };
-                instruction.flags.iter().for_each(|flag| add(flag, false));
+                instruction.flags().iter().for_each(|flag| add(flag, false));
                 if let Body::Onbuild(trigger) = &instruction.body {
-                    trigger.flags.iter().for_each(|flag| add(flag, true));
+                    trigger.flags().iter().for_each(|flag| add(flag, true));
                 }
             }
         }
-        Self { source, escape: dockerfile.escape, stages, flags }
+        Self { source: dockerfile.source, escape: dockerfile.escape, stages, flags }
     }
 
     pub(super) fn flag(&self, start: usize) -> Option<Found> {
@@ -49,13 +49,13 @@ impl<'d> Layout<'d> {
 
     /// The stage that a line stands in.
     pub(super) fn stage_at(&self, line: u32) -> Option<usize> {
-        self.stages.partition_point(|stage| *stage.from.lines.start() <= line).checked_sub(1)
+        self.stages.partition_point(|stage| stage.from.line <= line).checked_sub(1)
     }
 
     /// Where the instruction before another one ends: what is put there parts no instruction from its comments.
     pub(super) fn end_before(&self, stage: usize, number: usize) -> usize {
         let stage = &self.stages[stage];
-        number.checked_sub(1).map_or(stage.from, |before| stage.instructions[before]).span.end
+        number.checked_sub(1).map_or(stage.from, |before| stage.instructions[before]).span.range().end
     }
 
     /// Where the last instruction of a stage ends.
@@ -69,15 +69,15 @@ impl<'d> Layout<'d> {
     }
 
     /// What copies are taken from: the flags, and whether they stand in triggers.
-    pub(super) fn copies(&self) -> impl Iterator<Item = (&'d Flag, bool)> {
+    pub(super) fn copies(&self) -> impl Iterator<Item = (&'d Flag<'d>, bool)> {
         let instructions = self.stages.iter().flat_map(|stage| stage.instructions.iter().copied());
-        instructions.flat_map(|instruction: &'d Instruction| {
+        instructions.flat_map(|instruction: &'d Instruction<'d>| {
             let (instruction, is_trigger) = match &instruction.body {
                 Body::Onbuild(trigger) => (&**trigger, true),
                 _ => (instruction, false),
             };
             let is_copy = matches!(instruction.keyword, Keyword::Copy | Keyword::Add);
-            let flags = instruction.flags.iter().filter(move |flag| is_copy && flag.name == "from");
+            let flags = instruction.flags().iter().filter(move |flag| is_copy && flag.name == "from");
             flags.map(move |flag| (flag, is_trigger))
         })
     }

@@ -12,11 +12,11 @@ mod splice;
 
 use std::collections::HashSet;
 
-use super::instruction::Dockerfile;
 use super::parse::{SyntaxError, parse};
+use super::policies::policies;
 use super::read::{BuildError, Options, read};
 use crate::graph::{BuildGraph, Sharing};
-use crate::plan::{Plan, Policy, Strategy};
+use crate::plan::{CommentError, Medium, Plan, Settings, Strategy};
 use layout::Layout;
 use mounts::Mounts;
 use splice::{Splice, Text};
@@ -65,26 +65,33 @@ pub enum RewriteError {
     /// It cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A comment of it makes no sense.
+    #[error(transparent)]
+    Comment(#[from] CommentError),
     /// It cannot be changed as planned.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
-/// Mends the hazards of a Dockerfile in its text. Without any, the text comes back as it was.
+/// Mends the hazards of a Dockerfile in its text. Without any, the text comes back as it was. What the file's comments say
+/// of single caches wins over `settings`.
 ///
 /// # Errors
 /// It cannot be read or built, or a hazard cannot be mended in text; then there is no text at all.
-pub fn rewrite(source: &[u8], options: &Options, policy: Policy) -> Result<Rewritten, RewriteError> {
-    let mut dockerfile = parse(source)?;
+pub fn rewrite(source: &[u8], options: &Options, settings: &Settings) -> Result<Rewritten, RewriteError> {
+    let mut settings = Settings { medium: Medium::Text, ..settings.clone() };
+    let mut graph = graph(source, options)?;
     // What was parsed is UTF-8.
     let mut text = Text::new(&String::from_utf8_lossy(source));
-    let mut graph = read("Dockerfile", &text.text, &dockerfile, options)?;
     let mut edits = Vec::new();
     for _ in 0..ROUNDS {
-        let plan = Plan::of(&graph, policy);
-        let round = match plan.edits.is_empty() {
+        let dockerfile = parse(text.text.as_bytes())?;
+        settings.caches = policies(&dockerfile, &graph, &options.arguments)?;
+        let plan = Plan::of(&graph, &settings);
+        let layout = Layout::new(&dockerfile);
+        let round = match plan.is_empty() {
             true => Round::default(),
-            false => Round::of(&text, &dockerfile, &graph, &plan, options)?,
+            false => Round::of(&text, &layout, &graph, &plan, options)?,
         };
         if round.splices.is_empty() {
             return match plan.mended.iter().find(|mended| mended.strategy != Strategy::None) {
@@ -105,10 +112,9 @@ pub fn rewrite(source: &[u8], options: &Options, policy: Policy) -> Result<Rewri
             error(&text, line, "the mounts are written in a way that cannot be changed safely".to_owned())
         };
         let first = round.splices.iter().map(|splice| splice.at.start).min().unwrap_or_default();
-        let line = Layout::new(&text.text, &dockerfile).line(first);
+        let line = layout.line(first);
         let new = text.with(round.splices).ok_or_else(|| unclear(line))?;
-        dockerfile = parse(new.text.as_bytes()).map_err(|_| unclear(line))?;
-        graph = read("Dockerfile", &new.text, &dockerfile, options).map_err(|_| unclear(line))?;
+        graph = self::graph(new.text.as_bytes(), options).map_err(|_| unclear(line))?;
         let there: HashSet<_> = meanings(&graph).collect();
         if let Some((line, _)) = round.expected.iter().find(|(_, expected)| !there.contains(expected)) {
             Err(unclear(*line))?;
@@ -116,6 +122,11 @@ pub fn rewrite(source: &[u8], options: &Options, policy: Policy) -> Result<Rewri
         text = new;
     }
     Err(error(&text, 1, "the hazards cannot be mended in text: mending makes ever new ones".to_owned()))?
+}
+
+/// What a text means.
+fn graph(source: &[u8], options: &Options) -> Result<BuildGraph, RewriteError> {
+    Ok(read("Dockerfile", &parse(source)?, options)?)
 }
 
 fn error(text: &Text, line: u32, message: String) -> WriteError {
@@ -147,13 +158,12 @@ struct Round {
 impl Round {
     fn of(
         text: &Text,
-        dockerfile: &Dockerfile,
+        layout: &Layout<'_>,
         graph: &BuildGraph,
         plan: &Plan,
         options: &Options,
     ) -> Result<Self, WriteError> {
-        let layout = Layout::new(&text.text, dockerfile);
-        let mut mounts = Mounts::new(text, &layout, graph, plan);
+        let mut mounts = Mounts::new(text, layout, graph, plan);
         let edges = mounts.order();
         mounts.caches()?;
         mounts.gates()?;

@@ -8,7 +8,7 @@ use super::flag::FlagText;
 use super::layout::{Found, Layout};
 use super::splice::{Splice, Text};
 use super::{Edit, Meaning, Round, WriteError, error, gate};
-use crate::dockerfile::evaluate::clean;
+use crate::dockerfile::paths::clean;
 use crate::graph::{BuildGraph, CacheKey, CacheUse, Mount, MountRef, Sharing, StepIndex};
 use crate::plan::Plan;
 

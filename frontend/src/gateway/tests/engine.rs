@@ -22,6 +22,7 @@ use super::super::messages::{
 };
 use super::super::{Options, OptionsError, build, serve};
 use crate::llb::wire::encode_bytes;
+use crate::llb::{self, Definition};
 
 /// How the engine answers.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub(super) struct Asked {
     pub pings: usize,
     pub frontends: Vec<SolveRequest>,
     pub definitions: Vec<SolveRequest>,
+    /// Definitions of steps that are there for their names.
+    pub named: Vec<SolveRequest>,
     pub warnings: Vec<WarnRequest>,
     pub run: Vec<String>,
     pub returned: Vec<ReturnRequest>,
@@ -48,6 +51,16 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn definition(&self, at: usize) -> &[u8] {
         self.definitions[at].definition.as_deref().expect("a definition was solved")
+    }
+
+    /// The names of the steps that are there for their names.
+    pub(super) fn names(&self) -> Vec<String> {
+        let name = |solve: &SolveRequest| {
+            let definition = Definition::parse(solve.definition.clone()?).ok()?;
+            let graph = llb::read(&[definition]).ok()?;
+            Some(graph.steps().find(|(_, step)| !step.title.is_empty())?.1.title.clone())
+        };
+        self.named.iter().filter_map(name).collect()
     }
 
     /// The message of the error that ended the build.
@@ -102,8 +115,12 @@ impl Engine {
         let mut asked = self.asked.lock().expect("no test panics while it holds this");
         assert!(request.allow_result_return && request.allow_result_array_ref);
         if request.frontend.is_empty() {
-            asked.definitions.push(request);
-            let id = format!("solved-{}", asked.definitions.len());
+            let is_named = request.definition.as_deref().is_some_and(|definition| {
+                contains(definition, b"[ci-build] ") && !contains(definition, b"ci-build.role")
+            });
+            let solved = if is_named { &mut asked.named } else { &mut asked.definitions };
+            solved.push(request);
+            let id = format!("{}-{}", if is_named { "named" } else { "solved" }, solved.len());
             return Ok(SolveResponse { result: Some(encode_bytes(3, &encode_bytes(1, id.as_bytes()))) });
         }
         asked.frontends.push(request);
@@ -205,4 +222,8 @@ impl Service<http::Request<Body>> for Bridge {
             })
         })
     }
+}
+
+fn contains(definition: &[u8], text: &[u8]) -> bool {
+    memchr::memmem::find(definition, text).is_some()
 }

@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod engine;
+mod lint;
 mod ops;
+mod text;
 mod wrapper;
 
 use std::path::Path;

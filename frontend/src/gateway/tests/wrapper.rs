@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use super::captured;
 use super::engine::{Engine, reference, single};
 use super::ops::{definition, exec, op};
-use crate::llb::wire::{encode_bytes, encode_varint};
+use crate::llb::wire::{self, WireError, encode_bytes, encode_varint};
 use crate::llb::{self, Definition};
 
 const RACE: &str = "docker-28.5/SharedCacheRace/two-stages";
@@ -41,13 +41,28 @@ async fn a_hazard_is_mended_and_told_once() {
     let solved = Definition::parse(asked.definition(0).to_vec()).unwrap();
     let graph = llb::read(std::slice::from_ref(&solved)).unwrap();
     assert_eq!(crate::hazard::find(&graph), []);
+    insta::assert_snapshot!(asked.names().join("\n"), @"two-stages.Dockerfile:3 (stage a), two-stages.Dockerfile:5 (stage b): each may wait for another to release /cache");
     let [warning] = &*asked.warnings else { panic!("{:?}", asked.warnings) };
-    insta::assert_snapshot!(warning.short, @"SharedCacheRace: 2 concurrent steps use the cache /cache at once with sharing=shared: two-stages.Dockerfile:3 (stage a), two-stages.Dockerfile:5 (stage b); ci-build has it locked, so that they take turns (line 5)");
+    insta::assert_snapshot!(warning.short, @"SharedCacheRace: 2 concurrent steps use the cache /cache at once with sharing=shared: two-stages.Dockerfile:3 (stage a), two-stages.Dockerfile:5 (stage b); ci-build has them lock /cache, and each may wait for the others (line 5)");
     assert!(graph.steps().any(|(_, step)| step.id == warning.digest), "it is about a step that is solved");
     assert_eq!(Some((warning.info.clone().unwrap(), warning.ranges.clone())), {
         let source = solved.source_of(&warning.digest);
         source.map(|source| (source.info, source.ranges))
     });
+}
+
+#[tokio::test]
+async fn an_order_is_solved_and_told() {
+    let engine = Engine::new(Ok(single(&captured(RACE))));
+    let asked = engine.build(&[("cmdline", "image policy=order")]).await;
+    let solved = Definition::parse(asked.definition(0).to_vec()).unwrap();
+    let graph = llb::read(&[solved]).unwrap();
+    assert_eq!(crate::hazard::find(&graph), []);
+    let waits = graph.steps().map(|(_, step)| &*step.title).filter(|title| title.starts_with("wait for "));
+    assert_eq!(waits.count(), 2);
+    let [warning] = &*asked.warnings else { panic!("{:?}", asked.warnings) };
+    assert!(warning.short.contains("ci-build has them run one after the other"), "{}", warning.short);
+    assert!(graph.steps().any(|(_, step)| step.id == warning.digest), "it is about a step that is solved");
 }
 
 /// Two steps that differ in a sharing mode alone become one, and with them the caches that start from their results.
@@ -73,13 +88,8 @@ async fn an_engine_without_warnings_runs_a_step_with_the_notice_as_its_name() {
     let mut engine = Engine::new(Ok(single(&captured("docker-20.10/SharedCacheRace/two-stages"))));
     engine.warnings = false;
     let asked = engine.build(&[]).await;
-    assert_eq!((asked.warnings.len(), asked.definitions.len(), asked.run.len()), (0, 2, 1));
-    let named = asked.definitions.iter().filter_map(|solve| solve.definition.as_deref());
-    let named = named.filter(|definition| String::from_utf8_lossy(definition).contains("[ci-build]"));
-    for definition in named {
-        let definition = Definition::parse(definition.to_vec()).unwrap();
-        assert_eq!(llb::read(&[definition]).unwrap().steps().count(), 2);
-    }
+    assert_eq!((asked.warnings.len(), asked.definitions.len(), asked.run.len()), (0, 1, 1));
+    insta::assert_snapshot!(asked.names().join("\n"), @"SharedCacheRace: 2 concurrent steps use the cache /cache at once with sharing=shared: two-stages.Dockerfile:3 (stage a), two-stages.Dockerfile:5 (stage b); ci-build has them lock /cache, and each may wait for the others (line 5)");
 }
 
 #[tokio::test]
@@ -173,4 +183,40 @@ async fn an_error_of_the_dockerfile_goes_back_with_its_details() {
     let plain = Engine::new(Err(Status::new(Code::Unknown, "plain"))).build(&[]).await;
     let status = super::super::messages::RpcStatus { code: 2, message: "plain".to_owned() };
     assert_eq!(plain.returned[0].error, Some(status.encode_to_vec()));
+}
+
+#[tokio::test]
+async fn no_cache_keeps_caches_only_where_that_is_asked_for() {
+    let marked = with_ignore_cache(&captured(PLAIN));
+    let build = async |options: &[(&str, &str)]| {
+        let asked = Engine::new(Ok(single(&marked))).build(options).await;
+        asked.definition(0).to_vec()
+    };
+    let (no_cache, keep) = (("no-cache", ""), ("build-arg:CI_BUILD_NO_CACHE", "keep"));
+    assert_eq!(build(&[]).await, marked);
+    assert_eq!(build(&[no_cache]).await, marked);
+    assert_eq!(build(&[no_cache, ("build-arg:CI_BUILD_NO_CACHE", "upstream")]).await, marked);
+    assert_eq!(build(&[keep]).await, marked);
+    let kept = build(&[no_cache, keep]).await;
+    assert_ne!(kept, marked);
+    assert_ne!(kept, build(&[no_cache, keep]).await, "each build has a nonce of its own");
+    assert_ne!(build(&[no_cache, keep, ("build-arg:CI_BUILD_POLICY", "off")]).await, marked);
+}
+
+/// The same definition as `--no-cache` has it.
+fn with_ignore_cache(definition: &[u8]) -> Vec<u8> {
+    let mark = |entry| wire::map_bytes(entry, 2, |metadata| wire::set_varint(metadata, 1, 1));
+    wire::map_bytes::<WireError>(definition, 2, mark).expect("what an engine gave").into_owned()
+}
+
+#[tokio::test]
+async fn the_frontend_behind_us_is_the_engines_own_or_an_image() {
+    let engine = Engine::new(Ok(single(&captured(PLAIN))));
+    for (line, frontend, source) in
+        [("us", "dockerfile.v0", None), ("us upstream=them", "gateway.v0", Some("them"))]
+    {
+        let asked = engine.build(&[("source", "us"), ("cmdline", line)]).await;
+        assert_eq!(asked.frontends[0].frontend, frontend);
+        assert_eq!(asked.frontends[0].frontend_opt.get("source").map(String::as_str), source);
+    }
 }

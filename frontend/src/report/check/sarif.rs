@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Checked, role};
 use crate::graph::MountRef;
-use crate::hazard::{RULES, Severity};
+use crate::hazard::{RULES, Rule, Severity};
 use crate::plan::Mended;
 use crate::report::advice::advice;
 use crate::report::place::Region;
@@ -16,18 +16,7 @@ const SCHEMA: &str =
 /// One log with one run.
 #[must_use]
 pub fn sarif(files: &[Checked<'_>]) -> String {
-    let rules: Vec<_> = RULES
-        .iter()
-        .map(|known| {
-            json!({
-                "id": known.name,
-                "name": known.name,
-                "shortDescription": { "text": known.summary },
-                "help": { "text": known.documentation.what, "markdown": rule(known) },
-                "defaultConfiguration": { "level": "warning" },
-            })
-        })
-        .collect();
+    let rules: Vec<_> = RULES.iter().map(|known| descriptor(known, env!("CARGO_PKG_REPOSITORY"))).collect();
     let results = files.iter().flat_map(|file| file.mended.iter().map(|mended| result(file, mended)));
     let results: Vec<_> = results.collect();
     super::document(&json!({
@@ -39,6 +28,29 @@ pub fn sarif(files: &[Checked<'_>]) -> String {
             "results": results,
         }],
     }))
+}
+
+/// A rule as code scanning services show it. `repository` is where its page can be read, empty if nowhere.
+fn descriptor(known: &Rule, repository: &str) -> Value {
+    let mut descriptor = json!({
+        "id": known.name,
+        "name": known.name,
+        "shortDescription": { "text": known.summary },
+        "fullDescription": { "text": known.documentation.what },
+        "help": { "text": help(known), "markdown": rule(known) },
+        "defaultConfiguration": { "level": "warning" },
+    });
+    if !repository.is_empty() {
+        let page = format!("{}/blob/HEAD/docs/rules/{}.md", repository.trim_end_matches('/'), known.name);
+        descriptor["helpUri"] = page.into();
+    }
+    descriptor
+}
+
+/// What there is to know about a rule, for services that show no Markdown.
+fn help(known: &Rule) -> String {
+    let docs = &known.documentation;
+    [docs.what, docs.why, docs.mended].map(str::trim).join("\n\n")
 }
 
 fn result(file: &Checked<'_>, mended: &Mended) -> Value {
@@ -91,6 +103,17 @@ fn uri(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    /// A page that nobody can open is worse than none.
+    #[test]
+    fn a_rule_has_an_address_where_the_project_has_one() {
+        let uri = |repository| descriptor(RULES[0], repository)["helpUri"].clone();
+        assert_eq!(uri(""), Value::Null);
+        let page = format!("https://host.example/project/blob/HEAD/docs/rules/{}.md", RULES[0].name);
+        assert_eq!(uri("https://host.example/project/"), page);
+    }
+
     #[test]
     fn paths_are_references() {
         assert_eq!(super::uri("./a b/Dockerfile:ü"), "a%20b/Dockerfile%3A%C3%BC");

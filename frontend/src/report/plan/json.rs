@@ -17,6 +17,8 @@ struct Document<'p> {
     edges: Vec<Edge<'p>>,
     findings: Vec<Finding<'p>>,
     changes: Vec<Change<'p>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primer: Option<Primer<'p>>,
 }
 
 #[derive(Serialize)]
@@ -57,8 +59,15 @@ struct Change<'p> {
     after: Vec<&'p str>,
 }
 
+#[derive(Serialize)]
+struct Primer<'p> {
+    caches: Vec<String>,
+    before: Vec<&'p str>,
+}
+
 /// `{"schema":1,"stages":[…],"steps":[…],"edges":[…],"findings":[…],"changes":[…]}` on one line. The steps are those that
-/// mount caches, the edges lead from each to the next such steps that need it.
+/// mount caches, the edges lead from each to the next such steps that need it. Where the plan has a step of its own,
+/// `"primer":{"caches":[…],"before":[…]}` is last.
 #[must_use]
 pub fn json(planned: &Planned<'_>) -> String {
     let graph = planned.graph;
@@ -87,6 +96,14 @@ pub fn json(planned: &Planned<'_>) -> String {
                 after: change.after.iter().map(|step| id(*step)).collect(),
             })
             .collect(),
+        primer: planned.plan.primer.as_ref().map(|primer| Primer {
+            caches: primer
+                .mounts
+                .iter()
+                .filter_map(|at| Some(graph.mount(*at).cache.as_ref()?.key.to_string()))
+                .collect(),
+            before: primer.before.iter().map(|step| id(*step)).collect(),
+        }),
     })
 }
 

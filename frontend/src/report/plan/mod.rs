@@ -1,11 +1,13 @@
 //! What a build is and what the plan makes of it, in several forms.
 
 mod dot;
+mod grid;
 mod json;
 mod mermaid;
 mod outline;
 mod svg;
 mod text;
+mod wording;
 
 pub use dot::dot;
 pub use json::json;
@@ -13,11 +15,12 @@ pub use mermaid::mermaid;
 pub use svg::svg;
 pub use text::text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::counted;
 use super::escape::plain;
 use crate::graph::{BuildGraph, CacheKey, MountRef, StepIndex};
+use crate::hazard::Severity;
 use crate::plan::{Change, Plan, Strategy};
 
 /// A build and its plan.
@@ -44,19 +47,15 @@ impl<'p> Planned<'p> {
         steps
     }
 
-    /// What becomes of a mount, in words: `shared`, `shared → locked`, `shared → id b@web`.
+    /// What becomes of a mount, in words: `shared`, `shared → locked`, `locked ↕` where it is locked in another order,
+    /// `shared, mountpoints made before`.
     fn sharing(&self, at: MountRef) -> String {
         let Some(before) = &self.graph.mount(at).cache else { return String::new() };
         let edit = self.plan.edits.get(&at.step);
         let after = edit.and_then(|edit| edit.caches.get(&at.mount));
         let mut text = before.sharing.to_string();
-        if let Some(after) = after {
-            if after.sharing != before.sharing {
-                text.push_str(&format!(" → {}", after.sharing));
-            }
-            if after.key != before.key {
-                text.push_str(&format!(" → {}", after.key));
-            }
+        if let Some(after) = after.filter(|after| after.sharing != before.sharing) {
+            text.push_str(&format!(" → {}", after.sharing));
         }
         let order = edit.and_then(|edit| edit.order.as_ref());
         if let Some(place) = order.and_then(|order| order.iter().position(|from| *from == at.mount))
@@ -64,25 +63,57 @@ impl<'p> Planned<'p> {
         {
             text.push_str(" ↕");
         }
+        if self.plan.primer.as_ref().is_some_and(|primer| primer.mounts.contains(&at)) {
+            text.push_str(", mountpoints made before");
+        }
         text
+    }
+
+    /// The id that a mount gets instead of its own.
+    fn new_id(&self, at: MountRef) -> Option<String> {
+        let before = self.graph.mount(at).cache.as_ref()?;
+        let after = self.plan.edits.get(&at.step)?.caches.get(&at.mount)?;
+        (after.key != before.key).then(|| after.key.to_string())
+    }
+
+    /// Whether [`Planned::sharing`] tells of a change.
+    fn is_changed(&self, at: MountRef) -> bool {
+        self.graph.mount(at).cache.as_ref().is_some_and(|cache| self.sharing(at) != cache.sharing.name())
+    }
+
+    /// The file.
+    fn title(&self) -> String {
+        plain(self.path)
+    }
+
+    /// How much there is of everything.
+    fn summary(&self) -> String {
+        let count = |severity| {
+            let findings = self.plan.mended.iter().map(|mended| &mended.finding);
+            findings.filter(|finding| finding.severity == severity).count()
+        };
+        let found = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")];
+        let found = found.map(|(severity, what)| (count(severity), what)).into_iter();
+        let found: Vec<_> =
+            found.filter(|(count, _)| *count > 0).map(|(count, what)| counted(count, what)).collect();
+        let changed = self.changes.iter().map(|change| change.step).collect::<BTreeSet<_>>().len();
+        let changes = match (changed, self.plan.primer.is_some()) {
+            (0, false) => "nothing to change".to_owned(),
+            (0, true) => "1 step to add".to_owned(),
+            (changed, false) => format!("{} to change", counted(changed, "step")),
+            (changed, true) => format!("{} to change, 1 to add", counted(changed, "step")),
+        };
+        format!(
+            "{}, {} with caches; {}; {changes}",
+            counted(self.graph.stages().len(), "stage"),
+            counted(self.steps().len(), "step"),
+            if found.is_empty() { "no hazards".to_owned() } else { found.join(", ") },
+        )
     }
 
     /// What every form begins with.
     fn headline(&self) -> String {
-        let hazards = self.plan.mended.len();
-        let changed = self.plan.edits.len();
-        format!(
-            "{}: {}, {} with caches, {}, {}",
-            plain(self.path),
-            counted(self.graph.stages().len(), "stage"),
-            counted(self.steps().len(), "step"),
-            if hazards == 0 { "no hazards".to_owned() } else { counted(hazards, "hazard") },
-            if changed == 0 {
-                "nothing to change".to_owned()
-            } else {
-                format!("{} to change", counted(changed, "step"))
-            },
-        )
+        format!("{}: {}", self.title(), self.summary())
     }
 
     /// The orders that the plan adds: before, after.
