@@ -28,31 +28,33 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
 }
 
-/// Compares ours with one of two builds of upstream. What these do not agree on is no business of ours, except that it must
-/// be there if both have it.
+/// Compares ours with one of several builds of upstream. What these do not agree on is no business of ours, except that it
+/// must be there if all have it.
 #[must_use]
-pub fn compare(upstream: &Facts, again: &Facts, ours: &Facts) -> Comparison {
+pub fn compare(upstream: &Facts, again: &[Facts], ours: &Facts) -> Comparison {
     let mut comparison = Comparison::default();
-    let mut differs = |fact: &str, upstream: Option<&str>, ours: Option<&str>| {
+    let difference = |fact: &str, upstream: Option<&str>, ours: Option<&str>| {
         let [upstream, ours] = [upstream, ours].map(|value| value.map(str::to_owned));
-        comparison.differences.push(Difference { fact: fact.to_owned(), upstream, ours });
+        Difference { fact: fact.to_owned(), upstream, ours }
     };
     for (fact, value) in upstream.iter() {
-        match (again.get(fact), ours.get(fact)) {
-            (Some(again), Some(_)) if again != value => comparison.unsteady += 1,
-            (Some(_), None) => differs(fact, Some(value), None),
-            (None, _) => comparison.unsteady += 1,
-            (Some(_), Some(own)) if own == value => {
+        let is_steady = again.iter().all(|again| again.get(fact) == Some(value));
+        let is_always_there = again.iter().all(|again| again.get(fact).is_some());
+        match ours.get(fact) {
+            Some(own) if is_steady && own == value => {
                 comparison.equal += 1;
                 comparison.digests += usize::from(fact.contains(".digest["));
             }
-            (Some(_), own) => differs(fact, Some(value), own),
+            Some(_) if !is_steady => comparison.unsteady += 1,
+            None if !is_always_there => comparison.unsteady += 1,
+            own => comparison.differences.push(difference(fact, Some(value), own)),
         }
     }
     for (fact, own) in ours.iter().filter(|(fact, _)| upstream.get(fact).is_none()) {
-        match again.get(fact) {
-            Some(_) => comparison.unsteady += 1,
-            None => differs(fact, None, Some(own)),
+        if again.iter().any(|again| again.get(fact).is_some()) {
+            comparison.unsteady += 1;
+        } else {
+            comparison.differences.push(difference(fact, None, Some(own)));
         }
     }
     comparison
@@ -73,7 +75,7 @@ mod tests {
         let upstream = facts(&[("same", "1"), ("time", "1"), ("gone", "1"), ("other", "1"), ("here", "1")]);
         let again = facts(&[("same", "1"), ("time", "2"), ("gone", "3"), ("other", "1"), ("there", "1")]);
         let ours = facts(&[("same", "1"), ("time", "3"), ("other", "2"), ("there", "1"), ("new", "1")]);
-        let comparison = compare(&upstream, &again, &ours);
+        let comparison = compare(&upstream, &[again], &ours);
         assert_eq!((comparison.equal, comparison.unsteady), (1, 3));
         let shown = comparison.differences.iter().map(|difference| {
             format!("{}: {:?} {:?}", difference.fact, difference.upstream, difference.ours)

@@ -16,6 +16,7 @@ pub mod raw;
 pub mod report;
 pub mod serve;
 pub mod services;
+mod stage;
 pub mod tolerance;
 pub mod tree;
 
