@@ -135,11 +135,16 @@ impl Vertex {
         }
     }
 
-    /// A base image that several stages have is one step, which is called after any of them.
-    fn steady_name(&self) -> &str {
-        match self.name.find("] FROM ") {
-            Some(at) if self.name.starts_with('[') => &self.name[at + "] ".len()..],
-            _ => &self.name,
+    /// A base image that several stages have is one step, which is called after any of them; and so is a file that several
+    /// targets of a bake file load.
+    fn steady_name(&self) -> String {
+        let Some((stage, what)) = self.name.split_once("] ").filter(|_| self.name.starts_with('[')) else {
+            return self.name.clone();
+        };
+        match what {
+            _ if what.starts_with("FROM ") => what.to_owned(),
+            _ if stage.ends_with(" internal") => format!("[internal] {what}"),
+            _ => self.name.clone(),
         }
     }
 
