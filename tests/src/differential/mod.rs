@@ -147,37 +147,33 @@ impl Suite {
         let bench = Bench::start(kind, &self.services)?;
         let version = bench.engine.version().to_owned();
         let client = command::output(bench.client.buildx().arg("version"))?.trim().to_owned();
-        let begin = Instant::now();
-        let cells = on(&bench, &self.services, &self.cases, &self.table);
-        let seconds = begin.elapsed().as_secs();
-        bench.engine.stop()?;
+        self.add(|raw| {
+            raw.engines.insert(kind.name().to_owned(), version);
+            raw.client = client;
+        })?;
+        let mut layers = Layers::default();
+        // One after the other, because each begins with an empty cache.
+        for (number, case) in self.cases.iter().enumerate() {
+            let begin = Instant::now();
+            let cells = cell::run(case, &bench, &self.services, &mut layers, &self.table);
+            let verdict = cells.iter().map(Cell::verdict).max().unwrap_or(Verdict::NotRun);
+            let (ms, name) = (begin.elapsed().as_millis(), kind.name());
+            eprintln!("{name} {}/{} {}: {verdict:?}, {ms} ms", number + 1, self.cases.len(), case.name);
+            for line in raw::complaints(&cells) {
+                eprintln!("not as promised: {line}");
+            }
+            self.add(|raw| raw.renew(cells))?;
+        }
+        bench.engine.stop()
+    }
+
+    /// Adds to the results, at once: a run is long, and what stops it should not cost all of it.
+    fn add(&self, change: impl FnOnce(&mut Raw)) -> Result<()> {
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         let mut raw = Raw::load(&results)?;
-        raw.engines.insert(kind.name().to_owned(), version);
-        raw.client = client;
-        raw.seconds += seconds;
-        raw.renew(cells);
-        // What there is so far, should another engine cost us the rest.
+        change(&mut raw);
         raw.save(&results)
     }
-}
-
-/// Runs cases on one engine, one after the other, because each begins with an empty cache.
-#[must_use]
-pub fn on(bench: &Bench, services: &Services, cases: &[Case], table: &Table) -> Vec<Cell> {
-    let mut layers = Layers::default();
-    let mut all = Vec::new();
-    for (number, case) in cases.iter().enumerate() {
-        let cells = cell::run(case, bench, services, &mut layers, table);
-        let verdict = cells.iter().map(Cell::verdict).max().unwrap_or(Verdict::NotRun);
-        let (engine, ms) = (bench.engine.kind().name(), cells.first().map_or(0, |cell| cell.wall_ms));
-        eprintln!("{engine} {}/{} {}: {verdict:?}, {ms} ms", number + 1, cases.len(), case.name);
-        for line in raw::complaints(&cells) {
-            eprintln!("not as promised: {line}");
-        }
-        all.extend(cells);
-    }
-    all
 }
 
 /// Where the results and the page go: only those of a whole run are for the documentation.

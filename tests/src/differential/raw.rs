@@ -20,8 +20,6 @@ pub struct Raw {
     pub engines: BTreeMap<String, String>,
     /// The version of the client.
     pub client: String,
-    /// How long the engines worked on it, in seconds.
-    pub seconds: u64,
     /// Case × engine × policy.
     pub cells: Vec<Cell>,
 }

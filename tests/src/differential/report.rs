@@ -32,6 +32,9 @@ fn write_page(raw: &Raw, table: &Table, page: &mut String) -> fmt::Result {
 
 fn head(raw: &Raw, page: &mut String) -> fmt::Result {
     let of = |field: &str| raw.machine[field].as_str().unwrap_or("unknown").to_owned();
+    // Each case is in a cell for each policy.
+    let ms: u64 = raw.cells.iter().filter(|cell| cell.policy == Way::Off).map(|cell| cell.wall_ms).sum();
+    let seconds = ms / 1000;
     let engines: Vec<_> = raw.engines.iter().map(|(name, version)| format!("{name} ({version})")).collect();
     writeln!(
         page,
@@ -53,7 +56,7 @@ fn head(raw: &Raw, page: &mut String) -> fmt::Result {
         of("kernel"),
         engines.join(", "),
         raw.client,
-        raw.seconds.div_ceil(60),
+        seconds.div_ceil(60),
     )
 }
 
