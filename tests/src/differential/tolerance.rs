@@ -28,7 +28,7 @@ pub struct Tolerance {
     /// A pattern of what ours has; a fact that ours lacks is `-`.
     #[serde(default)]
     pub ours: Option<String>,
-    /// What ours has beyond upstream: without one of these, both are equal.
+    /// What ours has beyond upstream: without one of these, in its first place, both are equal.
     #[serde(default)]
     pub without: Vec<String>,
     /// Why.
@@ -105,7 +105,7 @@ impl Tolerance {
     pub fn explains(&self, place: Place, difference: &Difference) -> bool {
         let ours = difference.ours.as_deref();
         let is_alike_without = |beyond: &String| {
-            let rest = ours.map(|ours| ours.replace(beyond, ""));
+            let rest = ours.map(|ours| ours.replacen(beyond, "", 1));
             rest.is_some() && rest == difference.upstream
         };
         self.reaches(place)
