@@ -85,7 +85,7 @@ impl Daemon {
         let name = program.get_program().to_string_lossy().into_owned();
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "--"]).arg(program.get_program()).args(program.get_args());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut daemon = Self(command.spawn().with_context(|| format!("cannot run {name}"))?);
         let ready = poll::until(PATIENCE, || {
             if let Some(status) = daemon.0.try_wait()? {
@@ -121,11 +121,12 @@ fn git_daemon(root: &Path) -> Result<(u16, Daemon)> {
     Ok((port, Daemon::start(git, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())?))
 }
 
-/// With one key in it.
+/// With one key in it. Its program is setgid, which loses the wish to end with us; so it serves a program that ends with its
+/// standard input, which is ours.
 fn ssh_agent(root: &Path) -> Result<(PathBuf, Daemon)> {
     let (socket, key) = (root.join("ssh-agent"), root.join("ssh-key"));
     let mut agent = Command::new("ssh-agent");
-    agent.args(["-D", "-a"]).arg(&socket);
+    agent.arg("-a").arg(&socket).arg("cat");
     let daemon = Daemon::start(agent, || socket.exists())?;
     command::run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key))?;
     command::run(Command::new("ssh-add").arg("-q").arg(&key).env("SSH_AUTH_SOCK", &socket))?;
