@@ -9,6 +9,7 @@ pub mod artifacts;
 pub mod build;
 pub mod client;
 pub mod command;
+pub mod compose;
 pub mod emulation;
 pub mod engines;
 pub mod images;

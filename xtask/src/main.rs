@@ -24,6 +24,8 @@ enum Command {
     Bench,
     /// Build Dockerfiles that break by every strategy on every engine, and write docs/lab
     Lab(commands::lab::Arguments),
+    /// Build all that Docker can build by upstream and by ours, compare, and write docs/differential.md
+    Differential(commands::differential::Arguments),
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Test => commands::test::run(),
         Command::Bench => commands::bench::run(),
         Command::Lab(arguments) => commands::lab::run(&arguments),
+        Command::Differential(arguments) => commands::differential::run(&arguments),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),

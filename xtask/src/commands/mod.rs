@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod capture;
 pub(crate) mod corpus;
 pub(crate) mod demo;
+pub(crate) mod differential;
 pub(crate) mod docs;
 pub(crate) mod engines;
 pub(crate) mod lab;

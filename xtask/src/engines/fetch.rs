@@ -20,13 +20,14 @@ use super::{
 use crate::command;
 
 /// What lies in `bin`, and the places where packages of the suites put it.
-const PROGRAMS: [(&str, &[&str]); 11] = [
+const PROGRAMS: [(&str, &[&str]); 12] = [
     ("busybox", &["usr/bin/busybox", "bin/busybox"]),
     ("containerd", &["usr/bin/containerd"]),
     ("containerd-shim-runc-v2", &["usr/bin/containerd-shim-runc-v2"]),
     ("ctr", &["usr/bin/ctr"]),
     ("docker", &["usr/bin/docker"]),
     ("docker-buildx", &["usr/libexec/docker/cli-plugins/docker-buildx"]),
+    ("docker-compose", &["usr/libexec/docker/cli-plugins/docker-compose"]),
     ("docker-init", &["usr/libexec/docker/docker-init", "usr/bin/docker-init", "usr/bin/tini-static"]),
     ("docker-proxy", &["usr/sbin/docker-proxy", "usr/bin/docker-proxy"]),
     ("docker-registry", &["usr/bin/docker-registry"]),

@@ -117,7 +117,8 @@ fn begin(kind: Kind) -> Result<(Run, Owned)> {
 fn sockets_dir(dir: &Path) -> Result<PathBuf> {
     /// The size of `sun_path`, with its closing zero.
     const LIMIT: usize = 108;
-    const LONGEST: &str = "exec/containerd/containerd-debug.sock";
+    // BuildKit's, for a step with an ssh mount, with the longest number that it may choose.
+    const LONGEST: &str = "tmp/.buildkit-ssh-sock4294967295/ssh_auth_sock";
     if dir.join(LONGEST).as_os_str().len() < LIMIT {
         return Ok(dir.to_owned());
     }
@@ -184,8 +185,10 @@ fn spawn(run: &Run, programs: &Path, options: &Options) -> Result<Child> {
         .stdin(Stdio::null())
         .stdout(log.try_clone().context("cannot share the engine's log")?)
         .stderr(log);
+    // dockerd has BuildKit make its sockets in there, and not below its data.
+    command.env("DOCKER_TMPDIR", run.state.sockets.join("tmp"));
     // What would reach into the configuration from outside.
-    for variable in ["DOCKER_DRIVER", "DOCKER_TMPDIR", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"] {
+    for variable in ["DOCKER_DRIVER", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"] {
         command.env_remove(variable);
     }
     owned::spawn_for_life(command)

@@ -57,3 +57,7 @@ pub(crate) const QEMU: Suite =
 /// A program of another platform.
 pub(crate) const ARM64: Suite =
     Suite { name: "arm64", debian: "bookworm", architecture: Some("arm64"), packages: &["busybox-static"] };
+
+/// The plugin in Go; older suites have the program in Python.
+pub(crate) const COMPOSE: Suite =
+    Suite { name: "compose", debian: "trixie", architecture: None, packages: &["docker-compose"] };

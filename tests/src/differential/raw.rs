@@ -1,0 +1,93 @@
+//! What a run of the suite saw, as it is kept.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::cell::{Cell, Verdict};
+use super::tolerance::{Place, Table, Tolerance};
+
+/// All of it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Raw {
+    /// What was built on, and when.
+    pub machine: Value,
+    /// The engines, with their versions.
+    pub engines: BTreeMap<String, String>,
+    /// The version of the client.
+    pub client: String,
+    /// Case × engine × policy.
+    pub cells: Vec<Cell>,
+}
+
+impl Raw {
+    /// What was kept in a file.
+    ///
+    /// # Errors
+    /// When it cannot be read or understood.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("cannot understand {}", path.display()))
+    }
+
+    /// Keeps it in a file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        fs::create_dir_all(path.parent().unwrap_or(path)).context("cannot create a directory")?;
+        let text = serde_json::to_string_pretty(self).context("cannot write JSON")?;
+        fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Takes cells of today in, in place of those of the same case and engine.
+    pub fn renew(&mut self, cells: Vec<Cell>) {
+        let date = self.machine["date"].as_str().unwrap_or("unknown").to_owned();
+        let is_same = |a: &Cell, b: &Cell| a.case == b.case && a.engine == b.engine;
+        self.cells.retain(|old| !cells.iter().any(|new| is_same(old, new)));
+        self.cells.extend(cells.into_iter().map(|cell| Cell { date: date.clone(), ..cell }));
+        let key = |cell: &Cell| (cell.topic.clone(), cell.case.clone(), cell.engine.clone(), cell.policy);
+        self.cells.sort_by_key(key);
+    }
+
+    /// What must not be, of all cells.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        complaints(&self.cells)
+    }
+
+    /// The rows of the table that explain nothing any more, though something that they reach was run.
+    #[must_use]
+    pub fn idle<'t>(&self, table: &'t Table) -> Vec<&'t Tolerance> {
+        let reached = |row: &Tolerance| {
+            self.cells.iter().any(|cell| {
+                let place = Place { case: &cell.case, engine: &cell.engine, policy: cell.policy.name() };
+                cell.not_run.is_none() && row.reaches(place)
+            })
+        };
+        let used = |row: &Tolerance| self.cells.iter().any(|cell| cell.explained.contains_key(&row.name));
+        table.difference.iter().filter(|row| reached(row) && !used(row)).collect()
+    }
+}
+
+/// What must not be: differences without a reason, and cases that are not what their data says.
+#[must_use]
+pub fn complaints(cells: &[Cell]) -> Vec<String> {
+    let wrong = cells.iter().filter(|cell| cell.verdict() == Verdict::Wrong);
+    let lines = wrong.flat_map(|cell| {
+        let place = format!("{} on {}, {}", cell.case, cell.engine, cell.policy.name());
+        let own = cell.complaint.iter().map(|complaint| format!("{place}: {complaint}"));
+        let differences = cell.differences.iter().map(|difference| {
+            let shown =
+                |value: &Option<String>| value.as_deref().map_or("-".to_owned(), |text| format!("{text:?}"));
+            let (upstream, ours) = (shown(&difference.upstream), shown(&difference.ours));
+            format!("{place}: {}: upstream {upstream}, ours {ours}", difference.fact)
+        });
+        own.chain(differences).collect::<Vec<_>>()
+    });
+    lines.collect()
+}
