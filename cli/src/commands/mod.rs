@@ -12,10 +12,12 @@ mod check;
 mod dockerfile;
 mod duration;
 mod frontend;
+mod lease;
 mod lock;
 mod plan;
 mod replace;
 mod rewrite;
+mod status;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,8 +44,11 @@ enum Command {
     Plan(plan::Arguments),
     #[command(subcommand)]
     Frontend(frontend::Command),
+    #[command(subcommand)]
+    Lease(lease::Command),
     Lock(lock::Arguments),
     Rewrite(rewrite::Arguments),
+    Status(status::Arguments),
 }
 
 /// Runs one command and gives its exit code.
@@ -55,8 +60,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Check(arguments) => check::run(arguments),
         Command::Plan(arguments) => plan::run(arguments),
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Lease(command) => lease::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lock(arguments) => lock::run(&arguments),
         Command::Rewrite(arguments) => rewrite::run(arguments),
+        Command::Status(arguments) => status::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -173,6 +173,13 @@ impl Directory {
         Ok(names)
     }
 
+    /// Lets what was added survive a crash.
+    pub(super) fn sync(&self, file: &File) -> Result<(), Error> {
+        file.sync_all()
+            .and_then(|()| Ok(fs::fsync(&self.fd)?))
+            .map_err(|source| Error::refused("sync", &self.path, source))
+    }
+
     fn open(&self, name: &str, flags: OFlags) -> Result<File, Errno> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(fs::openat(&self.fd, name, flags, Mode::empty())?.into())

@@ -8,6 +8,7 @@ mod error;
 mod holders;
 mod identity;
 pub mod job;
+mod lease;
 mod lock;
 mod owner;
 mod wait;
@@ -18,6 +19,7 @@ pub use error::Error;
 pub(crate) use error::shown;
 pub use holders::{Mode, Record, Role};
 pub use identity::{Identity, NameError};
+pub use lease::{Lease, Leases, Quiet, Term};
 pub use lock::{ExclusiveGuard, Guard, Notice, SharedGuard};
 pub use owner::{Liveness, Process};
 pub use wait::Patience;
@@ -28,6 +30,15 @@ pub struct Store {
     identity: Identity,
     directory: Directory,
     holders: Directory,
+}
+
+/// What goes on in one store.
+#[derive(Debug)]
+pub struct Overview {
+    /// Who holds the lock and who waits for it, the longest first.
+    pub records: Vec<Record>,
+    /// Which images are needed, the oldest lease first.
+    pub leases: Vec<Lease>,
 }
 
 impl Store {
@@ -48,6 +59,20 @@ impl Store {
         let directory = stores.directory(&identity.file_name())?;
         let holders = directory.directory("holders")?;
         Ok(Self { identity, directory, holders })
+    }
+
+    /// The records and leases of all stores of this process's state directory, in the order of their directories.
+    ///
+    /// # Errors
+    /// When the state directory cannot be used.
+    pub fn all() -> Result<Vec<Overview>, Error> {
+        let stores = Directory::state(&directory::place()?)?.directory("stores")?;
+        let look = |name: String| {
+            let directory = stores.directory(&name)?;
+            let records = holders::read(&directory.directory("holders")?)?;
+            Ok(Overview { records, leases: Leases::of(&directory)?.list()? })
+        };
+        stores.names()?.into_iter().map(look).collect()
     }
 
     /// Which store this is.

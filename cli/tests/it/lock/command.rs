@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-fn ci_build(state: &Path, line: &str) -> Command {
+pub(super) fn ci_build(state: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ci-build"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).env("CI_BUILD_STATE_DIR", state);
@@ -22,14 +22,14 @@ fn run(state: &Path, line: &str, script: &str) -> (String, String, i32) {
 }
 
 /// A command that has the lock until its stdin ends.
-struct Holder {
-    child: Child,
+pub(super) struct Holder {
+    pub(super) child: Child,
     stdin: ChildStdin,
     stdout: BufReader<std::process::ChildStdout>,
 }
 
 impl Holder {
-    fn new(state: &Path, line: &str, script: &str) -> Self {
+    pub(super) fn new(state: &Path, line: &str, script: &str) -> Self {
         let mut command = ci_build(state, line);
         command.args(["sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -51,13 +51,13 @@ impl Holder {
     }
 
     /// Ends the command, and gives the exit code.
-    fn end(mut self) -> i32 {
+    pub(super) fn end(mut self) -> i32 {
         drop(self.stdin);
         self.child.wait().unwrap().code().unwrap()
     }
 }
 
-const HOLD: &str = "echo in; cat > /dev/null";
+pub(super) const HOLD: &str = "echo in; cat > /dev/null";
 
 #[test]
 fn streams_and_exit_codes_are_the_commands() {

@@ -4,3 +4,4 @@ mod command;
 mod figures;
 mod history;
 mod starvation;
+mod status;
