@@ -53,17 +53,15 @@ pub(super) fn run(Arguments { shown }: &Arguments) -> Result<(), Failure> {
         }
         Format::Text => {
             let now = Timestamp::now();
-            let rows: Vec<_> = stores
-                .iter()
-                .flat_map(|store| {
-                    store
-                        .records
-                        .iter()
-                        .map(|record| row(record, now))
-                        .chain(store.leases.iter().map(|lease| lease_row(lease, now)))
-                })
-                .collect();
-            print_line(table(["STORE", "WHAT", "HOW", "FOR", "WHO", "JOB", "COMMAND OR IMAGE"], &rows))
+            let rows = |store: &&Overview| -> Vec<Row> {
+                let records = store.records.iter().map(|record| row(record, now));
+                records.chain(store.leases.iter().map(|lease| lease_row(lease, now))).collect()
+            };
+            let rows: Vec<_> = stores.iter().flat_map(rows).collect();
+            print_line(table(
+                ["STORE", "WHAT", "HOW OR UNTIL", "FOR", "WHO", "JOB", "COMMAND OR IMAGE"],
+                &rows,
+            ))
         }
     }
 }
@@ -188,10 +186,10 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_they_need_to_be() {
         let row = ["x", "holds", "shared", "3s", "pid 7", "-", "make\x1b[31m all"].map(String::from);
-        let head = ["STORE", "WHAT", "HOW", "FOR", "WHO", "JOB", "COMMAND OR IMAGE"];
+        let head = ["STORE", "WHAT", "HOW OR UNTIL", "FOR", "WHO", "JOB", "COMMAND OR IMAGE"];
         insta::assert_snapshot!(table(head, &[row]), @r"
-        STORE  WHAT   HOW     FOR  WHO    JOB  COMMAND OR IMAGE
-        x      holds  shared  3s   pid 7  -    make [31m all
+        STORE  WHAT   HOW OR UNTIL  FOR  WHO    JOB  COMMAND OR IMAGE
+        x      holds  shared        3s   pid 7  -    make [31m all
         ");
     }
 }

@@ -83,16 +83,13 @@ impl Store {
             Attempt::Had(lock) => lock,
             Attempt::Blocked { files, is_inside } => {
                 let records = self.records()?;
-                match outer(&records).map(|outer| (outer.mode, outer)) {
-                    Some((Mode::Exclusive, _)) => return Ok(Held { entry: None, lock: None }),
-                    Some((Mode::Shared, _)) if mode == Mode::Shared => {
+                match outer(&records) {
+                    Some(outer) if outer.mode == Mode::Exclusive || mode == Mode::Shared => {
                         return Ok(Held { entry: None, lock: None });
                     }
-                    Some((Mode::Shared, outer)) => {
-                        return Err(Error::Upgrade {
-                            store: self.identity().clone(),
-                            holder: outer.to_string(),
-                        });
+                    Some(outer) => {
+                        let (store, holder) = (self.identity().clone(), outer.to_string());
+                        return Err(Error::Upgrade { store, holder });
                     }
                     None => {}
                 }

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use ci_build::store::Patience;
@@ -48,11 +49,11 @@ fn a_command_under_a_free_lock() {
     );
 }
 
-/// How long a writer waits beside so many readers who come again and again.
-fn writers_wait<R>(
+/// How long a writer waits beside so many readers who come again and again; none if they had to be stopped.
+fn writers_wait<R, W>(
     readers: usize,
     read: impl Fn() -> R + Sync,
-    write: impl FnOnce() -> bool,
+    write: impl FnOnce() -> W,
 ) -> Option<Duration> {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -68,11 +69,17 @@ fn writers_wait<R>(
             });
         }
         std::thread::sleep(VISIT * 3);
+        let (has, waits) = channel::<()>();
+        let stop = &stop;
+        scope.spawn(move || {
+            let _ = waits.recv_timeout(ENOUGH);
+            stop.store(true, Ordering::Relaxed);
+        });
         let started = Instant::now();
-        let has = write();
+        let guard = write();
         let waited = started.elapsed();
-        stop.store(true, Ordering::Relaxed);
-        has.then_some(waited)
+        drop((guard, has));
+        (waited < ENOUGH).then_some(waited)
     })
 }
 
@@ -90,7 +97,7 @@ fn a_writer_among_overlapping_readers() {
                 writers_wait(
                     readers,
                     || store.share("reads", patience, |_| {}).unwrap(),
-                    || store.exclude("writes", patience, |_| {}).is_ok(),
+                    || store.exclude("writes", patience, |_| {}).unwrap(),
                 )
             })
             .collect();
@@ -103,14 +110,9 @@ fn a_writer_among_overlapping_readers() {
                 file
             },
             || {
-                let (file, started) = (open(), Instant::now());
-                while file.try_lock().is_err() {
-                    if started.elapsed() > ENOUGH {
-                        return false;
-                    }
-                    std::thread::sleep(Duration::from_micros(100));
-                }
-                true
+                let file = open();
+                file.lock().unwrap();
+                file
             },
         );
         println!(

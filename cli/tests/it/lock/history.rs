@@ -124,6 +124,9 @@ fn history(processes: usize, operations: usize, is_locked: bool) -> (Vec<Event>,
     };
     let mut workers: Vec<_> = (0..processes).map(|_| start()).collect();
     let (mut random, mut killed, mut seen) = (Random(7), 0, 0);
+    let kills = processes * 2;
+    // An operation is about 15 bytes of history.
+    let interval = (operations * 15 / kills) as u64;
     let length = || std::fs::metadata(&path).unwrap().len();
     while !workers.is_empty() {
         let before = workers.len();
@@ -134,9 +137,9 @@ fn history(processes: usize, operations: usize, is_locked: bool) -> (Vec<Event>,
             }
             None => true,
         });
-        // Each time the history has grown by some lines one dies, and another comes in its place.
+        // Each time the history has grown enough one dies, and another comes in its place.
         let grown = length();
-        if grown > seen + 1500 && killed < operations / 50 && !workers.is_empty() {
+        if grown > seen + interval && killed < kills && !workers.is_empty() {
             let index = usize::try_from(random.below(workers.len() as u64)).unwrap();
             let (id, mut worker) = workers.swap_remove(index);
             log.write_all(format!("killed {id}\n").as_bytes()).unwrap();
