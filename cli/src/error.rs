@@ -10,6 +10,12 @@ pub enum Blame {
     Input,
     /// Something around us did not do its part, say an engine, a registry, a disk: exit code 125.
     Surroundings,
+    /// Somebody else holds what is needed, and the time for the wait is over: exit code 75.
+    Holder,
+    /// A command that was to be run is not there: exit code 127, as shells have it.
+    NoCommand,
+    /// A command that was to be run does not start: exit code 126, as shells have it.
+    Command,
     /// A bug of ours: exit code 125, and the user is asked to report it.
     Bug,
 }
@@ -45,10 +51,13 @@ impl<E: Explain> From<E> for Failure {
 }
 
 impl Failure {
-    /// 2 for the user's input, 125 for everything else.
+    /// The exit code that goes with the blame.
     pub fn exit_code(&self) -> ExitCode {
         match self.blame {
             Blame::Input => ExitCode::from(2),
+            Blame::Holder => ExitCode::from(75),
+            Blame::NoCommand => ExitCode::from(127),
+            Blame::Command => ExitCode::from(126),
             Blame::Surroundings | Blame::Bug => ExitCode::from(125),
         }
     }

@@ -6,6 +6,8 @@
 //! - [`image`]: the frontend's image out of one binary, as pure bytes,
 //! - [`docker_config`]: what docker's own client is configured to,
 //! - [`engine`]: the Docker engine,
+//! - [`store`]: the lock of a store of images and caches, and which of them are needed,
+//! - [`process`]: commands that are run for somebody,
 //! - [`registry`]: a registry.
 
 use std::ffi::OsString;
@@ -18,10 +20,12 @@ pub mod docker_config;
 pub mod engine;
 pub mod error;
 pub mod image;
+pub mod process;
 pub mod registry;
+pub mod store;
 
 /// Runs one command line, its program name first, and gives its exit code: 0 fine, 1 findings, 2 unusable input or usage,
-/// 125 our own failure.
+/// 75 gave up waiting for a lock, 125 our own failure, else what the wrapped command ended with.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match commands::Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,

@@ -10,18 +10,24 @@ use crate::error::{Blame, Explain, Failure};
 
 mod check;
 mod dockerfile;
+mod duration;
 mod frontend;
+mod lease;
+mod lock;
 mod plan;
 mod replace;
 mod rewrite;
+mod status;
 
 const EXAMPLES: &str = "\
 Examples:
   docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
   ci-build check Dockerfile
   ci-build plan --format svg Dockerfile > plan.svg
+  ci-build lock --exclusive -- docker system prune -af
 
-Exit codes: 0 fine, 1 findings (check), 2 unusable input or usage, 125 our own failure";
+Exit codes: 0 fine, 1 findings (check), 2 unusable input or usage, 75 gave up waiting for a lock,
+125 our own failure, else what the wrapped command ended with";
 
 /// Keeps builds, pulls, prunes and leftovers on one Docker host apart
 #[derive(Debug, Parser)]
@@ -38,7 +44,11 @@ enum Command {
     Plan(plan::Arguments),
     #[command(subcommand)]
     Frontend(frontend::Command),
+    #[command(subcommand)]
+    Lease(lease::Command),
+    Lock(lock::Arguments),
     Rewrite(rewrite::Arguments),
+    Status(status::Arguments),
 }
 
 /// Runs one command and gives its exit code.
@@ -50,7 +60,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Check(arguments) => check::run(arguments),
         Command::Plan(arguments) => plan::run(arguments),
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Lease(command) => lease::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Lock(arguments) => lock::run(&arguments),
         Command::Rewrite(arguments) => rewrite::run(arguments),
+        Command::Status(arguments) => status::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }
 

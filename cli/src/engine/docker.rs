@@ -1,5 +1,7 @@
 //! The Docker engine, through its HTTP interface.
 
+use std::time::Duration;
+
 use bollard::Docker;
 use bollard::query_parameters::ImportImageOptionsBuilder;
 use futures_util::TryStreamExt as _;
@@ -7,6 +9,9 @@ use futures_util::TryStreamExt as _;
 use super::Endpoint;
 use crate::error::{Blame, Explain};
 use crate::image::{Architecture, Image, ImageName};
+
+/// A small question is answered within this time, also by an engine under load.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A Docker engine that answers.
 #[derive(Debug)]
@@ -39,6 +44,12 @@ pub enum Error {
         /// Its answer.
         source: bollard::errors::Error,
     },
+    /// The engine takes the question and does not answer.
+    #[error("the docker engine at {0} did not answer within 30 seconds")]
+    Hangs(Endpoint),
+    /// The engine does not tell who it is.
+    #[error("the engine at {0} has no identity that a lock could be about")]
+    Nameless(Endpoint),
     /// The image is for another machine than the engine's.
     #[error("the binary is for {image}, but the docker engine at {endpoint} runs {engine}")]
     Foreign {
@@ -63,7 +74,11 @@ impl Explain for Error {
     fn blame(&self) -> Blame {
         match self {
             Error::Unsupported(_) | Error::Foreign { .. } => Blame::Input,
-            Error::Unreachable { .. } | Error::Refused { .. } | Error::Lost { .. } => Blame::Surroundings,
+            Error::Unreachable { .. }
+            | Error::Refused { .. }
+            | Error::Hangs(_)
+            | Error::Nameless(_)
+            | Error::Lost { .. } => Blame::Surroundings,
         }
     }
 
@@ -75,7 +90,10 @@ impl Explain for Error {
                 "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
             ],
             Error::Foreign { engine, .. } => vec![format!("give a binary that was built for {engine}")],
-            Error::Refused { .. } => vec!["the engine's log may say more".into()],
+            Error::Nameless(_) => {
+                vec!["name the store with --store, the same for all who use the engine".into()]
+            }
+            Error::Refused { .. } | Error::Hangs(_) => vec!["the engine's log may say more".into()],
             Error::Lost { .. } => {
                 vec!["somebody may have given the name to another image meanwhile: try again".into()]
             }
@@ -96,8 +114,46 @@ impl Engine {
             }
             connected => connected.map_err(unreachable)?,
         };
-        let docker = docker.negotiate_version().await.map_err(unreachable)?;
+        let docker = match tokio::time::timeout(PATIENCE, docker.negotiate_version()).await {
+            Ok(answer) => answer.map_err(unreachable)?,
+            Err(_) => return Err(Error::Hangs(endpoint.clone())),
+        };
         Ok(Self { docker, endpoint: endpoint.clone() })
+    }
+
+    /// What the engine calls itself, whatever the way to it.
+    ///
+    /// # Errors
+    /// When the engine does not say in time, or has no such name.
+    pub async fn identity(&self) -> Result<String, Error> {
+        let info = self.in_time(self.docker.info(), "name itself").await?;
+        info.id.filter(|id| !id.is_empty()).ok_or_else(|| Error::Nameless(self.endpoint.clone()))
+    }
+
+    /// The id of the image that this name, digest or id means; none where the engine has no such image.
+    ///
+    /// # Errors
+    /// When the engine does not say in time.
+    pub async fn image_id(&self, image: &str) -> Result<Option<String>, Error> {
+        let inspect = async {
+            match self.docker.inspect_image(image).await {
+                Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+                answer => answer.map(|found| found.id),
+            }
+        };
+        self.in_time(inspect, "look for the image").await
+    }
+
+    /// An engine that hangs takes connections, and never answers.
+    async fn in_time<T>(
+        &self,
+        question: impl Future<Output = Result<T, bollard::errors::Error>>,
+        task: &'static str,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(PATIENCE, question).await {
+            Ok(answer) => answer.map_err(|source| self.refused(task, source)),
+            Err(_) => Err(Error::Hangs(self.endpoint.clone())),
+        }
     }
 
     /// Whether the engine has this very image under this name.

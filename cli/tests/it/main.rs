@@ -9,4 +9,6 @@ mod frontend;
 #[cfg(test)]
 mod image;
 #[cfg(test)]
+mod lock;
+#[cfg(test)]
 mod rewrite;

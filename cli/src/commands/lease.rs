@@ -1,0 +1,142 @@
+//! `ci-build lease`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+
+use super::lock::StoreArgument;
+use super::{block_on, duration, print_line, status};
+use crate::engine::{self, Endpoint, Engine};
+use crate::error::{Blame, Explain, Failure};
+use crate::store::{Lease, Process, Quiet, Term, job};
+
+const EXAMPLES: &str = "\
+Examples:
+  ci-build lease add registry.example/app:1.2
+  ci-build lease add --ttl 2h debian:12 golang:1.25
+  ci-build lease add --owner $$ \"$IMAGE\"
+  ci-build lease list
+  ci-build lease remove registry.example/app:1.2
+
+A lease ends with its owner. Without --ttl and --owner that is the process of the CI job:
+  GitHub Actions  Runner.Worker, the whole job
+  GitLab          the shell that gitlab-runner started: before_script and script
+  Buildkite       buildkite-agent bootstrap, the whole job
+  Jenkins         one sh step; for more of a job give --ttl
+  elsewhere       the leader of the session, else the calling process";
+
+/// Say which images a job still needs, so that nothing deletes them
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Need these images until the owner ends or the time is over
+    Add(Add),
+    /// Show which images are needed, by whom, until when
+    List(status::Shown),
+    /// Need these images no more
+    Remove(Remove),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// Names, digests or ids of images that the engine has
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+    /// End after this time
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "owner")]
+    ttl: Option<Duration>,
+    /// End with the process of this pid
+    #[arg(long, value_name = "PID")]
+    owner: Option<u32>,
+    #[command(flatten)]
+    store: StoreArgument,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// Images as they were leased, or their ids
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+    #[command(flatten)]
+    store: StoreArgument,
+}
+
+/// What is not there, so that there is no lease.
+#[derive(Debug, thiserror::Error)]
+enum Missing {
+    #[error("no process has the pid {0}")]
+    Process(u32),
+    #[error("cannot tell which process the lease should end with")]
+    Owner,
+    #[error("the engine has no image '{0}'")]
+    Image(String),
+    #[error("no lease is for '{0}'")]
+    Lease(String),
+}
+
+impl Explain for Missing {
+    fn blame(&self) -> Blame {
+        Blame::Input
+    }
+    fn help(&self) -> Vec<String> {
+        vec![match self {
+            Self::Process(_) => "in a shell, $$ is its own pid".into(),
+            Self::Owner => "give --owner PID or --ttl TIME".into(),
+            Self::Image(image) => format!("pull or build it first: docker pull {image}"),
+            Self::Lease(_) => "`ci-build lease list` shows them".into(),
+        }]
+    }
+}
+
+pub(super) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Add(arguments) => add(&arguments),
+        Command::List(shown) => status::leases(&shown),
+        Command::Remove(arguments) => remove(&arguments),
+    }
+}
+
+fn add(Add { images, ttl, owner, store }: &Add) -> Result<(), Failure> {
+    let term = match (ttl, owner) {
+        (Some(ttl), _) => Term::Until(Timestamp::now() + *ttl),
+        (None, Some(pid)) => Term::Owner(Process::of(*pid).ok_or(Missing::Process(*pid))?),
+        (None, None) => Term::Owner(job::process().ok_or(Missing::Owner)?),
+    };
+    let store = store.open()?;
+    let leases = store.leases()?;
+    // From the look at the engine until the lease is there nobody deletes an image.
+    let _quiet = Quiet::for_addition(&leases)?;
+    let ids = ids(images)?.into_iter().zip(images);
+    let ids = ids.map(|(id, image)| id.ok_or_else(|| Missing::Image(image.clone())));
+    let ids: Vec<_> = ids.collect::<Result<_, _>>()?;
+    for (image, id) in images.iter().zip(ids) {
+        leases.add(&Lease::new(store.identity(), image.clone(), id, term.clone()))?;
+    }
+    Ok(())
+}
+
+fn ids(images: &[String]) -> Result<Vec<Option<String>>, Failure> {
+    let endpoint = Endpoint::of_this_process()?;
+    let ids = block_on(async {
+        let engine = Engine::connect(&endpoint).await?;
+        let mut ids = Vec::new();
+        for image in images {
+            ids.push(engine.image_id(image).await?);
+        }
+        Ok::<_, engine::Error>(ids)
+    })??;
+    Ok(ids)
+}
+
+fn remove(Remove { images, store }: &Remove) -> Result<(), Failure> {
+    let leases = store.open()?.leases()?;
+    for image in images {
+        match leases.remove(image)? {
+            0 => return Err(Missing::Lease(image.clone()).into()),
+            1 => {}
+            several => print_line(format_args!("{image}: {several} leases"))?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! What the kernel tells of processes, in /proc.
+
+/// What the kernel tells of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) parent: u32,
+    pub(crate) group: u32,
+    pub(crate) session: u32,
+    /// The process group that its terminal listens to; -1 without a terminal.
+    pub(crate) foreground: i64,
+    /// When it started, in clock ticks since the boot.
+    pub(crate) start: u64,
+    /// Whether it only waits to be buried.
+    pub(crate) has_ended: bool,
+}
+
+/// The pids above a process, its parent first.
+pub(crate) fn ancestors(pid: u32) -> impl Iterator<Item = u32> {
+    let parent = |pid: u32| stat(pid).map(|stat| stat.parent).filter(|&parent| parent != 0);
+    // Parents may end and be replaced while we look, so nothing but the bound says that this ends.
+    std::iter::successors(parent(pid), move |&pid| parent(pid)).take(1000)
+}
+
+pub(crate) fn stat(pid: u32) -> Option<Stat> {
+    parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The words of a process's command line.
+pub(crate) fn command_line(pid: u32) -> Vec<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = bytes.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+/// Reads `/proc/PID/stat` (proc_pid_stat(5)). The second field, the name, may hold anything, so what counts
+/// comes after the last bracket.
+fn parse(text: &str) -> Option<Stat> {
+    let fields: Vec<&str> = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3).copied();
+    Some(Stat {
+        parent: field(4)?.parse().ok()?,
+        group: field(5)?.parse().ok()?,
+        session: field(6)?.parse().ok()?,
+        foreground: field(8)?.parse().ok()?,
+        start: field(22)?.parse().ok()?,
+        has_ended: matches!(field(3)?, "Z" | "X"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_process_cannot_lie_about_it() {
+        let text = "42 (a) R 1 (b) S 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 12345 6 7\n";
+        let stat = parse(text).unwrap();
+        assert_eq!((stat.parent, stat.group, stat.session, stat.foreground), (7, 8, 9, -1));
+        assert_eq!((stat.start, stat.has_ended), (12345, false));
+        assert_eq!(parse("42 (a"), None);
+    }
+
+    #[test]
+    fn parents_are_followed_up() {
+        let us = std::process::id();
+        assert_eq!(ancestors(us).next(), stat(us).map(|stat| stat.parent));
+    }
+}

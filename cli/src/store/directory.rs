@@ -1,0 +1,319 @@
+//! Where locks and records lie. Everything below the state directory is opened relative to an open
+//! directory, by names of one component, and never through a symbolic link.
+
+use std::fs::{DirBuilder, File};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::error::Error;
+
+/// Where the state of a host lies: it outlives a reboot, as leases with a time do.
+const HOST: &str = "/var/lib/ci-build";
+
+/// The most that a record may have, in bytes. Whoever writes more is not us.
+const LONGEST_RECORD: u64 = 64 * 1024;
+
+/// File systems that emulate flock by byte ranges, which are not inherited and end with any close (flock(2)),
+/// by their numbers (statfs(2)).
+const EMULATING: [(i64, &str); 4] =
+    [(0x6969, "NFS"), (0x517b, "SMB"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB2")];
+
+/// An open directory of ours.
+#[derive(Debug)]
+pub(super) struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+    access: Access,
+}
+
+/// Who may use the state directory, which the mode of the directory itself says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Owner,
+    Group,
+}
+
+impl Access {
+    fn file(self) -> Mode {
+        Mode::from_raw_mode(if self == Self::Group { 0o660 } else { 0o600 })
+    }
+    fn directory(self) -> Mode {
+        Mode::from_raw_mode(if self == Self::Group { 0o2770 } else { 0o700 })
+    }
+}
+
+/// The state directory of this process: `CI_BUILD_STATE_DIR`, else the host's, else, where that does not
+/// exist and is not ours to make, the user's.
+pub(super) fn place() -> Result<PathBuf, Error> {
+    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if let Some(path) = std::env::var_os("CI_BUILD_STATE_DIR").filter(|path| !path.is_empty()) {
+        return std::path::absolute(&path).map_err(|source| Error::refused("find", path, source));
+    }
+    if rustix::process::geteuid().is_root() || fs::lstat(HOST).is_ok() {
+        return Ok(HOST.into());
+    }
+    let state = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
+    state.map(|state| state.join("ci-build")).ok_or(Error::NoPlace)
+}
+
+impl Directory {
+    /// Opens the state directory, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made, others could change what is in it, or flock is emulated there.
+    pub(super) fn state(path: &Path) -> Result<Self, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || fs::open(path, flags, Mode::empty());
+        let fd = match open() {
+            Err(Errno::NOENT) => {
+                make(path)?;
+                open()
+            }
+            opened => opened,
+        };
+        let fd = fd.map_err(|source| Error::refused("open the state directory", path, source))?;
+        let access = access(&fd, path)?;
+        refuse_emulation(&fd, path)?;
+        Ok(Self { fd, path: path.into(), access })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the directory of this name in it, and makes it where it is missing.
+    pub(super) fn directory(&self, name: &str) -> Result<Self, Error> {
+        let path = self.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || fs::openat(&self.fd, name, flags, Mode::empty());
+        let fd = match open() {
+            Err(Errno::NOENT) => {
+                let mode = self.access.directory();
+                match fs::mkdirat(&self.fd, name, mode) {
+                    // The umask may have taken what the group needs.
+                    Ok(()) => open().and_then(|fd| fs::fchmod(&fd, mode).map(|()| fd)),
+                    Err(Errno::EXIST) => open(),
+                    Err(refused) => return Err(Error::refused("make", path, refused)),
+                }
+            }
+            opened => opened,
+        };
+        let fd = fd.map_err(|source| Error::refused("open", &path, source))?;
+        Ok(Self { fd, path, access: self.access })
+    }
+
+    /// Opens the lock file of this name. It is made where it is missing, and never deleted: whoever has a
+    /// deleted one open would lock nothing.
+    pub(super) fn lock_file(&self, name: &str) -> Result<File, Error> {
+        loop {
+            // flock asks for no right to write.
+            match self.open(name, OFlags::RDONLY) {
+                Err(Errno::NOENT) => match self.create(name) {
+                    Err(Errno::EXIST) => {}
+                    made => return made.map_err(|source| self.refused("make", name, source)),
+                },
+                opened => return opened.map_err(|source| self.refused("open", name, source)),
+            }
+        }
+    }
+
+    /// Makes a file with these bytes under a name that nobody can guess. `prepare` sees it before anybody
+    /// else does; it is there as a whole or not at all.
+    pub(super) fn add(
+        &self,
+        bytes: &[u8],
+        prepare: impl FnOnce(&File) -> Result<(), Errno>,
+    ) -> Result<(String, File), Error> {
+        let name = unpredictable();
+        let hidden = format!(".{name}");
+        let file = self.create(&hidden).map_err(|source| self.refused("make", &hidden, source))?;
+        let written = prepare(&file)
+            .map_err(Into::into)
+            .and_then(|()| (&file).write_all(bytes))
+            .and_then(|()| Ok(fs::renameat(&self.fd, &hidden, &self.fd, &name)?));
+        match written {
+            Ok(()) => Ok((name, file)),
+            Err(source) => {
+                let _ = self.remove(&hidden);
+                Err(Error::refused("write", self.path.join(name), source))
+            }
+        }
+    }
+
+    /// Opens a record to be read.
+    pub(super) fn open_record(&self, name: &str) -> Result<File, Errno> {
+        self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)
+    }
+
+    /// Removes a file; one that is gone already is no error.
+    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+        match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(source) => Err(self.refused("remove", name, source)),
+        }
+    }
+
+    /// The names in it, in order, without those that are being written.
+    pub(super) fn names(&self) -> Result<Vec<String>, Error> {
+        let refused = |source: Errno| Error::refused("list", &self.path, source);
+        let mut names = Vec::new();
+        for entry in fs::Dir::read_from(&self.fd).map_err(refused)? {
+            let name = entry.map_err(refused)?.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Lets what was added survive a crash.
+    pub(super) fn sync(&self, file: &File) -> Result<(), Error> {
+        file.sync_all()
+            .and_then(|()| Ok(fs::fsync(&self.fd)?))
+            .map_err(|source| Error::refused("sync", &self.path, source))
+    }
+
+    fn open(&self, name: &str, flags: OFlags) -> Result<File, Errno> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(fs::openat(&self.fd, name, flags, Mode::empty())?.into())
+    }
+
+    fn create(&self, name: &str) -> Result<File, Errno> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = self.access.file();
+        let fd = fs::openat(&self.fd, name, flags, mode)?;
+        // The umask may have taken what the group needs.
+        if self.access == Access::Group {
+            fs::fchmod(&fd, mode)?;
+        }
+        Ok(fd.into())
+    }
+
+    fn refused(&self, task: &'static str, name: &str, source: Errno) -> Error {
+        Error::refused(task, self.path.join(name), source)
+    }
+}
+
+/// What a record says, if it is text of a size that we would write.
+pub(super) fn read_record(file: &File) -> Option<String> {
+    let mut text = String::new();
+    file.take(LONGEST_RECORD).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+fn make(path: &Path) -> Result<(), Error> {
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    match made.and_then(|()| DirBuilder::new().mode(0o700).create(path)) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(Error::refused("make the state directory", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn access(fd: &OwnedFd, path: &Path) -> Result<Access, Error> {
+    let found = fs::fstat(fd).map_err(|source| Error::refused("look at", path, source))?;
+    let unsafe_because = |why| Err(Error::Unsafe { path: path.into(), why });
+    if found.st_uid != 0 && found.st_uid != rustix::process::geteuid().as_raw() {
+        return unsafe_because("it belongs to another user than root and this one");
+    }
+    if found.st_mode & 0o002 != 0 {
+        return unsafe_because("everybody may write to it");
+    }
+    Ok(if found.st_mode & 0o020 != 0 { Access::Group } else { Access::Owner })
+}
+
+fn refuse_emulation(fd: &OwnedFd, path: &Path) -> Result<(), Error> {
+    let found = fs::fstatfs(fd).map_err(|source| Error::refused("look at", path, source))?;
+    match emulating(found.f_type as i64) {
+        Some(kind) if std::env::var_os("CI_BUILD_ALLOW_NFS").is_none_or(|value| value != "1") => {
+            Err(Error::Emulated { path: path.into(), kind })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The kind of a file system that emulates flock.
+fn emulating(number: i64) -> Option<&'static str> {
+    EMULATING.iter().find(|(known, _)| *known == number & 0xffff_ffff).map(|(_, kind)| *kind)
+}
+
+/// 16 hexadecimal digits from the system's randomness, which seeds the hasher.
+fn unpredictable() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn it_is_ours_alone_unless_its_mode_says_that_a_group_shares_it() {
+        let place = tempfile::tempdir().unwrap();
+        let own = place.path().join("a/own");
+        let directory = Directory::state(&own).unwrap().directory("store").unwrap();
+        directory.lock_file("lock").unwrap();
+        assert_eq!(
+            [&own, &own.join("store"), &own.join("store/lock")].map(|p| mode(p)),
+            [0o700, 0o700, 0o600]
+        );
+
+        let group = place.path().join("group");
+        std::fs::create_dir(&group).unwrap();
+        std::fs::set_permissions(&group, Permissions::from_mode(0o2770)).unwrap();
+        let directory = Directory::state(&group).unwrap().directory("store").unwrap();
+        directory.lock_file("lock").unwrap();
+        assert_eq!([&group.join("store"), &group.join("store/lock")].map(|p| mode(p)), [0o2770, 0o660]);
+    }
+
+    #[test]
+    fn what_others_can_change_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let open = place.path().join("open");
+        std::fs::create_dir(&open).unwrap();
+        std::fs::set_permissions(&open, Permissions::from_mode(0o1777)).unwrap();
+        assert!(matches!(Directory::state(&open), Err(Error::Unsafe { .. })));
+
+        let target = place.path().join("target");
+        let directory = Directory::state(&target).unwrap();
+        symlink(&target, place.path().join("link")).unwrap();
+        assert!(Directory::state(&place.path().join("link")).is_err());
+        symlink("/etc/hostname", target.join("lock")).unwrap();
+        assert!(directory.lock_file("lock").is_err());
+        symlink("/etc", target.join("store")).unwrap();
+        assert!(directory.directory("store").is_err());
+    }
+
+    #[test]
+    fn a_file_is_there_as_a_whole_or_not_at_all() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::state(&place.path().join("state")).unwrap();
+        let (name, _) = directory.add(b"text", |_| Ok(())).unwrap();
+        assert!(directory.add(b"text", |_| Err(Errno::NOSPC)).unwrap_err().is_full_disk());
+        assert_eq!(directory.names().unwrap(), [name.as_str()]);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(read_record(&directory.open_record(&name).unwrap()).unwrap(), "text");
+    }
+
+    #[test]
+    fn file_systems_that_emulate_flock_are_known() {
+        assert_eq!(emulating(0x6969), Some("NFS"));
+        // CIFS is negative where the number is signed and has 32 bits.
+        assert_eq!(emulating(i64::from(0xff53_4d42_u32.cast_signed())), Some("CIFS"));
+        assert_eq!(emulating(0xef53), None, "ext4");
+    }
+}

@@ -1,0 +1,157 @@
+//! Who holds a lock and who waits for it, for everybody to read.
+//!
+//! A record is a file that its owner keeps locked. So whether it is stale is asked of the kernel, which knows
+//! of every death and every reboot, also across the pid namespaces of containers. What a record says is never
+//! trusted for the lock itself.
+
+use std::fmt;
+use std::fs::File;
+
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::directory::{self, Directory};
+use super::error::{Error, shown};
+use super::identity::Identity;
+use super::job;
+use super::owner::Process;
+
+/// How a store is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// With others who share it.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// Whether the lock is had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It has the lock.
+    Holds,
+    /// It waits for it.
+    Waits,
+}
+
+/// Who holds or waits, which command, since when, for which job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The store's name or engine.
+    pub store: String,
+    /// Whether it has the lock.
+    pub role: Role,
+    /// How.
+    pub mode: Mode,
+    /// Since when it is so.
+    pub since: Timestamp,
+    /// The process; none where the kernel does not tell.
+    pub process: Option<Process>,
+    /// The user's number.
+    pub user: u32,
+    /// The command, shortened.
+    pub command: String,
+    /// The CI job.
+    pub job: Option<String>,
+}
+
+/// A command in a record has at most this many characters.
+const LONGEST_COMMAND: usize = 120;
+
+impl Record {
+    pub(super) fn new(store: &Identity, role: Role, mode: Mode, command: &str) -> Self {
+        let mut short: String = command.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if let Some((end, _)) = short.char_indices().nth(LONGEST_COMMAND) {
+            short.truncate(end);
+            short.push('…');
+        }
+        Self {
+            store: store.to_string(),
+            role,
+            mode,
+            since: Timestamp::now(),
+            process: Process::this(),
+            user: rustix::process::getuid().as_raw(),
+            command: short,
+            job: job::name(),
+        }
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}'", self.command)?;
+        if let Some(process) = &self.process {
+            write!(f, ", pid {}", process.pid)?;
+        }
+        if let Some(job) = &self.job {
+            write!(f, ", {job}")?;
+        }
+        let age = Timestamp::now().duration_since(self.since);
+        write!(f, ", for {}", shown(age.try_into().unwrap_or_default()))
+    }
+}
+
+/// A record of ours, which ends with this value.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    directory: &'a Directory,
+    name: String,
+    file: File,
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn write(directory: &'a Directory, record: &Record) -> Result<Self, Error> {
+        let bytes = serde_json::to_vec(record).unwrap_or_default();
+        let lock = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive);
+        let (name, file) = directory.add(&bytes, lock)?;
+        Ok(Self { directory, name, file })
+    }
+
+    /// The file whose lock says that the record is true.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        // What cannot be removed is stale from now on, and goes with the next look.
+        let _ = self.directory.remove(&self.name);
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
+/// All records that are true now, the oldest first; stale ones are removed.
+pub(super) fn read(directory: &Directory) -> Result<Vec<Record>, Error> {
+    let mut records = Vec::new();
+    for name in directory.names()? {
+        // Gone meanwhile, or nothing of ours.
+        let Ok(file) = directory.open_record(&name) else { continue };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::WOULDBLOCK) => {
+                let text = directory::read_record(&file);
+                records.extend(text.and_then(|text| serde_json::from_str::<Record>(&text).ok()));
+            }
+            // Nobody vouches for it. Whoever may not remove it reads on.
+            Ok(()) => drop(directory.remove(&name)),
+            Err(_) => {}
+        }
+    }
+    records.sort_by_key(|record| record.since);
+    Ok(records)
+}
+
+/// Who holds, in one line.
+pub(super) fn describe(records: &[Record]) -> String {
+    let holders: Vec<&Record> = records.iter().filter(|record| record.role == Role::Holds).collect();
+    match holders[..] {
+        [] => "held by a process that left no record".into(),
+        [one] => format!("held by {one}"),
+        [one, ..] => format!("held by {one}, and {} more", holders.len() - 1),
+    }
+}

@@ -1,0 +1,213 @@
+//! Leases: images that a job still needs between its steps. A lease ends with its owner or its time.
+
+use jiff::{SignedDuration, Timestamp};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::directory::{self, Directory};
+use super::error::Error;
+use super::owner::{Liveness, Process};
+use super::{Identity, Store, job};
+
+/// A lease whose owner cannot be seen from here (it is in another container) ends after this long.
+const UNSEEN: SignedDuration = SignedDuration::from_hours(24);
+
+/// What a lease lives by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Term {
+    /// It ends with this process.
+    Owner(Process),
+    /// It ends at this time.
+    Until(Timestamp),
+}
+
+/// One image that is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The store's name or engine.
+    pub store: String,
+    /// The image as it was called.
+    pub image: String,
+    /// Its id in the engine.
+    pub id: String,
+    /// Since when it is needed.
+    pub since: Timestamp,
+    /// For how long.
+    pub term: Term,
+    /// The user's number.
+    pub user: u32,
+    /// The CI job.
+    pub job: Option<String>,
+}
+
+impl Lease {
+    /// A lease from now on.
+    pub fn new(store: &Identity, image: String, id: String, term: Term) -> Self {
+        let user = rustix::process::getuid().as_raw();
+        Self { store: store.to_string(), image, id, since: Timestamp::now(), term, user, job: job::name() }
+    }
+
+    /// Whether it holds at this time, where its owner is as told.
+    fn holds(&self, now: Timestamp, liveness: impl FnOnce(&Process) -> Liveness) -> bool {
+        match &self.term {
+            Term::Until(end) => now < *end,
+            Term::Owner(owner) => match liveness(owner) {
+                Liveness::Alive => true,
+                Liveness::Gone => false,
+                Liveness::OutOfSight => now.duration_since(self.since) < UNSEEN,
+            },
+        }
+    }
+}
+
+/// The leases of a store.
+#[derive(Debug)]
+pub struct Leases {
+    directory: Directory,
+}
+
+impl Store {
+    /// The store's leases.
+    ///
+    /// # Errors
+    /// When their directory cannot be had.
+    pub fn leases(&self) -> Result<Leases, Error> {
+        Leases::of(&self.directory)
+    }
+}
+
+impl Leases {
+    pub(super) fn of(store: &Directory) -> Result<Self, Error> {
+        Ok(Self { directory: store.directory("leases")? })
+    }
+
+    /// Adds a lease, on the disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written; then there is no lease.
+    pub fn add(&self, lease: &Lease) -> Result<(), Error> {
+        let bytes = serde_json::to_vec(lease).unwrap_or_default();
+        let (_, file) = self.directory.add(&bytes, |_| Ok(()))?;
+        self.directory.sync(&file)
+    }
+
+    /// What is needed now, the oldest first. What has ended is removed.
+    ///
+    /// # Errors
+    /// When the leases cannot be listed.
+    pub fn list(&self) -> Result<Vec<Lease>, Error> {
+        let mut leases: Vec<_> = self.read()?.into_iter().map(|(_, lease)| lease).collect();
+        leases.sort_by_key(|lease| lease.since);
+        Ok(leases)
+    }
+
+    /// Ends all leases of this image, by its name or its id, and tells how many there were.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn remove(&self, image: &str) -> Result<usize, Error> {
+        let mut removed = 0;
+        for (name, _) in self.read()?.iter().filter(|(_, lease)| lease.image == image || lease.id == image) {
+            self.directory.remove(name)?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    fn read(&self) -> Result<Vec<(String, Lease)>, Error> {
+        let (now, mut leases) = (Timestamp::now(), Vec::new());
+        for name in self.directory.names()? {
+            let Ok(file) = self.directory.open_record(&name) else { continue };
+            let text = directory::read_record(&file);
+            let Some(lease) = text.and_then(|text| serde_json::from_str::<Lease>(&text).ok()) else {
+                continue;
+            };
+            if lease.holds(now, Process::liveness) {
+                leases.push((name, lease));
+            } else {
+                // Whoever may not remove it leaves it to those who may.
+                let _ = self.directory.remove(&name);
+            }
+        }
+        Ok(leases)
+    }
+}
+
+/// While this lives no lease is added, and no image that a lease is about to be for is deleted. Whoever deletes
+/// an image looks at the leases and deletes it under [`Quiet::for_deletion`]; whoever adds a lease looks for the
+/// image and adds it under [`Quiet::for_addition`].
+#[derive(Debug)]
+pub struct Quiet {
+    _file: std::fs::File,
+}
+
+impl Quiet {
+    /// Keeps deletions away.
+    ///
+    /// # Errors
+    /// When the lock file cannot be had.
+    pub fn for_addition(leases: &Leases) -> Result<Self, Error> {
+        Self::new(leases, FlockOperation::LockShared)
+    }
+
+    /// Keeps new leases away. It is to be held for one deletion, and no longer.
+    ///
+    /// # Errors
+    /// When the lock file cannot be had.
+    pub fn for_deletion(leases: &Leases) -> Result<Self, Error> {
+        Self::new(leases, FlockOperation::LockExclusive)
+    }
+
+    fn new(leases: &Leases, operation: FlockOperation) -> Result<Self, Error> {
+        let file = leases.directory.lock_file(".lock")?;
+        flock(&file, operation).map_err(|source| Error::refused("lock", leases.directory.path(), source))?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_ends_with_its_owner_or_its_time() {
+        let store = Identity::Named("x".into());
+        let lease = |term| Lease::new(&store, "a".into(), "sha256:1".into(), term);
+        let now = Timestamp::now();
+        let timed = lease(Term::Until(now + SignedDuration::from_secs(60)));
+        let unasked = |_: &Process| panic!("a time needs no owner");
+        assert!(timed.holds(now, unasked));
+        assert!(!timed.holds(now + SignedDuration::from_secs(60), unasked));
+
+        let owned = lease(Term::Owner(Process::this().unwrap()));
+        assert!(owned.holds(now + SignedDuration::from_hours(1000), |_| Liveness::Alive));
+        assert!(!owned.holds(now, |_| Liveness::Gone));
+        assert!(owned.holds(now + SignedDuration::from_hours(23), |_| Liveness::OutOfSight));
+        assert!(!owned.holds(now + SignedDuration::from_hours(25), |_| Liveness::OutOfSight));
+    }
+
+    #[test]
+    fn leases_are_added_listed_and_removed() {
+        let state = tempfile::tempdir().unwrap();
+        let identity = Identity::Named("x".into());
+        let leases = Store::open_in(&state.path().join("state"), identity.clone()).unwrap().leases().unwrap();
+        let add = |image: &str, term| {
+            leases.add(&Lease::new(&identity, image.into(), format!("id-{image}"), term)).unwrap();
+        };
+        let now = Timestamp::now();
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        add("ended", Term::Until(now));
+        add("timed", Term::Until(now + SignedDuration::from_hours(1)));
+        add("owned", Term::Owner(Process::of(child.id()).unwrap()));
+        let images = || leases.list().unwrap().into_iter().map(|lease| lease.image).collect::<Vec<_>>();
+        assert_eq!(images(), ["timed", "owned"]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(images(), ["timed"]);
+        assert_eq!(leases.remove("id-timed").unwrap(), 1);
+        assert_eq!(leases.remove("id-timed").unwrap(), 0);
+        assert_eq!(images(), [""; 0]);
+    }
+}

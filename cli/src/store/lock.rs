@@ -1,0 +1,228 @@
+//! The lock of a store: many who share it, or one alone (docs/locks.md).
+//!
+//! Two files, both locked by flock. Everybody goes through the *gate*, one by one, and takes the *lock* behind
+//! it; then the gate is free for the next. A writer who waits inside the gate lets nobody in before it.
+
+use std::fs::File;
+use std::time::Instant;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use super::Store;
+use super::error::Error;
+use super::holders::{self, Entry, Mode, Record, Role};
+use super::owner::Process;
+use super::wait::{self, Files, Patience};
+use crate::process::proc;
+
+/// The store is not changed by a writer while this lives.
+#[derive(Debug)]
+pub struct SharedGuard<'a>(Held<'a>);
+
+/// The store is this process's alone while this lives. What only a writer may do takes this guard.
+#[derive(Debug)]
+pub struct ExclusiveGuard<'a>(Held<'a>);
+
+/// A lock, whichever it is.
+#[derive(Debug)]
+pub(super) struct Held<'a> {
+    entry: Option<Entry<'a>>,
+    /// None where a command that we are part of has it.
+    lock: Option<File>,
+}
+
+/// What is said while a lock is waited for.
+#[derive(Debug, Clone, Copy)]
+pub enum Notice<'a> {
+    /// It takes more than a moment. Who holds the lock, in one line.
+    Waits(&'a str),
+    /// The lock is had after such a wait.
+    Has,
+    /// There is no room on the disk to write down that we hold it.
+    Unrecorded,
+}
+
+impl Store {
+    /// Takes the lock with others who share it. `command` is what is shown to those who wait.
+    ///
+    /// # Errors
+    /// When the time is over, or the state directory does not play along.
+    pub fn share(
+        &self,
+        command: &str,
+        patience: Patience,
+        tell: impl FnMut(Notice),
+    ) -> Result<SharedGuard<'_>, Error> {
+        self.acquire(Mode::Shared, command, patience, tell).map(SharedGuard)
+    }
+
+    /// Takes the lock alone. `command` is what is shown to those who wait.
+    ///
+    /// # Errors
+    /// When the time is over, a command that we are part of shares the lock, or the state directory does not
+    /// play along.
+    pub fn exclude(
+        &self,
+        command: &str,
+        patience: Patience,
+        tell: impl FnMut(Notice),
+    ) -> Result<ExclusiveGuard<'_>, Error> {
+        self.acquire(Mode::Exclusive, command, patience, tell).map(ExclusiveGuard)
+    }
+
+    fn acquire(
+        &self,
+        mode: Mode,
+        command: &str,
+        patience: Patience,
+        mut tell: impl FnMut(Notice),
+    ) -> Result<Held<'_>, Error> {
+        let record = |role| Record::new(self.identity(), role, mode, command);
+        let lock = match self.try_acquire(mode, patience)? {
+            Attempt::Had(lock) => lock,
+            Attempt::Blocked { files, is_inside } => {
+                let records = self.records()?;
+                match outer(&records) {
+                    Some(outer) if outer.mode == Mode::Exclusive || mode == Mode::Shared => {
+                        return Ok(Held { entry: None, lock: None });
+                    }
+                    Some(outer) => {
+                        let (store, holder) = (self.identity().clone(), outer.to_string());
+                        return Err(Error::Upgrade { store, holder });
+                    }
+                    None => {}
+                }
+                let waiter = self.enter(&record(Role::Waits), &mut tell)?;
+                let lock = self.wait(files, is_inside, patience, &mut tell)?;
+                drop(waiter);
+                lock
+            }
+        };
+        let entry = self.enter(&record(Role::Holds), &mut tell)?;
+        Ok(Held { entry, lock: Some(lock) })
+    }
+
+    /// Takes what is free, and keeps the gate where only the lock is not.
+    fn try_acquire(&self, mode: Mode, patience: Patience) -> Result<Attempt, Error> {
+        let refused = |source| Error::refused("lock", self.path(), source);
+        let [gate, lock] = ["gate", "lock"].map(|name| self.lock_file(name));
+        let (gate, lock) = (gate?, lock?);
+        let (operation, at_once) = match mode {
+            Mode::Shared => (FlockOperation::LockShared, FlockOperation::NonBlockingLockShared),
+            Mode::Exclusive => (FlockOperation::LockExclusive, FlockOperation::NonBlockingLockExclusive),
+        };
+        let is_polite = mode == Mode::Exclusive && !patience.polite.is_zero();
+        let is_inside =
+            !is_polite && wait::at_once(&gate, FlockOperation::NonBlockingLockExclusive).map_err(refused)?;
+        if (is_inside || is_polite) && wait::at_once(&lock, at_once).map_err(refused)? {
+            return Ok(Attempt::Had(lock));
+        }
+        Ok(Attempt::Blocked { files: Files { gate, lock, operation }, is_inside })
+    }
+
+    fn wait(
+        &self,
+        files: Files,
+        is_inside: bool,
+        patience: Patience,
+        tell: &mut impl FnMut(Notice),
+    ) -> Result<File, Error> {
+        let started = Instant::now();
+        let holders = || self.records().map(|records| holders::describe(&records));
+        let mut has_told = false;
+        let waited = wait::wait(files, is_inside, patience, || {
+            has_told = true;
+            tell(Notice::Waits(&holders().unwrap_or_default()));
+        });
+        let lock = waited.map_err(|source| Error::refused("lock", self.path(), source))?;
+        let Some(lock) = lock else {
+            let (store, waited) = (self.identity().clone(), started.elapsed());
+            return Err(Error::GaveUp { store, waited, holders: holders()? });
+        };
+        if has_told {
+            tell(Notice::Has);
+        }
+        Ok(lock)
+    }
+
+    /// Writes a record. A full disk is no reason not to go on: the lock itself needs no room.
+    fn enter(&self, record: &Record, tell: &mut impl FnMut(Notice)) -> Result<Option<Entry<'_>>, Error> {
+        match Entry::write(self.holders(), record) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(error) if error.is_full_disk() => {
+                if record.role == Role::Holds {
+                    tell(Notice::Unrecorded);
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+enum Attempt {
+    Had(File),
+    Blocked { files: Files, is_inside: bool },
+}
+
+/// The record of a command that we are part of: one of our parents holds the lock, and will hold it for as
+/// long as it waits for us. Exclusive ones first.
+fn outer(records: &[Record]) -> Option<&Record> {
+    let us = Process::this()?;
+    let parents: Vec<u32> = proc::ancestors(us.pid).collect();
+    let is_ours = |record: &&Record| {
+        record.role == Role::Holds
+            && record.process.as_ref().is_some_and(|holder| {
+                parents.contains(&holder.pid) && Process::of(holder.pid).as_ref() == Some(holder)
+            })
+    };
+    let mut ours = records.iter().filter(is_ours);
+    let first = ours.next()?;
+    Some(std::iter::once(first).chain(ours).find(|record| record.mode == Mode::Exclusive).unwrap_or(first))
+}
+
+impl Held<'_> {
+    /// Lets the commands that we start from now on hold the lock too: it stays locked until the last of them
+    /// and we are gone, or until we let go of it.
+    fn pass_on(&self) -> Result<(), Error> {
+        let files = [self.lock.as_ref(), self.entry.as_ref().map(Entry::file)];
+        files.into_iter().flatten().try_for_each(|file| {
+            fcntl_setfd(file, FdFlags::empty())
+                .map_err(|source| Error::refused("pass on", "the lock", source))
+        })
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Nobody is to read that we hold it when we do not.
+        self.entry = None;
+        // Said aloud, since what our command left running may have the file open.
+        if let Some(lock) = &self.lock {
+            let _ = flock(lock, FlockOperation::Unlock);
+        }
+    }
+}
+
+/// Either guard.
+pub trait Guard {
+    /// Lets the commands that are started from now on hold the lock too, so that it outlives a violent end of
+    /// this process. When the guard goes, so does the lock, for all of them.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    fn pass_on(&self) -> Result<(), Error>;
+}
+
+impl Guard for SharedGuard<'_> {
+    fn pass_on(&self) -> Result<(), Error> {
+        self.0.pass_on()
+    }
+}
+
+impl Guard for ExclusiveGuard<'_> {
+    fn pass_on(&self) -> Result<(), Error> {
+        self.0.pass_on()
+    }
+}

@@ -1,0 +1,85 @@
+//! Who a process is. A pid alone is nobody: it is given anew after a while, and after every boot.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::process::proc::stat;
+
+/// One process among all that ever ran on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// The boot that it runs in (`/proc/sys/kernel/random/boot_id`).
+    pub boot: String,
+    /// The namespace that its pid counts in (`/proc/PID/ns/pid`): containers have their own.
+    pub namespace: String,
+    /// Its pid.
+    pub pid: u32,
+    /// When it started, in clock ticks since the boot (`/proc/PID/stat`, field 22).
+    pub start: u64,
+}
+
+/// Whether a process still runs, as far as can be seen from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It runs.
+    Alive,
+    /// It ended, or its host was started anew.
+    Gone,
+    /// It is in another namespace, where our pids mean others.
+    OutOfSight,
+}
+
+impl Process {
+    /// This process.
+    pub fn this() -> Option<Self> {
+        Self::of(std::process::id())
+    }
+
+    /// The process that has this pid now, seen from here.
+    pub fn of(pid: u32) -> Option<Self> {
+        let stat = stat(pid).filter(|stat| !stat.has_ended)?;
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
+        Some(Self { boot, namespace: namespace()?, pid, start: stat.start })
+    }
+
+    /// Whether it still runs.
+    pub fn liveness(&self) -> Liveness {
+        let Some(us) = Self::this() else { return Liveness::OutOfSight };
+        if self.boot != us.boot {
+            return Liveness::Gone;
+        }
+        if self.namespace != us.namespace {
+            return Liveness::OutOfSight;
+        }
+        match stat(self.pid) {
+            Some(stat) if stat.start == self.start && !stat.has_ended => Liveness::Alive,
+            _ => Liveness::Gone,
+        }
+    }
+}
+
+fn namespace() -> Option<String> {
+    Some(std::fs::read_link(Path::new("/proc/self/ns/pid")).ok()?.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_alone_is_nobody() {
+        let us = Process::this().unwrap();
+        assert_eq!(us.liveness(), Liveness::Alive);
+        let earlier = Process { start: us.start - 1, ..us.clone() };
+        assert_eq!(earlier.liveness(), Liveness::Gone, "the pid was given anew");
+        let other_boot = Process { boot: "another".into(), ..us.clone() };
+        assert_eq!(other_boot.liveness(), Liveness::Gone);
+        let contained = Process { namespace: "pid:[1]".into(), ..us.clone() };
+        assert_eq!(contained.liveness(), Liveness::OutOfSight);
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let process = Process { pid: child.id(), start: stat(child.id()).unwrap().start, ..us };
+        child.wait().unwrap();
+        assert_eq!(process.liveness(), Liveness::Gone);
+    }
+}

@@ -1,0 +1,7 @@
+//! `ci-build lock`, as scripts use it, and the lock beneath it, with real processes.
+
+mod command;
+mod figures;
+mod history;
+mod starvation;
+mod status;
