@@ -3,6 +3,7 @@
 pub mod differential;
 mod files;
 pub mod lab;
+pub mod results;
 mod subject;
 
 pub use files::files;

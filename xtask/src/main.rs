@@ -23,9 +23,9 @@ enum Command {
     /// Measure what the frontend adds to a build, and write docs/bench
     Bench,
     /// Build Dockerfiles that break by every strategy on every engine, and write docs/lab
-    Lab(commands::lab::Arguments),
+    Lab(commands::program::Arguments),
     /// Build all that Docker can build by upstream and by ours, compare, and write docs/differential.md
-    Differential(commands::differential::Arguments),
+    Differential(commands::program::Arguments),
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
@@ -42,8 +42,10 @@ fn main() -> ExitCode {
         Command::Demo => commands::demo::run(),
         Command::Test => commands::test::run(),
         Command::Bench => commands::bench::run(),
-        Command::Lab(arguments) => commands::lab::run(&arguments),
-        Command::Differential(arguments) => commands::differential::run(&arguments),
+        Command::Lab(arguments) => commands::program::run("lab", "the laboratory", &arguments),
+        Command::Differential(arguments) => {
+            commands::program::run("differential", "the differential suite", &arguments)
+        }
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),

@@ -39,6 +39,7 @@ use self::image::Layers;
 use self::raw::Raw;
 use self::services::Services;
 use self::tolerance::Table;
+use crate::results;
 
 /// Builds the cases of testdata/differential by upstream and by ours, and compares
 ///
@@ -86,7 +87,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
     let table = tolerance::load()?;
     let (results, page) = places(selection)?;
     if selection.report {
-        write_page(&Raw::load(&results)?, &table, &page)?;
+        write_page(&results::load::<Raw>(&results)?, &table, &page)?;
         return Ok(true);
     }
     let all = case::load()?;
@@ -94,15 +95,15 @@ pub fn run(selection: &Selection) -> Result<bool> {
     ensure!(!cases.is_empty(), "there is no such case\n  help: they stand in testdata/differential");
     let begin = Instant::now();
     let services = Services::start()?;
-    let mut raw = if selection.update { Raw::load(&results)? } else { Raw::default() };
+    let mut raw = if selection.update { results::load(&results)? } else { Raw::default() };
     raw.cells.retain(|cell| all.iter().any(|case| case.name == cell.case));
     raw.machine = machine::description()?;
-    raw.save(&results)?;
+    results::save(&raw, &results)?;
     let suite = Suite { cases, table, services, results: Mutex::new(results) };
     suite.run(selection)?;
     let Suite { table, results, .. } = suite;
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let raw = Raw::load(&results)?;
+    let raw: Raw = results::load(&results)?;
     write_page(&raw, &table, &page)?;
     eprintln!("wrote {} and {} after {} s", results.display(), page.display(), begin.elapsed().as_secs());
     let complaints = raw.complaints();
@@ -170,9 +171,9 @@ impl Suite {
     /// Adds to the results, at once: a run is long, and what stops it should not cost all of it.
     fn add(&self, change: impl FnOnce(&mut Raw)) -> Result<()> {
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut raw = Raw::load(&results)?;
+        let mut raw: Raw = results::load(&results)?;
         change(&mut raw);
-        raw.save(&results)
+        results::save(&raw, &results)
     }
 }
 

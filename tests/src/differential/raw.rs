@@ -1,10 +1,7 @@
 //! What a run of the suite saw, as it is kept.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
-use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,25 +22,6 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// What was kept in a file.
-    ///
-    /// # Errors
-    /// When it cannot be read or understood.
-    pub fn load(path: &Path) -> Result<Self> {
-        let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_slice(&text).with_context(|| format!("cannot understand {}", path.display()))
-    }
-
-    /// Keeps it in a file.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        fs::create_dir_all(path.parent().unwrap_or(path)).context("cannot create a directory")?;
-        let text = serde_json::to_string_pretty(self).context("cannot write JSON")?;
-        fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
-    }
-
     /// Takes cells of today in, in place of those of the same case and engine.
     pub fn renew(&mut self, cells: Vec<Cell>) {
         let date = self.machine["date"].as_str().unwrap_or("unknown").to_owned();

@@ -7,6 +7,7 @@ use super::cell::{Cell, Verdict};
 use super::invoke::Way;
 use super::raw::Raw;
 use super::tolerance::Table;
+use crate::results::{self, escaped};
 
 /// The page, in Markdown.
 #[must_use]
@@ -26,16 +27,14 @@ fn write_page(raw: &Raw, table: &Table, page: &mut String) -> fmt::Result {
         .iter()
         .filter_map(|cell| Some(format!("{} on {}: {}", cell.case, cell.engine, cell.not_run.as_ref()?)))
         .collect();
-    lines(page, "Not run", not_run)?;
-    lines(page, "Not as promised", raw.complaints())
+    results::list(page, "Not run", not_run)?;
+    results::list(page, "Not as promised", raw.complaints())
 }
 
 fn head(raw: &Raw, page: &mut String) -> fmt::Result {
-    let of = |field: &str| raw.machine[field].as_str().unwrap_or("unknown").to_owned();
     // Each case is in a cell for each policy.
     let ms: u64 = raw.cells.iter().filter(|cell| cell.policy == Way::Off).map(|cell| cell.wall_ms).sum();
     let seconds = ms / 1000;
-    let engines: Vec<_> = raw.engines.iter().map(|(name, version)| format!("{name} ({version})")).collect();
     writeln!(
         page,
         "# Ours beside upstream\n\n    cargo xtask differential\n\n\
@@ -48,13 +47,8 @@ fn head(raw: &Raw, page: &mut String) -> fmt::Result {
          `testdata/differential/differences.toml`; any other one is a failure, and so is a row that nothing needs any more.\n\n\
          The raw results are in [lab/differential.json](lab/differential.json), from which this page is made\n\
          (`cargo xtask differential --report`).\n\n\
-         {}, on {} with {} cores, {}, kernel {}; {}; {}. The engines worked {} minutes on it.",
-        of("date"),
-        of("cpu"),
-        raw.machine["cores"],
-        of("os"),
-        of("kernel"),
-        engines.join(", "),
+         {}; {}. The engines worked {} minutes on it.",
+        results::origin(&raw.machine, &raw.engines),
         raw.client,
         seconds.div_ceil(60),
     )
@@ -153,21 +147,6 @@ fn mark(cell: &Cell) -> &'static str {
     }
 }
 
-fn lines(page: &mut String, title: &str, lines: impl IntoIterator<Item = String>) -> fmt::Result {
-    writeln!(page, "\n## {title}\n")?;
-    let mut lines = lines.into_iter().peekable();
-    if lines.peek().is_none() {
-        return writeln!(page, "Nothing.");
-    }
-    lines.try_for_each(|line| writeln!(page, "- {}", escaped(&line)))
-}
-
-/// On one line, within a table.
-fn escaped(text: &str) -> String {
-    let text: String = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
-    text.replace('|', "\\|").replace('<', "&lt;")
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -179,7 +158,7 @@ mod tests {
     #[test]
     fn the_page_is_made_from_the_results() {
         let docs = workspace::root().join("docs");
-        let raw = Raw::load(&docs.join("lab/differential.json")).unwrap();
+        let raw: Raw = results::load(&docs.join("lab/differential.json")).unwrap();
         let written = fs::read_to_string(docs.join("differential.md")).unwrap();
         assert!(
             written == page(&raw, &tolerance::load().unwrap()),

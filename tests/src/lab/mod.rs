@@ -29,7 +29,7 @@ use xtask::{images, machine, workspace};
 use self::raw::Raw;
 use self::situation::{SITUATIONS, Situation};
 use self::strategy::{STRATEGIES, Strategy};
-use crate::Subject;
+use crate::{Subject, results};
 
 /// Builds Dockerfiles that break, by every strategy, on every engine
 ///
@@ -117,7 +117,7 @@ impl Selection {
 pub fn run(selection: &Selection) -> Result<bool> {
     let docs = workspace::root().join("docs");
     if selection.report {
-        write_page(&Raw::load(&docs.join("lab/matrix.json"))?, &docs.join("lab.md"))?;
+        write_page(&results::load::<Raw>(&docs.join("lab/matrix.json"))?, &docs.join("lab.md"))?;
         return Ok(true);
     }
     ensure!(selection.runs != Some(0), "no runs tell nothing");
@@ -129,7 +129,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
         engine(kind, selection, &mut raw)?;
         raw.seconds = begin.elapsed().as_secs();
         // What there is so far, should the next engine cost us the rest.
-        raw.save(&results)?;
+        results::save(&raw, &results)?;
     }
     write_page(&raw, &page)?;
     eprintln!("wrote {} and {} after {} s", results.display(), page.display(), raw.seconds);

@@ -7,6 +7,7 @@ use super::raw::{Raw, median};
 use super::situation::SITUATIONS;
 use super::strategy::STRATEGIES;
 use super::{keys, matrix, verdict, walls};
+use crate::results::{self, escaped};
 
 /// The page, in Markdown.
 #[must_use]
@@ -40,26 +41,19 @@ fn write_page(raw: &Raw, page: &mut String) -> fmt::Result {
             (&*odd.input, &*odd.strategy, &*odd.engine, shown)
         }),
     )?;
-    lines(page, "Not run", &verdict::not_run(raw))?;
-    lines(page, "Not as promised", &verdict::complaints(raw))
+    results::list(page, "Not run", verdict::not_run(raw))?;
+    results::list(page, "Not as promised", verdict::complaints(raw))
 }
 
 fn head(raw: &Raw, page: &mut String) -> fmt::Result {
-    let of = |field: &str| raw.machine[field].as_str().unwrap_or("unknown").to_owned();
-    let engines: Vec<_> = raw.engines.iter().map(|(name, version)| format!("{name} ({version})")).collect();
     writeln!(
         page,
         "# The hazard laboratory\n\n    cargo xtask lab\n\n\
          builds Dockerfiles that break, by every strategy, on every engine, and writes every run of it to [lab/matrix.json](lab/matrix.json);\n\
          this page is made from that file (`cargo xtask lab --report`). Upstream, which is the engine's own frontend, builds beside the\n\
          strategies, in turn with them, each build from an empty cache.\n\n\
-         {}, on {} with {} cores, {}, kernel {}; {}. It took {} minutes.\n",
-        of("date"),
-        of("cpu"),
-        raw.machine["cores"],
-        of("os"),
-        of("kernel"),
-        engines.join(", "),
+         {}. It took {} minutes.\n",
+        results::origin(&raw.machine, &raw.engines),
         raw.seconds.div_ceil(60),
     )?;
     writeln!(
@@ -163,20 +157,6 @@ fn table<'r>(
     Ok(())
 }
 
-fn lines(page: &mut String, title: &str, lines: &[String]) -> fmt::Result {
-    writeln!(page, "\n## {title}\n")?;
-    if lines.is_empty() {
-        return writeln!(page, "Nothing.");
-    }
-    lines.iter().try_for_each(|line| writeln!(page, "- {}", escaped(line)))
-}
-
-/// Within a table, on one line.
-fn escaped(text: &str) -> String {
-    let text: String = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
-    text.replace('|', "\\|").replace('<', "&lt;")
-}
-
 fn seconds(ms: u64) -> String {
     format!("{:.2} s", ms as f64 / 1000.0)
 }
@@ -196,7 +176,7 @@ mod tests {
     #[test]
     fn the_page_is_made_from_the_results() {
         let docs = workspace::root().join("docs");
-        let raw = Raw::load(&docs.join("lab/matrix.json")).unwrap();
+        let raw: Raw = results::load(&docs.join("lab/matrix.json")).unwrap();
         let written = fs::read_to_string(docs.join("lab.md")).unwrap();
         assert!(
             written == page(&raw),
