@@ -8,7 +8,7 @@ use super::instruction::{DirectiveName, Dockerfile, Instruction, Keyword};
 use crate::hazard::{CheckOptions, Checks};
 
 /// The build argument that takes the place of the directive (`dockerui.Config`).
-const ARGUMENT: &str = "BUILDKIT_DOCKERFILE_CHECK";
+pub(crate) const CHECK_ARGUMENT: &str = "BUILDKIT_DOCKERFILE_CHECK";
 
 /// What the file says about the rules that it is checked by. `arguments` are the build's.
 #[must_use]
@@ -16,7 +16,7 @@ pub fn checks(dockerfile: &Dockerfile<'_>, arguments: &BTreeMap<String, String>)
     let mut checks = Checks::default();
     let directive = dockerfile.directives.iter().find(|directive| directive.name == DirectiveName::Check);
     let directive = directive.map(|directive| directive.value);
-    checks.set_file(options(arguments.get(ARGUMENT).map(String::as_str).or(directive)));
+    checks.set_file(options(arguments.get(CHECK_ARGUMENT).map(String::as_str).or(directive)));
     for instruction in &dockerfile.instructions {
         let line = instruction.line;
         let comment = comment(dockerfile, instruction);

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::instruction::{Body, Flag, Heredoc, Instruction, Keyword, Text};
 use super::mount::{self, MountKind, RunMount};
 use super::paths::{clean, join, taken_at};
+use super::policies::namespace;
 use super::read::{BuildError, Place};
 use super::stage::{Names, Source};
 use super::state::{Environment, Fingerprint, State};
@@ -206,7 +207,7 @@ impl Evaluation<'_> {
         let target = join(&self.state.workdir, &mount.target);
         let cache = (mount.kind == MountKind::Cache).then(|| {
             let id = if mount.id.is_empty() { clean(&mount.target) } else { mount.id };
-            let namespace = self.given.get("BUILDKIT_CACHE_MOUNT_NS").map(String::as_str).unwrap_or_default();
+            let namespace = namespace(self.given);
             // An owner or a mode makes the cache start from a directory that has them, unless a path within the
             // source is named (`dockerfile2llb/convert_runmount.go`, `dispatchRunMounts`).
             let names_path = clean(&format!("/{}", mount.source)) != "/";

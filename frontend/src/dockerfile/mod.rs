@@ -37,6 +37,8 @@ mod values;
 mod words;
 mod write;
 
+#[cfg(feature = "gateway")]
+pub(crate) use checks::CHECK_ARGUMENT;
 pub use checks::checks;
 pub use comments::{Comment, Comments};
 pub use instruction::{Dockerfile, Instruction, Span};

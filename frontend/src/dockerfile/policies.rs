@@ -6,9 +6,6 @@ use super::instruction::Dockerfile;
 use crate::graph::BuildGraph;
 use crate::plan::{self, Comment, CommentError, Policy};
 
-/// The build argument that stands before every cache's id.
-const NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
-
 /// What the file says of single caches, in file order; [`plan::settle`] tells what that means for a build.
 ///
 /// # Errors
@@ -32,6 +29,10 @@ pub fn policies(
     graph: &BuildGraph,
     arguments: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Policy>, CommentError> {
-    let namespace = arguments.get(NAMESPACE).map(String::as_str).unwrap_or_default();
-    plan::settle(graph, &comments(dockerfile)?, namespace)
+    plan::settle(graph, &comments(dockerfile)?, namespace(arguments))
+}
+
+/// What stands before every cache's id: a build argument says so.
+pub(super) fn namespace(arguments: &BTreeMap<String, String>) -> &str {
+    arguments.get("BUILDKIT_CACHE_MOUNT_NS").map(String::as_str).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 
+use crate::dockerfile::CHECK_ARGUMENT;
 use crate::options::{ChoiceError, Choices};
 
 /// Something in the options that makes no sense.
@@ -93,7 +94,7 @@ impl Options {
     pub fn as_build(&self) -> Self {
         let mut build = self.clone();
         build.frontend.remove("requestid");
-        build.frontend.insert("build-arg:BUILDKIT_DOCKERFILE_CHECK".to_owned(), "skip=all".to_owned());
+        build.frontend.insert(format!("{ARGUMENT}{CHECK_ARGUMENT}"), "skip=all".to_owned());
         build
     }
 

@@ -48,8 +48,7 @@ pub fn keep_caches<'a>(definition: &'a Definition, nonce: &str) -> Result<Cow<'a
 }
 
 fn mounts_caches(vertex: &Vertex) -> bool {
-    let mounts = vertex.op.exec.as_ref().map(|exec| exec.mounts.as_slice()).unwrap_or_default();
-    mounts.iter().any(|mount| mount_kind(mount.mount_type) == MountKind::Cache)
+    vertex.mounts().iter().any(|mount| mount_kind(mount.mount_type) == MountKind::Cache)
 }
 
 /// The encoded `pb.Mount`.

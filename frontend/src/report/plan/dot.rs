@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Planned;
 use super::grid::Grid;
 use super::outline::{At, Card, Outline, Part};
-use super::wording::{Words, hazard};
+use super::wording::{Words, legend};
 use crate::hazard::Severity;
 use crate::report::check::counted;
 use crate::report::escape::{plain, short};
@@ -31,12 +31,7 @@ fn write(planned: &Planned<'_>, outline: &Outline, text: &mut String) -> std::fm
         "  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"monospace\", fontsize=10];"
     )?;
     writeln!(text, "  edge [color=\"#8c959f\", arrowsize=0.7, fontname=\"monospace\", fontsize=10];")?;
-    let hazards = outline.races.iter().enumerate();
-    let hazards = hazards.map(|(number, race)| {
-        format!("({}) {}", number + 1, short(&hazard(&planned.plan.mended[race.place]), 240))
-    });
-    let lines: Vec<_> =
-        [planned.headline()].into_iter().chain(hazards).chain(outline.left_out.iter().cloned()).collect();
+    let lines: Vec<_> = [planned.headline()].into_iter().chain(legend(planned, outline)).collect();
     writeln!(text, "  label={}; labelloc=t; labeljust=l;", quoted(&(lines.join("\n") + "\n"), "\\l"))?;
     for (place, card) in outline.cards.iter().enumerate() {
         write_card(planned, outline, (place, card), text)?;

@@ -6,7 +6,7 @@ use super::Planned;
 use super::dot::{last, node};
 use super::grid::Grid;
 use super::outline::{At, Card, Outline, Part};
-use super::wording::{Words, hazard};
+use super::wording::{Words, legend};
 use crate::hazard::Severity;
 use crate::report::check::counted;
 use crate::report::escape::short;
@@ -53,11 +53,7 @@ fn write(planned: &Planned<'_>, outline: &Outline, text: &mut String) -> std::fm
             links.add(text, "race", &format!("{} -.- {}", node(pair[0].at), node(pair[1].at)))?;
         }
     }
-    let hazards = outline.races.iter().enumerate();
-    let hazards = hazards.map(|(number, race)| {
-        format!("({}) {}", number + 1, short(&hazard(&planned.plan.mended[race.place]), 240))
-    });
-    let lines: Vec<_> = hazards.chain(outline.left_out.iter().cloned()).collect();
+    let lines = legend(planned, outline);
     if !lines.is_empty() {
         writeln!(text, "  legend[\"{}\"]:::legend", escaped(&lines.join("\n")))?;
     }

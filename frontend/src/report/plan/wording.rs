@@ -92,6 +92,14 @@ impl<'p> Words<'p> {
     }
 }
 
+/// The hazards by the numbers that stand at their steps, then what is not drawn.
+pub(super) fn legend(planned: &Planned<'_>, outline: &Outline) -> Vec<String> {
+    let hazards = outline.races.iter().enumerate().map(|(number, race)| {
+        format!("({}) {}", number + 1, short(&hazard(&planned.plan.mended[race.place]), 240))
+    });
+    hazards.chain(outline.left_out.iter().cloned()).collect()
+}
+
 /// Who a hazard is and what becomes of it.
 pub(super) fn hazard(mended: &Mended) -> String {
     let finding = &mended.finding;
