@@ -15,6 +15,7 @@ use super::case::{Case, Syntax, TAG, Tool};
 use super::facts::Facts;
 use super::image::{self, Layers};
 use super::{progress, tree};
+use crate::definition;
 
 /// Who builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,7 +75,7 @@ pub struct Setting<'s> {
     /// Who builds.
     pub way: Way,
     /// The working directory.
-    pub work: &'s Path,
+    pub work: PathBuf,
     /// For results; it is empty.
     pub out: PathBuf,
     /// What stands in arguments, and what it stands for.
@@ -108,13 +109,7 @@ impl Setting<'_> {
                 command.arg(self.fill(&case.context));
             }
         });
-        for (name, value) in &case.environment {
-            command.env(name, self.fill(value));
-        }
-        command.stdin(match &case.stdin {
-            Some(name) => File::open(self.work.join(name)).context("cannot open the standard input")?.into(),
-            None => Stdio::null(),
-        });
+        self.surround(case, &mut command)?;
         let mut facts = Facts::default();
         finish(command, case.tool, &mut facts)?;
         if let Ok(text) = fs::read(&metadata) {
@@ -142,6 +137,62 @@ impl Setting<'_> {
         Ok(facts)
     }
 
+    /// Has the definitions of a build captured, and gives the directory that they are in. None where the frontends refuse
+    /// the build, and for what is no plain build.
+    ///
+    /// # Errors
+    /// When the client cannot be run.
+    pub fn capture(&self, case: &Case) -> Result<Option<PathBuf>> {
+        /// What becomes of a result: another one, here.
+        const OUTPUTS: [&str; 14] = [
+            "--output",
+            "-o",
+            "--push",
+            "--load",
+            "--tag",
+            "-t",
+            "--iidfile",
+            "--provenance",
+            "--sbom",
+            "--attest",
+            "--cache-to",
+            "--annotation",
+            "--quiet",
+            "--metadata-file",
+        ];
+        let is_question = |argument: &String| argument.starts_with("--call") || argument == "--check";
+        if case.tool != Tool::Build || case.arguments.iter().any(is_question) {
+            return Ok(None);
+        }
+        fs::create_dir_all(&self.out).context("cannot create a directory")?;
+        let captured = self.out.join("definitions");
+        let mut command = self.command(case.tool, &self.out.with_extension("json"), |command| {
+            command.arg(definition::capture_argument(self.frontend));
+            command.args(["--build-arg=CI_BUILD_POLICY=off", "--provenance=false"]);
+            command.arg(format!("--output=type=local,dest={}", captured.display()));
+            let arguments = case.arguments.iter().filter(|argument| {
+                let name = argument.split('=').next().unwrap_or_default();
+                !OUTPUTS.contains(&name)
+            });
+            command.args(arguments.map(|argument| self.fill(argument))).arg(self.fill(&case.context));
+        });
+        self.surround(case, &mut command)?;
+        let is_built = command.output().context("cannot run the client")?.status.success();
+        Ok(is_built.then_some(captured))
+    }
+
+    /// The standard input and the variables of a case.
+    fn surround(&self, case: &Case, command: &mut Command) -> Result<()> {
+        for (name, value) in &case.environment {
+            command.env(name, self.fill(value));
+        }
+        command.stdin(match &case.stdin {
+            Some(name) => File::open(self.work.join(name)).context("cannot open the standard input")?.into(),
+            None => Stdio::null(),
+        });
+        Ok(())
+    }
+
     fn command(&self, tool: Tool, metadata: &Path, rest: impl FnOnce(&mut Command)) -> Command {
         const LIMIT_S: &str = "180";
         // Interrupted first, as by Ctrl-C, so that the engine hears of it.
@@ -160,7 +211,7 @@ impl Setting<'_> {
         }
         rest(&mut command);
         command
-            .current_dir(self.work)
+            .current_dir(&self.work)
             // As much as there is of provenance, and no question about files that bake reads.
             .env("BUILDX_METADATA_PROVENANCE", "max")
             .env("BUILDX_BAKE_ENTITLEMENTS_FS", "0")

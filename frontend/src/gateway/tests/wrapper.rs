@@ -185,6 +185,31 @@ async fn an_error_of_the_dockerfile_goes_back_with_its_details() {
     assert_eq!(plain.returned[0].error, Some(status.encode_to_vec()));
 }
 
+/// Each way through a gateway turns the typed details round, and leaves traces of the stack as they are.
+#[tokio::test]
+async fn an_errors_positions_go_back_turned_round() {
+    let detail = |kind: &str, value: &str| {
+        let kind = format!("github.com/moby/buildkit/{kind}+json");
+        encode_bytes(3, &[encode_bytes(1, kind.as_bytes()), encode_bytes(2, value.as_bytes())].concat())
+    };
+    let (source, vertex) = (|value| detail("errdefs.Source", value), detail("errdefs.Vertex", "v"));
+    let (inner, outer) = (detail("stack.Stack", "inner"), detail("stack.Stack", "outer"));
+    let status = |details: &[&Vec<u8>]| {
+        let head = [encode_varint(1, 2), encode_bytes(2, b"circular dependency")].concat();
+        details.iter().fold(head, |status, detail| [status, (*detail).clone()].concat())
+    };
+    let (first, second) = (source("first"), source("second"));
+    let came = status(&[&inner, &outer, &first, &vertex, &second]);
+    let error = Status::with_details(Code::Unknown, "circular dependency", came.into());
+    let asked = Engine::new(Err(error)).build(&[]).await;
+    let gone = status(&[&inner, &outer, &second, &vertex, &first]);
+    assert_eq!(asked.returned[0].error, Some(gone));
+
+    let unread = Status::with_details(Code::Unknown, "no status", (&b"\xff\xff"[..]).into());
+    let asked = Engine::new(Err(unread)).build(&[]).await;
+    assert_eq!(asked.returned[0].error.as_deref(), Some(&b"\xff\xff"[..]));
+}
+
 #[tokio::test]
 async fn no_cache_keeps_caches_only_where_that_is_asked_for() {
     let marked = with_ignore_cache(&captured(PLAIN));
