@@ -5,6 +5,7 @@ pub mod differential;
 mod files;
 pub mod lab;
 pub mod results;
+pub mod soak;
 mod subject;
 
 pub use files::files;

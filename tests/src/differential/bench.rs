@@ -14,6 +14,7 @@ use xtask::{artifacts, command, compose, images};
 
 use super::case::Need;
 use super::image;
+use super::invoke::STAND_IN;
 use super::services::Services;
 use crate::definition;
 
@@ -51,6 +52,7 @@ impl Bench {
         }
         let frontend = artifacts::install(&client)?;
         definition::install_capture(&client)?;
+        command::run(client.docker().args(["tag", &frontend, STAND_IN]))?;
         let registry = Registry::start()?;
         for name in ["busybox", "other"] {
             let pushed = format!("{}/{name}", registry.address());

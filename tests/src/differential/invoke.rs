@@ -1,8 +1,9 @@
 //! One run of a client, and everything that it leaves.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,12 +11,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xtask::build::{Ended, Outcome};
 use xtask::client::Client;
+use xtask::command;
 
 use super::case::{Case, Syntax, TAG, Tool};
 use super::facts::Facts;
 use super::image::{self, Layers};
 use super::{progress, tree};
 use crate::definition;
+
+/// The image of a frontend that may stand behind ours: it is ours once more.
+pub const STAND_IN: &str = "local/stand-in:latest";
 
 /// Who builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,13 +52,16 @@ impl Way {
             (Syntax::Argument, _) => None,
             (_, Self::Upstream) => Some("# a line that names no frontend\n".to_owned()),
             (Syntax::Line, way) => Some(format!("# syntax={frontend} policy={}\n", way.name())),
+            (Syntax::Behind, way) => {
+                Some(format!("# syntax={frontend} policy={} upstream={STAND_IN}\n", way.name()))
+            }
             (Syntax::Over, _) => Some("# syntax=localhost/no-such-frontend\n".to_owned()),
         }
     }
 
     /// The build arguments that choose it.
     fn arguments(self, case: &Case, frontend: &str) -> Vec<String> {
-        if self == Self::Upstream || case.syntax == Syntax::Line {
+        if self == Self::Upstream || matches!(case.syntax, Syntax::Line | Syntax::Behind) {
             return Vec::new();
         }
         let values = [("BUILDKIT_SYNTAX", frontend), ("CI_BUILD_POLICY", self.name())];
@@ -111,7 +119,7 @@ impl Setting<'_> {
         });
         self.surround(case, &mut command)?;
         let mut facts = Facts::default();
-        finish(command, case.tool, &mut facts)?;
+        finish(command, case.tool, case.interrupt_at.as_deref(), &mut facts)?;
         if let Ok(text) = fs::read(&metadata) {
             let document: Value = serde_json::from_slice(&text).context("the metadata is no JSON")?;
             facts.json("metadata", &document);
@@ -133,7 +141,7 @@ impl Setting<'_> {
         });
         command.stdin(Stdio::null());
         let mut facts = Facts::default();
-        finish(command, Tool::Build, &mut facts)?;
+        finish(command, Tool::Build, None, &mut facts)?;
         Ok(facts)
     }
 
@@ -220,9 +228,12 @@ impl Setting<'_> {
     }
 }
 
-/// Runs the client to its end.
-fn finish(mut command: Command, tool: Tool, facts: &mut Facts) -> Result<()> {
-    let output = command.output().context("cannot run the client")?;
+/// Runs the client to its end, which comes when a step writes what `interrupt_at` says, if anything.
+fn finish(mut command: Command, tool: Tool, interrupt_at: Option<&str>, facts: &mut Facts) -> Result<()> {
+    let output = match interrupt_at {
+        None => command.output().context("cannot run the client")?,
+        Some(text) => interrupted(command, text)?,
+    };
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     facts
         .put("exit", output.status.code().map_or_else(|| output.status.to_string(), |code| code.to_string()));
@@ -236,10 +247,27 @@ fn finish(mut command: Command, tool: Tool, facts: &mut Facts) -> Result<()> {
     Ok(())
 }
 
+/// Runs the client and interrupts it when a step writes this text.
+fn interrupted(mut command: Command, text: &str) -> Result<Output> {
+    let mut client =
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot run the client")?;
+    let mut stderr = Vec::new();
+    for line in BufReader::new(client.stderr.take().context("it is a pipe")?).lines() {
+        let line = line.context("cannot read what the client says")?;
+        if progress::tells(&line, text) {
+            command::run(Command::new("kill").arg("-INT").arg(client.id().to_string()))?;
+        }
+        stderr.extend(line.into_bytes());
+        stderr.push(b'\n');
+    }
+    let status = client.wait().context("cannot wait for the client")?;
+    Ok(Output { status, stdout: Vec::new(), stderr })
+}
+
 /// What is known of a build whose progress is for people.
 fn plain(output: String, is_well: bool, facts: &mut Facts) {
     let ended = if is_well { Ended::Well } else { Ended::Failed };
-    let outcome = Outcome { ended, output, wall: Duration::ZERO };
+    let outcome = Outcome { ended, code: None, output, wall: Duration::ZERO };
     let said = outcome.output.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     facts.put("said", said.collect::<Vec<_>>().join("\n"));
     for (name, cached) in outcome.steps() {

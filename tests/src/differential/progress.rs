@@ -105,7 +105,7 @@ pub fn facts(text: &str) -> Facts {
 }
 
 /// What the client says. It has an error of the build twice, from its own request and from the solve that this is part of,
-/// and shows the one that comes first: both are called by one name. The end of a failed step's output is in it, from both streams as they came: that is put in order.
+/// and shows the one that comes first: both are called by one name. The rules that a check fails by come in any order. The end of a failed step's output is in it, from both streams as they came: that is put in order.
 fn said(mut lines: Vec<&str>) -> String {
     let mut at = 0;
     while let Some(begin) = lines[at..].iter().position(|line| line.starts_with(" > ")) {
@@ -114,7 +114,16 @@ fn said(mut lines: Vec<&str>) -> String {
         at = end.map_or(lines.len(), |end| begin + end);
         lines[begin..at].sort_unstable();
     }
+    let lines: Vec<_> = lines.into_iter().map(with_rules_in_order).collect();
     lines.join("\n").trim_end().replace("failed to run Build function: ", "failed to solve: ")
+}
+
+fn with_rules_in_order(line: &str) -> String {
+    const FOUND: &str = "lint violation found for rules: ";
+    let Some((before, rules)) = line.split_once(FOUND) else { return line.to_owned() };
+    let mut rules: Vec<_> = rules.split(", ").collect();
+    rules.sort_unstable();
+    format!("{before}{FOUND}{}", rules.join(", "))
 }
 
 /// Whether a line of the progress, or all of several, holds this text in what a step wrote.
@@ -242,6 +251,13 @@ ERROR: failed to solve
         assert_eq!((facts.get("executed"), facts.get("cached")), (Some(CANCELLED), Some(CANCELLED)));
         assert_eq!(facts.get("step[[1/2] RUN a]"), Some("cancelled"));
         assert_eq!(facts.get("error[[1/2] RUN a]"), None);
+    }
+
+    #[test]
+    fn rules_have_no_order() {
+        let said = |rules: &str| facts(&format!("ERROR: lint violation found for rules: {rules}\n"));
+        assert_eq!(said("A, B"), said("B, A"));
+        assert_ne!(said("A, B"), said("A, C"));
     }
 
     #[test]

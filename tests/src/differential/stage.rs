@@ -14,7 +14,7 @@ use super::cell::last_lines;
 use super::facts::Facts;
 use super::files;
 use super::image::{self, Layers};
-use super::invoke::{Setting, Way};
+use super::invoke::{STAND_IN, Setting, Way};
 use super::services::Services;
 use crate::definition;
 
@@ -93,6 +93,7 @@ impl<'s> Stage<'s> {
         let mut known: Vec<_> =
             setting.words.iter().map(|(word, value)| (value.clone(), (*word).to_owned())).collect();
         known.push((self.bench.frontend.clone(), "@frontend@".to_owned()));
+        known.push((STAND_IN.to_owned(), "@stand-in@".to_owned()));
         if let Some(line) = way.first_line(case.syntax, &self.bench.frontend) {
             known.push((line.trim_end().to_owned(), "@first-line@".to_owned()));
         }

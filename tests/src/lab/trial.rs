@@ -87,6 +87,7 @@ fn together(one: Build, other: Build) -> Result<Outcome> {
     };
     Ok(Outcome {
         ended: worse(one.ended, other.ended),
+        code: one.code.max(other.code),
         wall: one.wall.max(other.wall),
         output: one.output + &other.output,
     })

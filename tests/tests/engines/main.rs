@@ -1,6 +1,8 @@
 //! The frontend and the command on real engines: every test on every engine. The engines start when a test first
 //! needs them and are stopped at the end. The tests of one engine run one after the other, because they empty its cache.
 
+mod cancel;
+mod definitions;
 mod equal;
 mod hazards;
 mod image;
@@ -9,6 +11,7 @@ mod no_cache;
 mod options;
 mod order;
 mod primer;
+mod remote;
 mod rewrite;
 
 use std::process::ExitCode;
@@ -21,7 +24,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
 
-const TESTS: [(&str, Test); 30] = [
+const TESTS: [(&str, Test); 33] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -42,6 +45,9 @@ const TESTS: [(&str, Test); 30] = [
     ("no_cache_may_keep_the_caches", no_cache::own_cache),
     ("no_cache_may_keep_a_neighbours_cache", no_cache::neighbours_cache),
     ("nothing_is_left_running", messages::nothing_left),
+    ("with_policy_off_upstreams_bytes_are_solved", definitions::with_policy_off),
+    ("a_cancelled_build_ends_as_upstreams", cancel::cancelled),
+    ("an_engine_elsewhere_takes_the_image_from_a_registry", remote::over_tcp),
     ("rewritten_races_are_none", rewrite::races),
     ("rewritten_mixed_caches_are_never_empty", rewrite::mixed_sharing),
     ("rewritten_lock_inversions_end", rewrite::lock_inversion),

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use prost::Message;
 use tonic::{Code, Status};
 
-use super::captured;
 use super::engine::{Engine, reference, single};
 use super::ops::{definition, exec, op};
+use super::{all_captured, captured};
 use crate::llb::wire::{self, WireError, encode_bytes, encode_varint};
 use crate::llb::{self, Definition};
 
@@ -26,7 +26,10 @@ async fn a_build_without_hazards_is_solved_byte_for_byte_and_says_nothing() {
 
 #[tokio::test]
 async fn with_policy_off_every_definition_is_solved_byte_for_byte() {
-    for definition in [captured(RACE), b"\xff\xff no protobuf".to_vec()] {
+    let mut definitions = all_captured();
+    assert!(definitions.len() > 30, "only {} definitions", definitions.len());
+    definitions.push(b"\xff\xff no protobuf".to_vec());
+    for definition in definitions {
         let engine = Engine::new(Ok(single(&definition)));
         let asked = engine.build(&[("cmdline", "image policy=off")]).await;
         assert_eq!(asked.definition(0), definition);
