@@ -130,6 +130,20 @@ async fn options_inputs_and_caches_are_passed_on() {
 }
 
 #[tokio::test]
+async fn an_error_of_the_inputs_ends_the_build_as_it_came() {
+    let mut engine = Engine::new(Ok(single(&captured(PLAIN))));
+    engine.inputs_error = Some(Status::unknown("the caller's inputs cannot be had"));
+    let asked = engine.build(&[]).await;
+    assert_eq!(asked.error(), "the caller's inputs cannot be had");
+    assert_eq!((asked.frontends.len(), asked.definitions.len()), (0, 0));
+    // An engine that does not know the question has none.
+    engine.inputs_error = Some(Status::unimplemented("unknown method Inputs"));
+    let asked = engine.build(&[]).await;
+    assert_eq!(asked.definition(0), captured(PLAIN));
+    assert_eq!(asked.frontends[0].frontend_inputs, HashMap::new());
+}
+
+#[tokio::test]
 async fn platforms_attestations_empty_references_and_metadata_survive() {
     let entry = |key: &str, value: &[u8]| [encode_bytes(1, key.as_bytes()), encode_bytes(2, value)].concat();
     let attestation = |reference: &[u8]| {
