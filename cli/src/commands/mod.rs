@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::error::{Blame, Explain, Failure};
 
@@ -49,6 +49,11 @@ enum Command {
     Lock(lock::Arguments),
     Rewrite(rewrite::Arguments),
     Status(status::Arguments),
+}
+
+/// The command line, as it is without configuration files.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs one command and gives its exit code.

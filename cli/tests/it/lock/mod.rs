@@ -5,3 +5,5 @@ mod figures;
 mod history;
 mod starvation;
 mod status;
+
+pub(crate) use command::ci_build;
