@@ -6,6 +6,8 @@
 //! - [`config`]: defaults of flags from files,
 //! - [`image`]: the frontend's image out of one binary, as pure bytes,
 //! - [`docker_config`]: what docker's own client is configured to,
+//! - [`disk`]: how much room there is,
+//! - [`doctor`]: what is wrong with a host, one check a file,
 //! - [`engine`]: the Docker engine,
 //! - [`store`]: the lock of a store of images and caches, and which of them are needed,
 //! - [`process`]: commands that are run for somebody,
@@ -21,7 +23,9 @@ use error::Failure;
 
 pub mod commands;
 pub mod config;
+pub mod disk;
 pub mod docker_config;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod image;
@@ -55,5 +59,5 @@ fn failed(failure: &Failure) -> ExitCode {
 
 /// The pages of `docs/` that are made of the command itself: each its name and its text.
 pub fn pages() -> Vec<(&'static str, String)> {
-    vec![("configuration.md", config::page(&commands::command()))]
+    vec![("configuration.md", config::page(&commands::command())), ("doctor.md", doctor::page())]
 }

@@ -2,6 +2,8 @@
 
 mod docker;
 mod endpoint;
+mod info;
 
 pub use docker::{Engine, Error};
 pub use endpoint::{Endpoint, EndpointError};
+pub use info::{Builder, ImageStore, Info};

@@ -63,21 +63,21 @@ fn values_are_texts_numbers_booleans_and_lists() {
     assert_eq!(value("[lock]\nwait = 0x0\n", "", "lock -- true", "wait").unwrap(), "0");
 }
 
+/// A message without the list of what exists, which grows with every command.
+fn without_list(message: String) -> String {
+    assert!(message.contains("[check]") && message.contains("[lock]"), "{message}");
+    message.lines().next().unwrap().into()
+}
+
 #[test]
 fn what_is_wrong_is_told_with_its_line_and_what_exists() {
     let host = |text: &str| value(text, "", "lock -- true", "wait").unwrap_err();
-    insta::assert_snapshot!(host("[lokc]\nwait = '1h'\n"), @r"
-    error: host.toml:1: there is no command 'lokc' that [lokc] could be for
-      help: there is [[mirror]], [check], [frontend], [lease], [lock], [plan], [rewrite], [status]
-    ");
+    insta::assert_snapshot!(without_list(host("[lokc]\nwait = '1h'\n")), @"error: host.toml:1: there is no command 'lokc' that [lokc] could be for");
     insta::assert_snapshot!(host("# ours\n\n[lock]\nwiat = '1h'\n"), @r"
     error: host.toml:4: [lock] has no key 'wiat'
       help: [lock] has polite, store, wait
     ");
-    insta::assert_snapshot!(host("wait = '1h'\n"), @r"
-    error: host.toml:1: 'wait' stands in no table
-      help: there is [[mirror]], [check], [frontend], [lease], [lock], [plan], [rewrite], [status]
-    ");
+    insta::assert_snapshot!(without_list(host("wait = '1h'\n")), @"error: host.toml:1: 'wait' stands in no table");
     insta::assert_snapshot!(host("[lock]\nwait = 30\n"), @r"
     error: host.toml:2: 'wait' of [lock]: '30': write it with its unit, such as 30s, 10m, 2h or 7d
       help: `ci-build lock --help` tells what --wait takes
