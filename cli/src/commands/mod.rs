@@ -19,6 +19,7 @@ mod plan;
 mod replace;
 mod rewrite;
 mod status;
+mod store;
 
 const EXAMPLES: &str = "\
 Examples:

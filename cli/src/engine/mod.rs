@@ -1,5 +1,6 @@
-//! The Docker engine: where it is, and what it does for us.
+//! The Docker engine: where it is, and what it does for us; and containerd without it.
 
+pub mod containerd;
 mod docker;
 mod endpoint;
 mod info;

@@ -75,7 +75,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_exists() {
     insta::assert_snapshot!(without_list(host("[lokc]\nwait = '1h'\n")), @"error: host.toml:1: there is no command 'lokc' that [lokc] could be for");
     insta::assert_snapshot!(host("# ours\n\n[lock]\nwiat = '1h'\n"), @r"
     error: host.toml:4: [lock] has no key 'wiat'
-      help: [lock] has polite, store, wait
+      help: [lock] has containerd, namespace, polite, store, wait
     ");
     insta::assert_snapshot!(without_list(host("wait = '1h'\n")), @"error: host.toml:1: 'wait' stands in no table");
     insta::assert_snapshot!(host("[lock]\nwait = 30\n"), @r"
@@ -88,7 +88,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_exists() {
     ");
     insta::assert_snapshot!(host("[lock]\nshared = true\n"), @r"
     error: host.toml:2: [lock] has no key 'shared'
-      help: [lock] has polite, store, wait
+      help: [lock] has containerd, namespace, polite, store, wait
     ");
     insta::assert_snapshot!(host("[frontend.push]\ninsecure = 'yes'\n"), @r"
     error: host.toml:2: 'insecure' of [frontend.push]: it takes true or false, not a text
@@ -108,7 +108,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_exists() {
     ");
     insta::assert_snapshot!(host("[lease.add]\nowner = 7\n"), @r"
     error: host.toml:2: [lease.add] has no key 'owner'
-      help: [lease.add] has store, ttl
+      help: [lease.add] has containerd, namespace, store, ttl
     ");
     insta::assert_snapshot!(host("[lock]\nwait = \n"), @r"
     error: host.toml:2: string values must be quoted, expected literal string

@@ -10,6 +10,7 @@ mod options;
 mod order;
 mod primer;
 mod rewrite;
+mod store;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +21,16 @@ use libtest_mimic::{Arguments, Trial};
 use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
+type OtherTest = fn() -> Result<()>;
 
-const TESTS: [(&str, Test); 30] = [
+/// Tests of engines that are no docker, and of none at all.
+const OTHERS: [(&str, OtherTest); 3] = [
+    ("containerd-1.6::a_namespace_is_a_store", store::containerd_1_6),
+    ("containerd-2.1::a_namespace_is_a_store", store::containerd_2_1),
+    ("none::a_socket_without_permission_is_told", store::without_permission),
+];
+
+const TESTS: [(&str, Test); 34] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -52,6 +61,10 @@ const TESTS: [(&str, Test); 30] = [
     ("a_primer_runs_each_time_and_alone", primer::primer),
     ("a_primer_finds_its_caches_gone", primer::primer_after_prune),
     ("a_primer_leaves_nothing_in_the_image", primer::primer_leaves_nothing),
+    ("two_ways_to_an_engine_are_one_lock", store::one_lock),
+    ("two_engines_are_two_locks", store::two_locks),
+    ("leases_are_of_what_is_there", store::leases),
+    ("status_and_doctor_see_the_engine", store::status_and_doctor),
 ];
 
 fn main() -> ExitCode {
@@ -67,6 +80,10 @@ fn main() -> ExitCode {
             trials.push(Trial::test(format!("{}::{name}", kind.name()), run));
         }
     }
+    trials
+        .extend(OTHERS.map(|(name, test)| {
+            Trial::test(name, move || Ok(test().map_err(|error| format!("{error:#}"))?))
+        }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut failed = conclusion.has_failed();
     for (_, subject) in subjects {
