@@ -32,7 +32,7 @@ enum Command {
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
     Corpus(commands::corpus::Arguments),
-    /// Write anew what comes from data: docs/rules, docs/options.md and docs/pictures
+    /// Write anew what comes from data: docs/rules, docs/options.md, docs/configuration.md and docs/pictures
     Docs,
     /// Docker engines of several versions, side by side, out of Debian packages
     #[command(subcommand)]

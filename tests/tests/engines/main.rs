@@ -13,6 +13,7 @@ mod order;
 mod primer;
 mod remote;
 mod rewrite;
+mod store;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +24,17 @@ use libtest_mimic::{Arguments, Trial};
 use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
+type OtherTest = fn() -> Result<()>;
 
-const TESTS: [(&str, Test); 33] = [
+/// Tests of engines that are no docker, and of none at all.
+const OTHERS: &[(&str, OtherTest)] = &[
+    ("containerd-1.6::a_namespace_is_a_store", store::containerd_1_6),
+    ("containerd-2.1::a_namespace_is_a_store", store::containerd_2_1),
+    ("none::a_socket_without_permission_is_told", store::without_permission),
+];
+
+/// Tests of every docker.
+const TESTS: &[(&str, Test)] = &[
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -58,6 +68,10 @@ const TESTS: [(&str, Test); 33] = [
     ("a_primer_runs_each_time_and_alone", primer::primer),
     ("a_primer_finds_its_caches_gone", primer::primer_after_prune),
     ("a_primer_leaves_nothing_in_the_image", primer::primer_leaves_nothing),
+    ("two_ways_to_an_engine_are_one_lock", store::one_lock),
+    ("two_engines_are_two_locks", store::two_locks),
+    ("leases_are_of_what_is_there", store::leases),
+    ("status_and_doctor_see_the_engine", store::status_and_doctor),
 ];
 
 fn main() -> ExitCode {
@@ -72,6 +86,10 @@ fn main() -> ExitCode {
             let run = move || Ok(on(kind, &subject, test).map_err(|e| format!("{e:#}"))?);
             trials.push(Trial::test(format!("{}::{name}", kind.name()), run));
         }
+    }
+    for (name, test) in OTHERS {
+        let run = move || Ok(test().map_err(|error| format!("{error:#}"))?);
+        trials.push(Trial::test(*name, run));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut failed = conclusion.has_failed();
