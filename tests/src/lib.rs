@@ -2,6 +2,7 @@
 
 pub mod differential;
 mod files;
+pub mod host;
 pub mod lab;
 pub mod results;
 mod subject;

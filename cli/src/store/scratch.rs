@@ -59,7 +59,8 @@ impl Scratch {
     /// # Errors
     /// When the operating system refuses.
     pub fn pass_on(&self) -> Result<(), Error> {
-        fcntl_setfd(&self.lock, FdFlags::empty()).map_err(|source| Error::refused("pass on", self.path(), source))
+        fcntl_setfd(&self.lock, FdFlags::empty())
+            .map_err(|source| Error::refused("pass on", self.path(), source))
     }
 }
 

@@ -95,7 +95,8 @@ fn our_flags() -> Vec<OurFlag> {
         let name = argument.get_long()?.to_owned();
         Some(OurFlag { name, has_value: argument.get_action().takes_values() })
     };
-    let ours = command.find_subcommand(NAME).into_iter().flat_map(clap::Command::get_arguments).filter_map(of);
+    let ours =
+        command.find_subcommand(NAME).into_iter().flat_map(clap::Command::get_arguments).filter_map(of);
     ours.chain([OurFlag { name: "help".into(), has_value: false }]).collect()
 }
 
@@ -153,7 +154,9 @@ impl Arguments {
                 let limit = store::shown(self.timeout.unwrap_or_default());
                 anstream::eprintln!("ended the build: it took longer than {limit} (--timeout)");
             }
-            Some(Stopped::Ownerless) => anstream::eprintln!("ended the build: the job that wanted it has ended"),
+            Some(Stopped::Ownerless) => {
+                anstream::eprintln!("ended the build: the job that wanted it has ended")
+            }
             Some(Stopped::Signal(_)) | None => {}
         }
     }
@@ -181,10 +184,7 @@ mod tests {
 
     #[test]
     fn a_command_line_is_arranged_for_clap() {
-        assert_eq!(
-            arranged("ci-build build -t x --policy lock ."),
-            "ci-build build --policy lock -- -t x ."
-        );
+        assert_eq!(arranged("ci-build build -t x --policy lock ."), "ci-build build --policy lock -- -t x .");
         assert_eq!(arranged("ci-build build --help"), "ci-build build --help --");
         assert_eq!(arranged("ci-build build -- --help"), "ci-build build -- --help");
         assert_eq!(arranged("ci-build lock -- build --policy x"), "ci-build lock -- build --policy x");

@@ -88,7 +88,9 @@ impl Prepared {
             Way::Unmended(obstacle) => {
                 anstream::eprintln!("warning: the build is not mended: {obstacle}");
                 if !matches!(obstacle, Obstacle::Text(_)) {
-                    anstream::eprintln!("  help: name an image that the builder can pull with --frontend; `ci-build frontend push` makes one");
+                    anstream::eprintln!(
+                        "  help: name an image that the builder can pull with --frontend; `ci-build frontend push` makes one"
+                    );
                 }
             }
         }
@@ -121,7 +123,7 @@ impl Prepared {
     pub(super) fn made(&self, asked: &Asked) -> Made {
         let ours = self.scratch.as_ref().map(metadata);
         let written = asked.metadata.clone().or(ours).and_then(|path| std::fs::read(path).ok());
-        Made::read(&written.unwrap_or_default())
+        Made::read(&written.unwrap_or_default(), &asked.tags)
     }
 }
 
