@@ -3,6 +3,7 @@
 pub mod definition;
 pub mod differential;
 mod files;
+pub mod host;
 pub mod lab;
 pub mod results;
 pub mod soak;

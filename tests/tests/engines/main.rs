@@ -1,6 +1,7 @@
 //! The frontend and the command on real engines: every test on every engine. The engines start when a test first
 //! needs them and are stopped at the end. The tests of one engine run one after the other, because they empty its cache.
 
+mod build;
 mod cancel;
 mod definitions;
 mod equal;
@@ -72,6 +73,17 @@ const TESTS: &[(&str, Test)] = &[
     ("two_engines_are_two_locks", store::two_locks),
     ("leases_are_of_what_is_there", store::leases),
     ("status_and_doctor_see_the_engine", store::status_and_doctor),
+    ("build_makes_upstreams_image", build::upstreams_image),
+    ("build_mends_a_race", build::race),
+    ("build_reads_standard_input", build::standard_input),
+    ("build_leaves_out_what_upstream_does", build::ignored_files),
+    ("build_holds_the_lock", build::holds_the_lock),
+    ("build_ends_by_signals", build::signals),
+    ("build_ends_when_it_is_killed", build::killed),
+    ("build_ends_with_its_job", build::orphaned),
+    ("build_ends_in_time", build::timeout),
+    ("build_leases_what_it_made", build::lease),
+    ("build_exit_codes_are_buildxs", build::exit_codes),
 ];
 
 fn main() -> ExitCode {
