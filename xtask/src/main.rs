@@ -26,6 +26,8 @@ enum Command {
     Lab(commands::program::Arguments),
     /// Build all that Docker can build by upstream and by ours, compare, and write docs/differential.md
     Differential(commands::program::Arguments),
+    /// Measure the lock beside util-linux flock, check a long history of it, and write docs/bench/lock.json and docs/locks.md
+    Locks,
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Differential(arguments) => {
             commands::program::run("differential", "the differential suite", &arguments)
         }
+        Command::Locks => commands::locks::run(),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),
