@@ -1,13 +1,15 @@
 //! The command line, one file a command: each reads its arguments, calls the rooms below, and shows the
 //! answer.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::{Blame, Explain, Failure};
 
+mod build;
 mod check;
 mod dockerfile;
 mod doctor;
@@ -23,7 +25,7 @@ mod store;
 
 const EXAMPLES: &str = "\
 Examples:
-  docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
+  ci-build build -t app .
   ci-build check Dockerfile
   ci-build plan --format svg Dockerfile > plan.svg
   ci-build lock --exclusive -- docker system prune -af
@@ -42,6 +44,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Build(build::Arguments),
     Check(check::Arguments),
     Doctor(doctor::Arguments),
     Plan(plan::Arguments),
@@ -59,12 +62,21 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
+/// Reads a command line, its program name first, by a [`command`] that configuration files may have given other defaults.
+///
+/// # Errors
+/// Help, the version, or wrong usage.
+pub fn read(command: clap::Command, words: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    Arguments::from_arg_matches(&command.try_get_matches_from(build::arrange(words))?)
+}
+
 /// Runs one command and gives its exit code.
 ///
 /// # Errors
 /// What the user is to read, with the exit code.
 pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
+        Command::Build(arguments) => build::run(&arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Plan(arguments) => plan::run(arguments),

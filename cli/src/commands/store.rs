@@ -8,12 +8,35 @@ use crate::engine::{self, Endpoint, Engine};
 use crate::error::Failure;
 use crate::store::{Identity, Store};
 
-/// Which store is meant.
+/// Which store of a docker engine is meant.
 #[derive(Debug, Args)]
-pub(super) struct StoreArgument {
+pub(super) struct DockerStore {
     /// A store by its name, which needs no engine [default: the engine that docker would use]
     #[arg(long = "store", value_name = "NAME", env = "CI_BUILD_STORE")]
     name: Option<Identity>,
+}
+
+impl DockerStore {
+    /// Opens the store's state.
+    pub(super) fn open(&self) -> Result<Store, Failure> {
+        Ok(Store::open(self.identity()?)?)
+    }
+
+    /// A name needs no engine, and none is asked.
+    fn identity(&self) -> Result<Identity, Failure> {
+        if let Some(name) = &self.name {
+            return Ok(name.clone());
+        }
+        let endpoint = Endpoint::of_this_process()?;
+        Ok(Identity::Docker(block_on(async { Engine::connect(&endpoint).await?.identity().await })??))
+    }
+}
+
+/// Which store is meant, of whichever engine.
+#[derive(Debug, Args)]
+pub(super) struct StoreArgument {
+    #[command(flatten)]
+    docker: DockerStore,
     /// The store of a containerd without docker, by its socket [without ADDRESS: the usual one]
     #[arg(long, value_name = "ADDRESS", env = "CI_BUILD_CONTAINERD", default_missing_value = containerd::DEFAULT)]
     #[arg(num_args = 0..=1, require_equals = true)]
@@ -29,19 +52,14 @@ impl StoreArgument {
         Ok(Store::open(self.identity()?)?)
     }
 
-    /// A name needs no engine, and none is asked.
     fn identity(&self) -> Result<Identity, Failure> {
-        match (&self.name, &self.containerd) {
-            (Some(name), _) => Ok(name.clone()),
-            (None, Some(address)) => {
+        match &self.containerd {
+            Some(address) if self.docker.name.is_none() => {
                 let server =
                     block_on(async { Containerd::connect(address, &self.namespace).await?.server().await })??;
                 Ok(Identity::Containerd { server, namespace: self.namespace.to_string() })
             }
-            (None, None) => {
-                let endpoint = Endpoint::of_this_process()?;
-                Ok(Identity::Docker(block_on(async { Engine::connect(&endpoint).await?.identity().await })??))
-            }
+            _ => self.docker.identity(),
         }
     }
 

@@ -13,6 +13,7 @@ mod last_prune;
 mod lease;
 mod lock;
 mod owner;
+mod scratch;
 mod wait;
 
 use directory::Directory;
@@ -25,6 +26,7 @@ pub use last_prune::LastPrune;
 pub use lease::{Lease, Leases, Quiet, Term};
 pub use lock::{ExclusiveGuard, Guard, Notice, SharedGuard};
 pub use owner::{Liveness, Process};
+pub use scratch::Scratch;
 pub use wait::Patience;
 
 /// The state that all users of a store on this host share.

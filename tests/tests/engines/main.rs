@@ -1,6 +1,9 @@
 //! The frontend and the command on real engines: every test on every engine. The engines start when a test first
 //! needs them and are stopped at the end. The tests of one engine run one after the other, because they empty its cache.
 
+mod build;
+mod cancel;
+mod definitions;
 mod equal;
 mod hazards;
 mod image;
@@ -9,6 +12,7 @@ mod no_cache;
 mod options;
 mod order;
 mod primer;
+mod remote;
 mod rewrite;
 mod store;
 
@@ -24,13 +28,14 @@ type Test = fn(&Subject) -> Result<()>;
 type OtherTest = fn() -> Result<()>;
 
 /// Tests of engines that are no docker, and of none at all.
-const OTHERS: [(&str, OtherTest); 3] = [
+const OTHERS: &[(&str, OtherTest)] = &[
     ("containerd-1.6::a_namespace_is_a_store", store::containerd_1_6),
     ("containerd-2.1::a_namespace_is_a_store", store::containerd_2_1),
     ("none::a_socket_without_permission_is_told", store::without_permission),
 ];
 
-const TESTS: [(&str, Test); 34] = [
+/// Tests of every docker.
+const TESTS: &[(&str, Test)] = &[
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -51,6 +56,9 @@ const TESTS: [(&str, Test); 34] = [
     ("no_cache_may_keep_the_caches", no_cache::own_cache),
     ("no_cache_may_keep_a_neighbours_cache", no_cache::neighbours_cache),
     ("nothing_is_left_running", messages::nothing_left),
+    ("with_policy_off_upstreams_bytes_are_solved", definitions::with_policy_off),
+    ("a_cancelled_build_ends_as_upstreams", cancel::cancelled),
+    ("an_engine_elsewhere_takes_the_image_from_a_registry", remote::over_tcp),
     ("rewritten_races_are_none", rewrite::races),
     ("rewritten_mixed_caches_are_never_empty", rewrite::mixed_sharing),
     ("rewritten_lock_inversions_end", rewrite::lock_inversion),
@@ -65,6 +73,17 @@ const TESTS: [(&str, Test); 34] = [
     ("two_engines_are_two_locks", store::two_locks),
     ("leases_are_of_what_is_there", store::leases),
     ("status_and_doctor_see_the_engine", store::status_and_doctor),
+    ("build_makes_upstreams_image", build::upstreams_image),
+    ("build_mends_a_race", build::race),
+    ("build_reads_standard_input", build::standard_input),
+    ("build_leaves_out_what_upstream_does", build::ignored_files),
+    ("build_holds_the_lock", build::holds_the_lock),
+    ("build_ends_by_signals", build::signals),
+    ("build_ends_when_it_is_killed", build::killed),
+    ("build_ends_with_its_job", build::orphaned),
+    ("build_ends_in_time", build::timeout),
+    ("build_leases_what_it_made", build::lease),
+    ("build_exit_codes_are_buildxs", build::exit_codes),
 ];
 
 fn main() -> ExitCode {
@@ -80,10 +99,10 @@ fn main() -> ExitCode {
             trials.push(Trial::test(format!("{}::{name}", kind.name()), run));
         }
     }
-    trials
-        .extend(OTHERS.map(|(name, test)| {
-            Trial::test(name, move || Ok(test().map_err(|error| format!("{error:#}"))?))
-        }));
+    for (name, test) in OTHERS {
+        let run = move || Ok(test().map_err(|error| format!("{error:#}"))?);
+        trials.push(Trial::test(*name, run));
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut failed = conclusion.has_failed();
     for (_, subject) in subjects {
