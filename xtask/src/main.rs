@@ -26,6 +26,8 @@ enum Command {
     Lab(commands::program::Arguments),
     /// Build all that Docker can build by upstream and by ours, compare, and write docs/differential.md
     Differential(commands::program::Arguments),
+    /// Measure the lock beside util-linux flock, check a long history of it, and write docs/bench/lock.json and docs/locks.md
+    Locks,
     /// Build many times through one engine, cancel some of it, and write docs/soak.md
     Soak(commands::program::Arguments),
     /// Have real engines make the build definitions in testdata/llb anew
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Differential(arguments) => {
             commands::program::run("differential", "the differential suite", &arguments)
         }
+        Command::Locks => commands::locks::run(),
         Command::Soak(arguments) => commands::program::run("soak", "the soak", &arguments),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),

@@ -4,6 +4,7 @@ mod command;
 mod disk;
 mod figures;
 mod history;
+mod job;
 mod starvation;
 mod status;
 
