@@ -15,8 +15,12 @@ mod frontend;
 mod lease;
 mod lock;
 mod plan;
+mod progress;
+mod pull;
 mod replace;
 mod rewrite;
+mod size;
+mod sources;
 mod status;
 
 const EXAMPLES: &str = "\
@@ -42,6 +46,7 @@ pub struct Arguments {
 enum Command {
     Check(check::Arguments),
     Plan(plan::Arguments),
+    Pull(pull::Arguments),
     #[command(subcommand)]
     Frontend(frontend::Command),
     #[command(subcommand)]
@@ -64,6 +69,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Check(arguments) => check::run(arguments),
         Command::Plan(arguments) => plan::run(arguments),
+        Command::Pull(arguments) => pull::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lease(command) => lease::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lock(arguments) => lock::run(&arguments),

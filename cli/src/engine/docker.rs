@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A Docker engine that answers.
 #[derive(Debug)]
 pub struct Engine {
-    docker: Docker,
+    pub(super) docker: Docker,
     endpoint: Endpoint,
 }
 
@@ -145,7 +145,7 @@ impl Engine {
     }
 
     /// An engine that hangs takes connections, and never answers.
-    async fn in_time<T>(
+    pub(super) async fn in_time<T>(
         &self,
         question: impl Future<Output = Result<T, bollard::errors::Error>>,
         task: &'static str,
@@ -196,7 +196,7 @@ impl Engine {
         }
     }
 
-    fn refused(&self, task: &'static str, source: bollard::errors::Error) -> Error {
+    pub(super) fn refused(&self, task: &'static str, source: bollard::errors::Error) -> Error {
         Error::Refused { endpoint: self.endpoint.clone(), task, source }
     }
 }

@@ -2,6 +2,8 @@
 
 mod docker;
 mod endpoint;
+mod images;
 
 pub use docker::{Engine, Error};
 pub use endpoint::{Endpoint, EndpointError};
+pub use images::{Account, Found};

@@ -12,6 +12,7 @@ mod name;
 
 pub use binary::{Architecture, BinaryError};
 pub use blob::{Blob, Digest, DigestError};
+pub(crate) use documents::INDEX;
 pub use documents::MANIFEST;
 pub(crate) use name::familiar;
 pub use name::{ImageName, NameError};

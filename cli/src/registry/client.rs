@@ -270,9 +270,7 @@ impl Client {
                 let token = login::token(&way.http, login, &realm, service.as_deref(), scopes).await?;
                 Ok(Some(format!("Bearer {token}")))
             }
-            (Challenge::Basic, Login::Basic(user, password)) => {
-                Ok(Some(login::basic(user, password)))
-            }
+            (Challenge::Basic, Login::Basic(user, password)) => Ok(Some(login::basic(user, password))),
             (Challenge::Basic, Login::Anonymous | Login::Identity(_)) => Ok(None),
         }
     }
@@ -287,18 +285,14 @@ impl Client {
             (Scheme::Https, true) => &[Transport::UnverifiedTls],
             (Scheme::Usual, insecure) => Transport::choices(&self.address.host, insecure),
         };
-        let mut failure = Failure::Malformed("no way leads to it".into());
         for transport in choices {
             let way = self.way(*transport)?;
-            if choices.len() == 1 {
+            // The last is as good as known.
+            if choices.last() == Some(transport) || way.http.get(way.base.clone()).send().await.is_ok() {
                 return Ok(way);
             }
-            match way.http.get(way.base.clone()).send().await.map_err(|error| Failure::of(&error)) {
-                Ok(_) => return Ok(way),
-                Err(refused) => failure = refused,
-            }
         }
-        Err(failure)
+        Err(Failure::Malformed("no way leads to it".into()))
     }
 
     fn way(&self, transport: Transport) -> Result<Way, Failure> {
@@ -382,7 +376,8 @@ fn said(body: &[u8]) -> Option<String> {
     }
     let envelope: Envelope = serde_json::from_slice(body).ok()?;
     let words = |entry: Entry| if entry.message.is_empty() { entry.code } else { entry.message };
-    let said: Vec<String> = envelope.errors.into_iter().map(words).filter(|words| !words.is_empty()).collect();
+    let said: Vec<String> =
+        envelope.errors.into_iter().map(words).filter(|words| !words.is_empty()).collect();
     let said: String = said.join(", ").chars().filter(|c| !c.is_control()).take(200).collect();
     (!said.is_empty()).then_some(said)
 }

@@ -56,6 +56,17 @@ pub fn credentials_for(name: &ImageName) -> Result<RegistryAuth, CredentialsErro
     }
 }
 
+/// The user and the password that docker has for the registry on this host, where it has such.
+///
+/// # Errors
+/// When docker's configuration or its credential helper fails.
+pub fn password_for(registry: &str) -> Result<Option<(String, String)>, CredentialsError> {
+    Ok(match login_for(registry)? {
+        Login::Basic(user, password) => Some((user, password)),
+        Login::Anonymous | Login::Identity(_) => None,
+    })
+}
+
 /// Who docker is to the registry on this host.
 ///
 /// # Errors

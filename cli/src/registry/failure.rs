@@ -77,6 +77,11 @@ impl Failure {
         matches!(self, Self::FirstByte { .. } | Self::Slow { .. } | Self::Stalled { .. })
     }
 
+    /// Whether it says that there is no such thing.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Status { code: 404, .. })
+    }
+
     /// What an HTTP library's error means.
     pub(super) fn of(error: &reqwest::Error) -> Self {
         let text = innermost(error);
@@ -87,13 +92,14 @@ impl Failure {
             return Self::Broken(text);
         }
         let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-        // rustls hands its errors on inside of the operating system's.
-        let is_tls = |cause: &(dyn std::error::Error + 'static)| {
-            let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-            cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
-        };
         if causes.any(is_tls) { Self::Tls(text) } else { Self::Unreachable(text) }
     }
+}
+
+/// Whether it is an error of rustls, which comes inside of the operating system's, more than once.
+fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    cause.is::<rustls::Error>() || inner.is_some_and(|inner| is_tls(inner))
 }
 
 /// What is at the bottom of an error; what lies above are the layers of libraries.

@@ -103,6 +103,13 @@ impl std::fmt::Display for Exhausted {
 
 impl std::error::Error for Exhausted {}
 
+impl Exhausted {
+    /// Whether a source wants to know who asks.
+    pub fn is_denied(&self) -> bool {
+        self.tried.iter().any(|tried| matches!(tried.failure, Failure::Status { code: 401 | 403, .. }))
+    }
+}
+
 impl Sources {
     /// The sources of a chain. Nothing is sent yet.
     pub fn new(chain: Vec<Source>, retry: Retry, watch: Watch) -> Self {
@@ -238,8 +245,7 @@ impl Sources {
     }
 
     fn asking(&self, what: String, only_origin: bool) -> Asking<'_> {
-        let is_slow =
-            self.candidates.iter().map(|candidate| candidate.is_slow.load(Ordering::Relaxed));
+        let is_slow = self.candidates.iter().map(|candidate| candidate.is_slow.load(Ordering::Relaxed));
         let mut walk = Walk::new(is_slow, self.retry);
         if only_origin {
             let mirrors = self.candidates.iter().enumerate().filter(|(_, other)| !other.source.is_origin);
@@ -257,7 +263,11 @@ fn goes_on_from(response: &reqwest::Response, from: u64) -> Result<bool, Failure
     }
     let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
     let begin = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
-    if begin == Some(from) { Ok(true) } else { Err(Failure::Malformed("another range than was asked for".into())) }
+    if begin == Some(from) {
+        Ok(true)
+    } else {
+        Err(Failure::Malformed("another range than was asked for".into()))
+    }
 }
 
 /// One walk along the sources, with its pauses.

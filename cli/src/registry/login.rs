@@ -8,7 +8,7 @@ use super::failure::Failure;
 
 /// Who we are to a registry.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Login {
+pub(super) enum Login {
     /// Nobody.
     Anonymous,
     /// A user with a password.
@@ -57,15 +57,16 @@ pub(super) fn challenge(header: &str) -> Option<Challenge> {
     };
     let of = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme.eq_ignore_ascii_case(scheme));
     match of("Bearer") {
-        Some(bearer) => {
-            Some(Challenge::Bearer { realm: parameter(bearer, "realm")?, service: parameter(bearer, "service") })
-        }
+        Some(bearer) => Some(Challenge::Bearer {
+            realm: parameter(bearer, "realm")?,
+            service: parameter(bearer, "service"),
+        }),
         None => of("Basic").map(|_| Challenge::Basic),
     }
 }
 
 /// What to send along to say who we are.
-pub(super) fn basic(user: &str, password: &str) -> String {
+pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 

@@ -215,7 +215,13 @@ mod tests {
 
     #[test]
     fn what_is_no_manifest_is_refused() {
-        for text in ["", "[]", "{}", r#"{"config":{"digest":"md5:1","size":1}}"#, r#"{"schemaVersion":1,"fsLayers":[]}"#] {
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"config":{"digest":"md5:1","size":1}}"#,
+            r#"{"schemaVersion":1,"fsLayers":[]}"#,
+        ] {
             assert!(read(text.into()).is_err(), "{text}");
         }
     }

@@ -8,6 +8,7 @@
 
 mod client;
 mod credentials;
+mod dated;
 mod failure;
 mod fetch;
 mod login;
@@ -22,9 +23,11 @@ mod transport;
 mod walk;
 
 pub use client::{Allowance, Client};
-pub use credentials::{CredentialsError, credentials_for};
+pub use credentials::{CredentialsError, credentials_for, password_for};
+pub use dated::{Dated, DatedError};
 pub use failure::Failure;
 pub use fetch::{Event, Exhausted, Sources, Tried, Watch};
+pub(crate) use login::basic;
 pub use manifest::{Content, Descriptor, Manifest, Platform};
 pub use part::Part;
 pub use probe::{Limits, Probe};

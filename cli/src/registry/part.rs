@@ -89,7 +89,11 @@ impl Part {
         }
         let is_one = matches!(self.from, From::One(_));
         self.clear()?;
-        Err(if is_one { Failure::WrongDigest { expected: expected.clone(), got } } else { Failure::WrongParts })
+        Err(if is_one {
+            Failure::WrongDigest { expected: expected.clone(), got }
+        } else {
+            Failure::WrongParts
+        })
     }
 
     /// The bytes from here on, as many as fit; none at the end.

@@ -122,7 +122,8 @@ impl Mirror {
     /// Whether the image is one of those that it has.
     pub fn is_for(&self, image: &Reference) -> bool {
         let rest = image.repository().strip_prefix(self.prefix.trim_matches('/'));
-        let is_below = rest.is_some_and(|rest| self.prefix.is_empty() || rest.is_empty() || rest.starts_with('/'));
+        let is_below =
+            rest.is_some_and(|rest| self.prefix.is_empty() || rest.is_empty() || rest.starts_with('/'));
         image.registry() == self.registry && is_below
     }
 

@@ -42,8 +42,7 @@ pub struct Walk {
 impl Walk {
     /// A walk along sources of which it is told which are known to be slow. Those come last.
     pub fn new(is_slow: impl IntoIterator<Item = bool>, retry: Retry) -> Self {
-        let candidate =
-            |is_slow| Candidate { ready_at: Duration::ZERO, failures: 0, is_slow, is_out: false };
+        let candidate = |is_slow| Candidate { ready_at: Duration::ZERO, failures: 0, is_slow, is_out: false };
         Self { candidates: is_slow.into_iter().map(candidate).collect(), retry }
     }
 
@@ -89,8 +88,7 @@ mod tests {
 
     use super::*;
 
-    const RETRY: Retry =
-        Retry { times: 3, first: Duration::from_secs(1), longest: Duration::from_secs(8) };
+    const RETRY: Retry = Retry { times: 3, first: Duration::from_secs(1), longest: Duration::from_secs(8) };
     const NOW: Duration = Duration::ZERO;
 
     fn status(code: u16, retry_after: Option<u64>) -> Failure {
