@@ -14,6 +14,7 @@ mod duration;
 mod frontend;
 mod lease;
 mod lock;
+mod mirror;
 mod plan;
 mod progress;
 mod pull;
@@ -45,6 +46,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Mirror(mirror::Arguments),
     Plan(plan::Arguments),
     Pull(pull::Arguments),
     #[command(subcommand)]
@@ -69,6 +71,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Check(arguments) => check::run(arguments),
         Command::Plan(arguments) => plan::run(arguments),
+        Command::Mirror(arguments) => mirror::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Pull(arguments) => pull::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lease(command) => lease::run(command).map(|()| ExitCode::SUCCESS),
@@ -97,6 +100,13 @@ impl Explain for ShellError {
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ShellError::Runtime)?;
+    Ok(runtime.block_on(work))
+}
+
+/// Runs async work to its end on all cores.
+fn block_on_all<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ShellError::Runtime)?;
     Ok(runtime.block_on(work))
 }
 

@@ -83,6 +83,17 @@ impl Ask {
         }
     }
 
+    /// A request to change a repository.
+    pub(super) fn to_write(method: Method, repository: &str, path: &str) -> Self {
+        Self::at(method, &format!("/v2/{repository}/{path}"), repository)
+    }
+
+    /// A request to an address that the registry gave, to change a repository.
+    pub(super) fn at(method: Method, address: &str, repository: &str) -> Self {
+        let scopes = vec![format!("repository:{repository}:pull,push")];
+        Self { method, path: address.into(), headers: HeaderMap::new(), body: None, scopes }
+    }
+
     pub(super) fn header(mut self, name: header::HeaderName, value: &str) -> Self {
         // What cannot stand in a header cannot be asked for: the registry says what is missing.
         if let Ok(value) = value.parse() {

@@ -257,7 +257,7 @@ impl Sources {
 }
 
 /// Whether an answer has the bytes from here on; if not, it has all of them.
-fn goes_on_from(response: &reqwest::Response, from: u64) -> Result<bool, Failure> {
+pub(super) fn goes_on_from(response: &reqwest::Response, from: u64) -> Result<bool, Failure> {
     if response.status() != StatusCode::PARTIAL_CONTENT {
         return Ok(from == 0);
     }

@@ -4,9 +4,12 @@
 //! - [`Walk`], [`Retry`], [`Limits`]: who is asked next, when again, and what a source has to prove, as pure functions,
 //! - [`Client`]: one registry,
 //! - [`Sources`]: manifests and blobs from whichever source has them,
+//! - [`Copier`]: images from one registry to the other,
 //! - [`push()`]: sending the frontend's image there.
 
+mod catalog;
 mod client;
+mod copy;
 mod credentials;
 mod dated;
 mod failure;
@@ -18,11 +21,14 @@ mod probe;
 mod push;
 mod reference;
 mod retry;
+mod select;
 mod source;
 mod transport;
 mod walk;
 
+pub use catalog::Removal;
 pub use client::{Allowance, Client};
+pub use copy::{Copied, Copier, CopyError, Place, Sum};
 pub use credentials::{CredentialsError, credentials_for, password_for};
 pub use dated::{Dated, DatedError};
 pub use failure::Failure;
@@ -34,6 +40,7 @@ pub use probe::{Limits, Probe};
 pub use push::{PushError, push};
 pub use reference::{Reference, ReferenceError, Target};
 pub use retry::{Retry, Verdict, verdict};
+pub use select::{Extent, TagPattern, Tagged};
 pub use source::{Address, Mirror, MirrorError, Scheme, Source, chain, origin};
 pub use transport::Transport;
 pub use walk::{Step, Walk};

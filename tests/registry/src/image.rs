@@ -47,6 +47,18 @@ impl Image {
         digest(&self.manifest)
     }
 
+    /// What its configuration is known by.
+    #[must_use]
+    pub fn config_digest(&self) -> String {
+        digest(&self.config)
+    }
+
+    /// What its layers are known by, the lowest first.
+    #[must_use]
+    pub fn layer_digests(&self) -> Vec<String> {
+        self.layers.iter().map(|layer| digest(layer)).collect()
+    }
+
     /// An index of these images, all for the platform that they are for, and with what else is to be in it.
     #[must_use]
     pub fn index(images: &[(&Image, &str)]) -> Bytes {

@@ -9,6 +9,7 @@ mod no_cache;
 mod options;
 mod order;
 mod primer;
+mod pull;
 mod rewrite;
 
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
 
-const TESTS: [(&str, Test); 30] = [
+const TESTS: [(&str, Test); 36] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -52,6 +53,12 @@ const TESTS: [(&str, Test); 30] = [
     ("a_primer_runs_each_time_and_alone", primer::primer),
     ("a_primer_finds_its_caches_gone", primer::primer_after_prune),
     ("a_primer_leaves_nothing_in_the_image", primer::primer_leaves_nothing),
+    ("pull_takes_the_mirror_first", pull::from_the_mirror),
+    ("pull_knows_a_digest", pull::by_digest),
+    ("pull_takes_its_platform_of_an_index", pull::of_an_index),
+    ("pull_gets_past_every_fault", pull::faults),
+    ("pull_is_done_once_for_sixteen_jobs", pull::sixteen_jobs),
+    ("pull_finds_the_newest", pull::latest),
 ];
 
 fn main() -> ExitCode {
