@@ -9,7 +9,7 @@
 //! - [`engine`]: the Docker engine,
 //! - [`store`]: the lock of a store of images and caches, and which of them are needed,
 //! - [`process`]: commands that are run for somebody,
-//! - [`registry`]: registries,
+//! - [`registry`]: where images are, got from and sent to,
 //! - [`pull`]: getting images into the engine, from wherever they are.
 
 use std::ffi::OsString;

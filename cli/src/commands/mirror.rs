@@ -34,19 +34,19 @@ pub(crate) struct Arguments {
     #[arg(value_name = "SRC… DST", required = true, num_args = 2..)]
     names: Vec<String>,
     /// Only tags like this: with * and ?, or with {date:FORMAT} as of strftime; may be given several times
-    #[arg(long, value_name = "PATTERN", env = "CI_BUILD_TAG", value_delimiter = ',')]
+    #[arg(long, value_name = "PATTERN", env = "CI_BUILD_MIRROR_TAG", value_delimiter = ',')]
     tag: Vec<TagPattern>,
     /// Only images that were made within this time, and the newest in any case
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_SINCE", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", env = "CI_BUILD_MIRROR_SINCE", value_parser = duration::parse)]
     since: Option<Duration>,
     /// Only so many images, the newest
-    #[arg(long, value_name = "N", env = "CI_BUILD_NEWEST", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", env = "CI_BUILD_MIRROR_NEWEST", value_parser = clap::value_parser!(u32).range(1..))]
     newest: Option<u32>,
     /// Then delete, in the destination, the tags of the same pattern that --since and --newest do not choose
-    #[arg(long, env = "CI_BUILD_PRUNE_OLDER", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "CI_BUILD_MIRROR_PRUNE_OLDER", value_parser = clap::builder::FalseyValueParser::new())]
     prune_older: bool,
     /// How many blobs to copy at once
-    #[arg(long, value_name = "N", env = "CI_BUILD_JOBS", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_name = "N", env = "CI_BUILD_MIRROR_JOBS", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
     #[command(flatten)]
     patience: PatienceArguments,

@@ -48,7 +48,7 @@ enum Command {
     Check(check::Arguments),
     Mirror(mirror::Arguments),
     Plan(plan::Arguments),
-    Pull(pull::Arguments),
+    Pull(Box<pull::Arguments>),
     #[command(subcommand)]
     Frontend(frontend::Command),
     #[command(subcommand)]

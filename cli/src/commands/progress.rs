@@ -1,6 +1,6 @@
 //! How far blobs are, for people: bars on a terminal, else a line now and then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ struct State {
     bytes: u64,
     last_line: Instant,
     bytes_then: u64,
+    said: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -35,7 +36,13 @@ struct Blob {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        let state = State { blobs: HashMap::new(), bytes: 0, last_line: Instant::now(), bytes_then: 0 };
+        let state = State {
+            blobs: HashMap::new(),
+            bytes: 0,
+            last_line: Instant::now(),
+            bytes_then: 0,
+            said: HashSet::new(),
+        };
         Self { bars: MultiProgress::new(), state: Arc::new(Mutex::new(state)) }
     }
 
@@ -55,8 +62,12 @@ impl Progress {
         match event {
             Event::Failed(tried) => {
                 let line = format!("{}: {}: {}", tried.source, tried.what, tried.failure);
+                // What is said once is not said with each repetition.
+                let is_new = state.said.insert(line.clone());
                 drop(state);
-                self.line(&line);
+                if is_new {
+                    self.line(&line);
+                }
             }
             Event::Began(digest, size) => {
                 let bar = self.bars.add(ProgressBar::new(size).with_style(style()));

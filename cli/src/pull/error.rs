@@ -14,7 +14,7 @@ use crate::store::{self, shown};
 pub enum Error {
     /// The engine does not do its part.
     #[error(transparent)]
-    Engine(#[from] engine::Error),
+    Engine(Box<engine::Error>),
     /// The store's state is not to be had.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -63,8 +63,14 @@ pub enum Error {
         /// Its id.
         id: Digest,
         /// What the engine said.
-        source: engine::Error,
+        source: Box<engine::Error>,
     },
+}
+
+impl From<engine::Error> for Error {
+    fn from(error: engine::Error) -> Self {
+        Self::Engine(Box::new(error))
+    }
 }
 
 /// The last failure of each source.

@@ -288,7 +288,7 @@ impl Job<'_> {
                 pulled.map_err(|source| Error::Unnamed {
                     image: Box::new(image.clone()),
                     id: identities.config.clone(),
-                    source,
+                    source: Box::new(source),
                 })?;
             }
         }

@@ -9,6 +9,8 @@ use super::failure::Failure;
 pub enum Verdict {
     /// The same may work in a moment.
     Again,
+    /// The same may work soon, or not for a long time.
+    Briefly,
     /// The source asks to be left alone for this long.
     After(Duration),
     /// It will not work here.
@@ -21,8 +23,8 @@ pub fn verdict(failure: &Failure) -> Verdict {
         Failure::Status { code: 408 | 429 | 500 | 502 | 503 | 504, retry_after, .. } => {
             retry_after.map_or(Verdict::Again, Verdict::After)
         }
-        Failure::Unreachable(_)
-        | Failure::Broken(_)
+        Failure::Unreachable(_) => Verdict::Briefly,
+        Failure::Broken(_)
         | Failure::Truncated { .. }
         | Failure::WrongParts
         | Failure::FirstByte { .. }
@@ -38,6 +40,9 @@ pub fn verdict(failure: &Failure) -> Verdict {
     }
 }
 
+/// Who cannot be reached is asked again at most so often.
+const BRIEFLY: u32 = 3;
+
 /// How a request is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
@@ -50,6 +55,18 @@ pub struct Retry {
 }
 
 impl Retry {
+    /// The pause after a failure, the one of this number, from 0; none where it is not to be repeated. `random` is a number
+    /// from 0 to 1.
+    pub fn after(self, failure: &Failure, number: u32, random: f64) -> Option<Duration> {
+        let (times, asked) = match verdict(failure) {
+            Verdict::Again => (self.times, None),
+            Verdict::After(asked) => (self.times, Some(asked)),
+            Verdict::Briefly => (self.times.min(BRIEFLY), None),
+            Verdict::Never => (0, None),
+        };
+        (number < times).then(|| self.pause(number, asked, random))
+    }
+
     /// The pause before the repetition of this number, from 0: full jitter, that is anything from nothing to the
     /// longest, by a random number from 0 to 1; and on top of what the source asks for, so that those who were told
     /// the same do not come back together.
@@ -84,6 +101,16 @@ mod tests {
         assert_eq!(verdict(&Failure::Tls(String::new())), Verdict::Never);
         assert_eq!(verdict(&Failure::Redirects), Verdict::Never);
         assert_eq!(verdict(&Failure::Truncated { got: 1, expected: 2 }), Verdict::Again);
+    }
+
+    #[test]
+    fn who_cannot_be_reached_is_not_asked_for_long() {
+        let times = |failure: &Failure| {
+            (0..).take_while(|&number| RETRY.after(failure, number, 0.5).is_some()).count()
+        };
+        assert_eq!(times(&Failure::Unreachable("no".into())), 3);
+        assert_eq!(times(&status(503, None)), 10);
+        assert_eq!(times(&status(404, None)), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::failure::Failure;
-use super::retry::{Retry, Verdict, verdict};
+use super::retry::Retry;
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,15 +67,13 @@ impl Walk {
     pub fn failed(&mut self, source: usize, failure: &Failure, now: Duration, random: f64) {
         let retry = self.retry;
         let Some(candidate) = self.candidates.get_mut(source) else { return };
-        let (verdict, is_first_slowness) = (verdict(failure), failure.is_slowness() && !candidate.is_slow);
+        let is_first_slowness = failure.is_slowness() && !candidate.is_slow;
         candidate.is_slow |= is_first_slowness;
-        match verdict {
-            _ if is_first_slowness => {}
-            Verdict::Never => candidate.is_out = true,
-            _ if candidate.failures >= retry.times => candidate.is_out = true,
-            Verdict::Again => candidate.ready_at = now + retry.pause(candidate.failures, None, random),
-            Verdict::After(asked) => {
-                candidate.ready_at = now + retry.pause(candidate.failures, Some(asked), random);
+        // Who is slow for the first time is asked again when nobody else is left.
+        if !is_first_slowness {
+            match retry.after(failure, candidate.failures, random) {
+                Some(pause) => candidate.ready_at = now + pause,
+                None => candidate.is_out = true,
             }
         }
         candidate.failures += 1;

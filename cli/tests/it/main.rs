@@ -6,6 +6,7 @@ mod check;
 mod config;
 #[cfg(test)]
 mod elf;
+#[cfg(test)]
 mod fetch;
 #[cfg(test)]
 mod frontend;

@@ -67,14 +67,15 @@ impl<'a> Room<'a> {
         let mut command = self.subject.client.set_up(Command::new(&self.subject.command));
         let mirror = format!("{}=http://{}", self.origin.address(), self.mirror.address());
         command.env("CI_BUILD_STATE_DIR", self.state.path().join("state")).env("CI_BUILD_MIRROR", mirror);
-        command.arg("pull").args(LIMITS).args(arguments);
+        command.arg("pull").args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     fn pull(&self, arguments: &[&str]) -> Result<Ended> {
         let started = Instant::now();
-        end(self.command(arguments).spawn().context("cannot start ci-build")?, started)
+        let arguments = [&LIMITS, arguments].concat();
+        end(self.command(&arguments).spawn().context("cannot start ci-build")?, started)
     }
 
     /// What docker tells of an image; nothing where there is none.
@@ -238,10 +239,9 @@ pub(crate) fn sixteen_jobs(subject: &Subject) -> Result<()> {
     room.put("1", &image);
     let name = room.name(":1");
     let started = Instant::now();
-    // Sixteen processes on two cores begin late enough to be taken for slow mirrors' clients.
-    let patient = ["--first-byte", "30s", "--stall", "30s", "--floor", "0", &name];
+    // With the usual limits: sixteen processes on two cores are slow themselves.
     let jobs: Vec<Child> = (0..16)
-        .map(|_| room.command(&patient).spawn())
+        .map(|_| room.command(&[&name]).spawn())
         .collect::<std::io::Result<_>>()
         .context("cannot start")?;
     for job in jobs {

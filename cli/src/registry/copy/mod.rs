@@ -19,7 +19,7 @@ use super::fetch::{Event, Tried, Watch};
 use super::manifest::{Descriptor, Manifest};
 use super::probe::Limits;
 use super::reference::Target;
-use super::retry::{Retry, Verdict, verdict};
+use super::retry::Retry;
 use crate::error::{Blame, Explain};
 use crate::image::Digest;
 
@@ -248,15 +248,9 @@ impl Copier {
         failures: &mut u32,
     ) -> Result<(), CopyError> {
         let registry = client.address().host.clone();
-        let asked = match verdict(&failure) {
-            Verdict::Again => None,
-            Verdict::After(asked) => Some(asked),
-            Verdict::Never => return Err(CopyError { registry, what: what.into(), failure }),
-        };
-        if *failures >= self.retry.times {
+        let Some(pause) = self.retry.after(&failure, *failures, fastrand::f64()) else {
             return Err(CopyError { registry, what: what.into(), failure });
-        }
-        let pause = self.retry.pause(*failures, asked, fastrand::f64());
+        };
         *failures += 1;
         self.watch.tell(Event::Failed(&Tried { source: registry, what: what.into(), failure }));
         tokio::time::sleep(pause).await;
