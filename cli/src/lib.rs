@@ -5,7 +5,10 @@
 //!
 //! - [`config`]: defaults of flags from files,
 //! - [`image`]: the frontend's image out of one binary, as pure bytes,
+//! - [`build`]: what `docker buildx build` is asked for, and how that is mended,
 //! - [`docker_config`]: what docker's own client is configured to,
+//! - [`disk`]: how much room there is,
+//! - [`doctor`]: what is wrong with a host, one check a file,
 //! - [`engine`]: the Docker engine,
 //! - [`store`]: the lock of a store of images and caches, and which of them are needed,
 //! - [`process`]: commands that are run for somebody,
@@ -15,14 +18,15 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::FromArgMatches as _;
-
 use config::Config;
 use error::Failure;
 
+pub mod build;
 pub mod commands;
 pub mod config;
+pub mod disk;
 pub mod docker_config;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod image;
@@ -34,12 +38,15 @@ pub mod store;
 /// Runs one command line, its program name first, and gives its exit code: 0 fine, 1 findings, 2 unusable input or usage,
 /// 75 gave up waiting for a lock, 125 our own failure, else what the wrapped command ended with.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let words: Vec<_> = args.into_iter().collect();
+    if let Some(error) = process::exec_bound(words.get(1..).unwrap_or_default()) {
+        return failed(&error.into());
+    }
     let command = match Config::of_this_process().and_then(|config| config.apply(commands::command())) {
         Ok(command) => command,
         Err(error) => return failed(&error.into()),
     };
-    let parsed = command.try_get_matches_from(args);
-    match parsed.and_then(|matches| commands::Arguments::from_arg_matches(&matches)) {
+    match commands::read(command, words) {
         Ok(arguments) => commands::run(arguments).unwrap_or_else(|failure| failed(&failure)),
         // Help, the version, or wrong usage: each knows its stream and its exit code.
         Err(answer) => {
@@ -57,5 +64,5 @@ fn failed(failure: &Failure) -> ExitCode {
 
 /// The pages of `docs/` that are made of the command itself: each its name and its text.
 pub fn pages() -> Vec<(&'static str, String)> {
-    vec![("configuration.md", config::page(&commands::command()))]
+    vec![("configuration.md", config::page(&commands::command())), ("doctor.md", doctor::page())]
 }

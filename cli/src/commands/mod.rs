@@ -1,15 +1,18 @@
 //! The command line, one file a command: each reads its arguments, calls the rooms below, and shows the
 //! answer.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::{Blame, Explain, Failure};
 
+mod build;
 mod check;
 mod dockerfile;
+mod doctor;
 mod duration;
 mod frontend;
 mod lease;
@@ -23,15 +26,16 @@ mod rewrite;
 mod size;
 mod sources;
 mod status;
+mod store;
 
 const EXAMPLES: &str = "\
 Examples:
-  docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
+  ci-build build -t app .
   ci-build check Dockerfile
   ci-build plan --format svg Dockerfile > plan.svg
   ci-build lock --exclusive -- docker system prune -af
 
-Exit codes: 0 fine, 1 findings (check), 2 unusable input or usage, 75 gave up waiting for a lock,
+Exit codes: 0 fine, 1 findings (check, doctor), 2 unusable input or usage, 75 gave up waiting for a lock,
 125 our own failure, else what the wrapped command ended with";
 
 /// Keeps builds, pulls, prunes and leftovers on one Docker host apart
@@ -45,8 +49,10 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Build(build::Arguments),
     Check(check::Arguments),
     Mirror(mirror::Arguments),
+    Doctor(doctor::Arguments),
     Plan(plan::Arguments),
     Pull(Box<pull::Arguments>),
     #[command(subcommand)]
@@ -63,13 +69,23 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
+/// Reads a command line, its program name first, by a [`command`] that configuration files may have given other defaults.
+///
+/// # Errors
+/// Help, the version, or wrong usage.
+pub fn read(command: clap::Command, words: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    Arguments::from_arg_matches(&command.try_get_matches_from(build::arrange(words))?)
+}
+
 /// Runs one command and gives its exit code.
 ///
 /// # Errors
 /// What the user is to read, with the exit code.
 pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
+        Command::Build(arguments) => build::run(&arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Plan(arguments) => plan::run(arguments),
         Command::Mirror(arguments) => mirror::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Pull(arguments) => pull::run(&arguments).map(|()| ExitCode::SUCCESS),
@@ -108,6 +124,13 @@ fn block_on_all<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ShellError::Runtime)?;
     Ok(runtime.block_on(work))
+}
+
+/// A document for scripts, its schema first, which a map of serde_json would not keep.
+fn document(lists: Vec<(&str, Vec<serde_json::Value>)>) -> String {
+    let lists =
+        lists.into_iter().map(|(name, values)| format!(",\"{name}\":{}", serde_json::Value::from(values)));
+    format!("{{\"schema\":1{}}}", lists.collect::<String>())
 }
 
 /// Prints the one line that a script reads.

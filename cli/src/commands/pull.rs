@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::lock::StoreArgument;
 use super::progress::Progress;
 use super::sources::SourceArguments;
-use super::{block_on, duration, print_line, size};
+use super::store::DockerStore;
+use super::{block_on, document, duration, print_line, size};
 use crate::engine::{Endpoint, Engine};
 use crate::error::{Blame, Explain, Failure};
 use crate::pull::{self, How, Notice, Policy, Pulled, Room, Wish};
@@ -73,7 +73,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     ttl: Option<Duration>,
     #[command(flatten)]
-    store: StoreArgument,
+    store: DockerStore,
     /// How to tell what was done
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -239,8 +239,7 @@ fn show(arguments: &Arguments, pulled: &[(Reference, Pulled)]) -> Result<(), Fai
                 })
             };
             let images: Vec<_> = pulled.iter().map(image).collect();
-            // serde_json sorts keys; the schema is to come first.
-            print_line(format_args!("{{\"schema\":1,\"images\":{}}}", serde_json::Value::from(images)))
+            print_line(document(vec![("images", images)]))
         }
     }
 }

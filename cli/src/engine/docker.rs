@@ -8,7 +8,7 @@ use futures_util::TryStreamExt as _;
 
 use super::Endpoint;
 use crate::error::{Blame, Explain};
-use crate::image::{Architecture, Image, ImageName};
+use crate::image::{Architecture, Fingerprint, Image, ImageName};
 
 /// A small question is answered within this time, also by an engine under load.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Engine {
     pub(super) docker: Docker,
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
 }
 
 /// Why an engine did not do what it was asked.
@@ -45,7 +45,7 @@ pub enum Error {
         source: bollard::errors::Error,
     },
     /// The engine takes the question and does not answer.
-    #[error("the docker engine at {0} did not answer within 30 seconds")]
+    #[error("the docker engine at {0} takes questions and does not answer")]
     Hangs(Endpoint),
     /// The engine does not tell who it is.
     #[error("the engine at {0} has no identity that a lock could be about")]
@@ -85,6 +85,11 @@ impl Explain for Error {
     fn help(&self) -> Vec<String> {
         match self {
             Error::Unsupported(_) => vec!["unix:// and tcp:// (without TLS) work".into()],
+            Error::Unreachable { source, .. } if is_forbidden(source) => vec![
+                "this user may not use the socket: root may, and the group that it belongs to, often docker"
+                    .into(),
+                "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
+            ],
             Error::Unreachable { .. } => vec![
                 "is the engine running, and may this user reach it? `docker version` asks the same".into(),
                 "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
@@ -99,6 +104,14 @@ impl Explain for Error {
             }
         }
     }
+}
+
+/// Whether the operating system keeps this user from the engine's socket.
+fn is_forbidden(error: &bollard::errors::Error) -> bool {
+    let source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    std::iter::successors(source, |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 impl Engine {
@@ -166,6 +179,24 @@ impl Engine {
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
             Err(source) => Err(self.refused("look for the image", source)),
         }
+    }
+
+    /// Whether the engine has an image under this name that its fingerprint tells to be this one.
+    ///
+    /// # Errors
+    /// When the engine does not say in time.
+    pub async fn has_alike(&self, name: &ImageName, fingerprint: &Fingerprint) -> Result<bool, Error> {
+        let name = name.to_string();
+        let inspect = async {
+            match self.docker.inspect_image(&name).await {
+                Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+                answer => answer.map(Some),
+            }
+        };
+        let Some(found) = self.in_time(inspect, "look for the image").await? else { return Ok(false) };
+        let layers = found.root_fs.and_then(|root| root.layers).unwrap_or_default();
+        let entrypoint = found.config.and_then(|config| config.entrypoint).unwrap_or_default();
+        Ok(fingerprint.is_of(&found.id.unwrap_or_default(), &layers, &entrypoint))
     }
 
     /// Loads the image under this name. An image that had the name stays, without it.

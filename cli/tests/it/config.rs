@@ -63,21 +63,21 @@ fn values_are_texts_numbers_booleans_and_lists() {
     assert_eq!(value("[lock]\nwait = 0x0\n", "", "lock -- true", "wait").unwrap(), "0");
 }
 
+/// A message without the list of what exists, which grows with every command.
+fn without_list(message: String) -> String {
+    assert!(message.contains("[check]") && message.contains("[lock]"), "{message}");
+    message.lines().next().unwrap().into()
+}
+
 #[test]
 fn what_is_wrong_is_told_with_its_line_and_what_exists() {
     let host = |text: &str| value(text, "", "lock -- true", "wait").unwrap_err();
-    insta::assert_snapshot!(host("[lokc]\nwait = '1h'\n"), @r"
-    error: host.toml:1: there is no command 'lokc' that [lokc] could be for
-      help: there is [[mirror]], [check], [frontend], [lease], [lock], [plan], [rewrite], [status]
-    ");
+    insta::assert_snapshot!(without_list(host("[lokc]\nwait = '1h'\n")), @"error: host.toml:1: there is no command 'lokc' that [lokc] could be for");
     insta::assert_snapshot!(host("# ours\n\n[lock]\nwiat = '1h'\n"), @r"
     error: host.toml:4: [lock] has no key 'wiat'
-      help: [lock] has polite, store, wait
+      help: [lock] has containerd, namespace, polite, store, wait
     ");
-    insta::assert_snapshot!(host("wait = '1h'\n"), @r"
-    error: host.toml:1: 'wait' stands in no table
-      help: there is [[mirror]], [check], [frontend], [lease], [lock], [plan], [rewrite], [status]
-    ");
+    insta::assert_snapshot!(without_list(host("wait = '1h'\n")), @"error: host.toml:1: 'wait' stands in no table");
     insta::assert_snapshot!(host("[lock]\nwait = 30\n"), @r"
     error: host.toml:2: 'wait' of [lock]: '30': write it with its unit, such as 30s, 10m, 2h or 7d
       help: `ci-build lock --help` tells what --wait takes
@@ -88,7 +88,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_exists() {
     ");
     insta::assert_snapshot!(host("[lock]\nshared = true\n"), @r"
     error: host.toml:2: [lock] has no key 'shared'
-      help: [lock] has polite, store, wait
+      help: [lock] has containerd, namespace, polite, store, wait
     ");
     insta::assert_snapshot!(host("[frontend.push]\ninsecure = 'yes'\n"), @r"
     error: host.toml:2: 'insecure' of [frontend.push]: it takes true or false, not a text
@@ -108,7 +108,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_exists() {
     ");
     insta::assert_snapshot!(host("[lease.add]\nowner = 7\n"), @r"
     error: host.toml:2: [lease.add] has no key 'owner'
-      help: [lease.add] has store, ttl
+      help: [lease.add] has containerd, namespace, store, ttl
     ");
     insta::assert_snapshot!(host("[lock]\nwait = \n"), @r"
     error: host.toml:2: string values must be quoted, expected literal string
@@ -145,7 +145,7 @@ fn a_project_says_nothing_about_the_host() {
     ");
     insta::assert_snapshot!(project("[nope]\n"), @r"
     error: project.toml:1: there is no command 'nope' that [nope] could be for
-      help: there is [check], [lease.add], [lock], [plan], [rewrite]
+      help: there is [build], [check], [lease.add], [lock], [plan], [rewrite]
     ");
 }
 

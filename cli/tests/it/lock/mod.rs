@@ -1,6 +1,7 @@
 //! `ci-build lock`, as scripts use it, and the lock beneath it, with real processes.
 
 mod command;
+mod disk;
 mod figures;
 mod history;
 mod starvation;
