@@ -5,6 +5,8 @@ mod check;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod copy;
+#[cfg(test)]
 mod elf;
 #[cfg(test)]
 mod fetch;
