@@ -14,6 +14,7 @@ mod lease;
 mod lock;
 mod owner;
 mod scratch;
+mod turn;
 mod wait;
 
 use directory::Directory;
@@ -27,6 +28,7 @@ pub use lease::{Lease, Leases, Quiet, Term};
 pub use lock::{ExclusiveGuard, Guard, Notice, SharedGuard};
 pub use owner::{Liveness, Process};
 pub use scratch::Scratch;
+pub use turn::Turn;
 pub use wait::Patience;
 
 /// The state that all users of a store on this host share.
