@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use bollard::errors::Error::DockerResponseServerError;
+use bollard::models::{ContainerState, ContainerStateStatusEnum};
 use bollard::query_parameters::{ListContainersOptions, RemoveContainerOptionsBuilder};
 use jiff::Timestamp;
 
-use super::{Deletion, Engine, Error};
+use super::{Deletion, Engine, Error, time};
 
 /// The label of containers that `ci-build` made, which says who owns them.
 pub const OWNER_LABEL: &str = "ci-build.owner";
@@ -65,6 +67,39 @@ impl Engine {
         let listed = self.docker.list_containers(Some(options)).await;
         let listed = listed.map_err(|source| self.refused("list its containers", source))?;
         Ok(listed.into_iter().map(container).collect())
+    }
+
+    /// When a container ended; none where it has not, or is gone.
+    ///
+    /// # Errors
+    /// When the engine does not say in time.
+    pub async fn container_end(&self, id: &str) -> Result<Option<Timestamp>, Error> {
+        let inspect = async {
+            match self.docker.inspect_container(id, None).await {
+                Err(DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+                answer => answer.map(Some),
+            }
+        };
+        let found = self.in_time(inspect, "look at a container").await?;
+        let state = found.and_then(|container| container.state);
+        let has_ended = |state: &ContainerState| {
+            matches!(state.status, Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD))
+        };
+        Ok(state.filter(has_ended).and_then(|state| time(state.finished_at.as_deref())))
+    }
+
+    /// The id of the image that a container was made from; none where the container is gone.
+    ///
+    /// # Errors
+    /// When the engine does not say in time.
+    pub async fn image_of(&self, container: &str) -> Result<Option<String>, Error> {
+        let inspect = async {
+            match self.docker.inspect_container(container, None).await {
+                Err(DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+                answer => answer.map(|found| found.image),
+            }
+        };
+        self.in_time(inspect, "look at a container").await
     }
 
     /// Deletes a container that does not run, and its anonymous volumes.

@@ -80,12 +80,12 @@ impl Engine {
     }
 
     /// Takes a name, or an id without names, from the engine, and with the last name the image. Never by force: what a
-    /// container uses, or an image is made from, stays.
+    /// container uses, or an image is made from, stays; and so do the nameless images that it was made from.
     ///
     /// # Errors
     /// When the engine does not answer.
     pub async fn delete_image(&self, reference: &str) -> Result<Deletion, Error> {
-        let options = RemoveImageOptionsBuilder::new().build();
+        let options = RemoveImageOptionsBuilder::new().noprune(true).build();
         match self.docker.remove_image(reference, Some(options), None).await {
             Ok(_) => Ok(Deletion::Done),
             answer => self.deletion(answer.map(drop), "delete an image"),
