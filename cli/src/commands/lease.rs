@@ -115,7 +115,8 @@ fn add(Add { images, ttl, owner, ahead, wait, store }: &Add) -> Result<(), Failu
     // From the look at the engine until the lease is there nobody deletes an image.
     let _quiet = Quiet::for_addition(&leases, *wait)?;
     let ids = ids(images)?.into_iter().zip(images);
-    let unknown = |image: &String| if *ahead { Ok(String::new()) } else { Err(Missing::Image(image.clone())) };
+    let unknown =
+        |image: &String| if *ahead { Ok(String::new()) } else { Err(Missing::Image(image.clone())) };
     let ids = ids.map(|(id, image)| id.map_or_else(|| unknown(image), Ok));
     let ids: Vec<_> = ids.collect::<Result<_, _>>()?;
     let uses = store.last_uses()?;

@@ -78,7 +78,13 @@ pub(crate) struct Arguments {
     #[arg(long, env = "CI_BUILD_PRUNE_BUILD_CACHE")]
     build_cache: bool,
     /// Of the build cache, delete only cache mounts with such an id [repeatable]
-    #[arg(long, value_name = "ID", env = "CI_BUILD_PRUNE_CACHE_MOUNT", value_delimiter = ',', requires = "build_cache")]
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "CI_BUILD_PRUNE_CACHE_MOUNT",
+        value_delimiter = ',',
+        requires = "build_cache"
+    )]
     cache_mount: Vec<Pattern>,
     /// Delete build cache, the least recently used first, until it has no more than this
     #[arg(long, value_name = "SIZE", env = "CI_BUILD_PRUNE_BUILD_CACHE_SIZE", value_parser = size::parse, requires = "build_cache")]
@@ -126,7 +132,9 @@ impl Explain for Usage {
     fn help(&self) -> Vec<String> {
         vec![match self {
             Self::Limits { name, low, .. } => format!("swap them, or give --{name}-high more than {low}"),
-            Self::Grace { older_than, .. } => format!("give --grace {} or less", crate::store::shown(*older_than)),
+            Self::Grace { older_than, .. } => {
+                format!("give --grace {} or less", crate::store::shown(*older_than))
+            }
             Self::Disk { .. } => "--disk names a directory on the engine's disk".into(),
         }]
     }
@@ -194,7 +202,9 @@ async fn prune(
     executor.wait = arguments.wait;
     let before = room.disk();
     if before.is_none() {
-        note("the engine's disk cannot be seen from here: only what is old goes; --disk names a directory on it");
+        note(
+            "the engine's disk cannot be seen from here: only what is old goes; --disk names a directory on it",
+        );
     }
     let decisions = choose::choose(&inventory, &settings, executor.is_pressed);
     let mut tell = |entry: Entry| {

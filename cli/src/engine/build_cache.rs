@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn cache_mounts_are_known_by_their_ids() {
-        let id = mount("cached mount /root/.m2 from exec /bin/sh -c echo with id \"x\" with id \"/root/.m2\"");
+        let id =
+            mount("cached mount /root/.m2 from exec /bin/sh -c echo with id \"x\" with id \"/root/.m2\"");
         assert_eq!(id, "/root/.m2");
         assert_eq!(mount("cached mount /c from exec sh"), "/c");
         assert_eq!(mount("anything"), "");

@@ -69,7 +69,7 @@ pub enum Error {
         /// Which engine.
         endpoint: Endpoint,
         /// The image's name.
-        name: ImageName,
+        name: Box<ImageName>,
     },
 }
 
@@ -196,7 +196,7 @@ impl Engine {
         answers.await.map_err(|source| self.refused("load the image", source))?;
         match self.has(name, image).await? {
             true => Ok(()),
-            false => Err(Error::Lost { endpoint: self.endpoint.clone(), name: name.clone() }),
+            false => Err(Error::Lost { endpoint: self.endpoint.clone(), name: Box::new(name.clone()) }),
         }
     }
 

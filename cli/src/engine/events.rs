@@ -69,8 +69,7 @@ impl Engine {
         until: Option<Timestamp>,
     ) -> impl Stream<Item = Result<Option<Event>, bollard::errors::Error>> {
         let filters = Some([("type".into(), vec!["image".into(), "container".into()])].into());
-        let options =
-            EventsOptions { since: Some(seconds(since)), until: until.map(seconds), filters };
+        let options = EventsOptions { since: Some(seconds(since)), until: until.map(seconds), filters };
         self.docker.events(Some(options)).map_ok(event)
     }
 }

@@ -220,7 +220,8 @@ fn build_cache(inventory: &Inventory, rules: &Rules, settings: &CacheSettings) -
         let mut verdict = cache_record(record, settings)
             .or(child[index].map(|child| Reason::Parent(records[child].id.clone())))
             .map_or_else(|| rules.age(used[index]), Verdict::Stays);
-        if excess > 0 && matches!(verdict, Verdict::Stays(Reason::Young(_)) | Verdict::Goes(Cause::Pressure)) {
+        if excess > 0 && matches!(verdict, Verdict::Stays(Reason::Young(_)) | Verdict::Goes(Cause::Pressure))
+        {
             verdict = Verdict::Goes(Cause::Size);
         }
         match verdict {

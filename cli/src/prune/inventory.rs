@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::pattern::canonical;
 use super::Settings;
+use super::pattern::canonical;
 use crate::engine::{self, CacheRecord, Container, Engine, Event, Network, StoredImage, Volume};
 use crate::store::{self, LastUses, Lease, Store};
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Settings;
 use super::choose::{Cause, Reason, Verdict};
 use super::pattern::canonical;
-use super::Settings;
 use crate::engine::{Container, StoredImage};
 use crate::store::Lease;
 
@@ -53,7 +53,7 @@ impl Rules<'_> {
             });
         }
         let kept = |pattern: &&super::Pattern| {
-            pattern.has(&image.id) || names().any(|name| pattern.has_image(name))
+            pattern.has_id(&image.id) || names().any(|name| pattern.has_image(name))
         };
         if let Some(pattern) = keep.iter().find(kept) {
             return Verdict::Stays(Reason::Kept(pattern.to_string()));

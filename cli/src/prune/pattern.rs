@@ -33,6 +33,11 @@ impl Pattern {
         matches(&self.0, name) || matches(&self.0, repository(name))
     }
 
+    /// Whether it is one for ids, `sha256:…`, and means this one.
+    pub fn has_id(&self, id: &str) -> bool {
+        self.0.starts_with("sha256:") && matches(&self.0, id)
+    }
+
     /// Whether it means this text, all of it.
     pub fn has(&self, text: &str) -> bool {
         matches(&self.0, text)
@@ -104,6 +109,8 @@ mod tests {
         assert!(has("a", "a@sha256:12") && has("a@sha256:*", "a@sha256:12"));
         assert!(!has("debian", "debian-slim:12") && !has("ian", "debian:12"));
         assert!(has("v?", "v1:latest") && !has("v?", "v12:latest"));
+        let has_id = |pattern: &str| pattern.parse::<Pattern>().unwrap().has_id("sha256:12");
+        assert!(has_id("sha256:12") && has_id("sha256:1*") && !has_id("*:12"), "a tag is no id");
         assert!(" ".parse::<Pattern>().is_err());
     }
 

@@ -118,7 +118,9 @@ impl Explain for Error {
             Self::GaveUp { .. } => {
                 &["`ci-build status` shows who holds it and who waits; --wait waits longer"]
             }
-            Self::Unquiet { .. } => &["--wait waits longer; an engine that hangs holds up all who delete images"],
+            Self::Unquiet { .. } => {
+                &["--wait waits longer; an engine that hangs holds up all who delete images"]
+            }
             Self::Upgrade { .. } => &["take the exclusive lock on the outer command"],
         };
         help.iter().map(|&line| line.into()).collect()

@@ -69,7 +69,9 @@ impl LastUses {
     /// When the records cannot be listed.
     pub fn all(&self) -> Result<HashMap<String, Timestamp>, Error> {
         let names = self.directory.names()?.into_iter();
-        Ok(names.filter_map(|name| Some((name.replacen('.', ":", 1), self.directory.changed(&name)?))).collect())
+        Ok(names
+            .filter_map(|name| Some((name.replacen('.', ":", 1), self.directory.changed(&name)?)))
+            .collect())
     }
 
     /// Forgets an image that is gone.
