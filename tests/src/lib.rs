@@ -1,8 +1,10 @@
-//! What the engine tests share, an engine with the frontend in it; the hazard laboratory; and the differential suite.
+//! What the engine tests share, an engine with the frontend in it; the hazard laboratory; the prune
+//! laboratory; and the differential suite.
 
 pub mod differential;
 mod files;
 pub mod lab;
+pub mod prunes;
 pub mod results;
 mod subject;
 

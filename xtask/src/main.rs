@@ -24,6 +24,8 @@ enum Command {
     Bench,
     /// Build Dockerfiles that break by every strategy on every engine, and write docs/lab
     Lab(commands::program::Arguments),
+    /// Run CI jobs beside prunes, kill prunes and measure them, and write docs/lab-prune.md
+    LabPrune(commands::program::Arguments),
     /// Build all that Docker can build by upstream and by ours, compare, and write docs/differential.md
     Differential(commands::program::Arguments),
     /// Have real engines make the build definitions in testdata/llb anew
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Test => commands::test::run(),
         Command::Bench => commands::bench::run(),
         Command::Lab(arguments) => commands::program::run("lab", "the laboratory", &arguments),
+        Command::LabPrune(arguments) => commands::program::run("prunes", "the prune laboratory", &arguments),
         Command::Differential(arguments) => {
             commands::program::run("differential", "the differential suite", &arguments)
         }
