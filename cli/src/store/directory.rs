@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
@@ -228,6 +228,26 @@ impl Directory {
         Ok(names)
     }
 
+    /// Removes what was being written for longer than this: whoever wrote it was killed.
+    pub(super) fn tidy(&self, age: SignedDuration) -> Result<(), Error> {
+        let refused = |source: Errno| Error::refused("list", &self.path, source);
+        for entry in fs::Dir::read_from(&self.fd).map_err(refused)? {
+            let name = entry.map_err(refused)?.file_name().to_string_lossy().into_owned();
+            let is_half = is_unpredictable(&name)
+                && self.changed_inode(&name).is_some_and(|at| Timestamp::now().duration_since(at) > age);
+            if is_half {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// When the file of this name got its name or its time, which is never set to the past.
+    fn changed_inode(&self, name: &str) -> Option<Timestamp> {
+        let stat = fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Timestamp::from_second(stat.st_ctime).ok()
+    }
+
     /// Lets what was added survive a crash.
     pub(super) fn sync(&self, file: &File) -> Result<(), Error> {
         file.sync_all()
@@ -320,6 +340,11 @@ fn unpredictable() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
+/// Whether it is the name of what is being written.
+fn is_unpredictable(name: &str) -> bool {
+    name.strip_prefix('.').is_some_and(|name| name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
@@ -377,6 +402,33 @@ mod tests {
         assert_eq!(directory.names().unwrap(), [name.as_str()]);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
         assert_eq!(read_record(&directory.open_record(&name).unwrap()).unwrap(), "text");
+    }
+
+    #[test]
+    fn what_the_killed_left_half_written_goes() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::state(&place.path().join("state")).unwrap();
+        let files = [".0123456789abcdef", ".lock", ".begun", "0123456789abcdef"];
+        for name in files {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let count = || std::fs::read_dir(directory.path()).unwrap().count();
+        directory.tidy(SignedDuration::from_hours(1)).unwrap();
+        assert_eq!(count(), 4, "it may still be written");
+        directory.tidy(SignedDuration::from_secs(-2)).unwrap();
+        assert_eq!(count(), 3);
+        assert!(!directory.path().join(files[0]).exists());
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::state(&place.path().join("state")).unwrap();
+        for text in ["longer text", "text"] {
+            directory.replace("record", text.as_bytes()).unwrap();
+            assert_eq!(read_record(&directory.open_record("record").unwrap()).unwrap(), text);
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]

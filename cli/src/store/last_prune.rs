@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn set_last_prune(&self, last: &LastPrune) -> Result<(), Error> {
+        self.directory.tidy(SignedDuration::from_hours(1))?;
         self.directory.replace(RECORD, &serde_json::to_vec(last).unwrap_or_default())
     }
 }

@@ -9,6 +9,7 @@ mod no_cache;
 mod options;
 mod order;
 mod primer;
+mod prune;
 mod rewrite;
 
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
 
-const TESTS: [(&str, Test); 30] = [
+const TESTS: [(&str, Test); 37] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -52,6 +53,13 @@ const TESTS: [(&str, Test); 30] = [
     ("a_primer_runs_each_time_and_alone", primer::primer),
     ("a_primer_finds_its_caches_gone", primer::primer_after_prune),
     ("a_primer_leaves_nothing_in_the_image", primer::primer_leaves_nothing),
+    ("a_prune_takes_the_least_recently_used_first", prune::least_recently_used_first),
+    ("a_prune_spares_what_is_needed", prune::spares_what_is_needed),
+    ("a_prune_spares_parents_of_what_stays", prune::parents_stay_with_their_children),
+    ("a_prune_skips_beside_another", prune::prunes_do_not_queue),
+    ("a_prune_takes_build_cache_by_its_id", prune::build_cache_by_its_id),
+    ("a_prune_tells_that_the_engine_died", prune::engine_that_dies),
+    ("a_watch_outlives_the_engine", prune::watch_outlives_the_engine),
 ];
 
 fn main() -> ExitCode {
