@@ -14,6 +14,7 @@ use super::judge::{Facts, Rules, is_for};
 use super::pattern::{canonical, repository};
 use super::{Disk, Inventory, Limits, Settings};
 use crate::engine::{Deletion, Engine, StoredImage};
+use crate::error::with_cause;
 use crate::store::{LastUses, Leases, Quiet, Store};
 
 /// What became of a thing that was to go.
@@ -120,7 +121,11 @@ impl<'a> Executor<'a> {
             let outcome = if cause == Cause::Pressure && self.room.is_made() {
                 Outcome::Stays(Reason::Room)
             } else {
-                self.delete(decision, &deleted).await?
+                match self.delete(decision, &deleted).await {
+                    // An engine that stumbles over one thing may do another.
+                    Err(Error::Engine(error)) if !error.is_lost() => Outcome::Failed(with_cause(&error)),
+                    outcome => outcome?,
+                }
             };
             if matches!(outcome, Outcome::Deleted | Outcome::Gone) {
                 deleted.insert(decision.thing);
@@ -239,7 +244,6 @@ fn references(image: &StoredImage) -> Vec<&str> {
     image.names.iter().chain(alone).map(String::as_str).collect()
 }
 
-/// An engine that refuses one thing may do another; one that is lost ends the run.
 fn outcome_of(deletion: Result<Deletion, crate::engine::Error>) -> Result<Outcome, Error> {
     match deletion {
         Ok(Deletion::Done) => Ok(Outcome::Deleted),

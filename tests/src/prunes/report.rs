@@ -166,3 +166,23 @@ fn write_page(page: &mut String, raw: &Raw, speed: &Speed) -> fmt::Result {
     }
     list(page, "Not as promised", complaints(raw, speed))
 }
+
+#[cfg(test)]
+mod tests {
+    use xtask::workspace;
+
+    use super::*;
+    use crate::results;
+
+    #[test]
+    fn the_page_is_made_from_the_results() {
+        let docs = workspace::root().join("docs");
+        let raw: Raw = results::load(&docs.join("lab/prune.json")).unwrap();
+        let speed: Speed = results::load(&docs.join("bench/prune.json")).unwrap();
+        let written = fs::read_to_string(docs.join("lab-prune.md")).unwrap();
+        assert!(
+            written == page(&raw, &speed),
+            "docs/lab-prune.md is out of date\n  help: `cargo xtask lab-prune --report` makes it anew"
+        );
+    }
+}

@@ -9,6 +9,7 @@ mod no_cache;
 mod options;
 mod order;
 mod primer;
+mod proxy;
 mod prune;
 mod rewrite;
 
@@ -22,7 +23,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
 
-const TESTS: [(&str, Test); 37] = [
+const TESTS: [(&str, Test); 38] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -58,6 +59,7 @@ const TESTS: [(&str, Test); 37] = [
     ("a_prune_spares_parents_of_what_stays", prune::parents_stay_with_their_children),
     ("a_prune_skips_beside_another", prune::prunes_do_not_queue),
     ("a_prune_takes_build_cache_by_its_id", prune::build_cache_by_its_id),
+    ("a_prune_goes_on_after_a_refusal", prune::goes_on_after_a_refusal),
     ("a_prune_tells_that_the_engine_died", prune::engine_that_dies),
     ("a_watch_outlives_the_engine", prune::watch_outlives_the_engine),
 ];
