@@ -180,12 +180,14 @@ async fn prune(
 ) -> Result<ExitCode, Failure> {
     let begin = Instant::now();
     let mut report = Report::new(store.identity().to_string(), arguments.dry_run);
-    let Some(_alone) = store.prune_alone()? else {
+    // Whoever only looks need not be alone.
+    let alone = if arguments.dry_run { None } else { store.prune_alone()? };
+    if alone.is_none() && !arguments.dry_run {
         report.skipped = true;
         return arguments.show(&report, "another prune is at work: skipped");
-    };
+    }
     // BuildKit of these engines dies of a prune beside a build.
-    let _guard = if settings.build_cache.is_some() && is_fragile(&host.version) {
+    let _guard = if !arguments.dry_run && settings.build_cache.is_some() && is_fragile(&host.version) {
         let guard = store.exclude("ci-build prune --build-cache", NO_PATIENCE, |_| ());
         if guard.is_err() {
             note("the build cache stays: a prune beside a build ends this engine, and the store is in use");

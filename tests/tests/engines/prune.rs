@@ -250,10 +250,11 @@ pub(crate) fn prunes_do_not_queue(subject: &Subject) -> Result<()> {
     ensure!(host.prune("nothing", &ALL)?.0["skipped"] == false, "it skipped for nobody");
     let lock = record(&host)?.with_file_name("prune");
     let mut held = host.subject.client.set_up(Command::new("flock"));
-    held.env("CI_BUILD_STATE_DIR", host.state.path())
-        .arg(lock)
-        .arg(&host.subject.command)
-        .args(["prune", "--dry-run"]);
+    held.env("CI_BUILD_STATE_DIR", host.state.path()).arg(lock).arg(&host.subject.command).args([
+        "prune",
+        "--repository",
+        "nothing",
+    ]);
     let said = command::output(&mut held)?;
     ensure!(said.trim() == "another prune is at work: skipped", "{said}");
     Ok(())
