@@ -4,12 +4,13 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::error::{Blame, Explain, Failure};
 
 mod check;
 mod dockerfile;
+mod doctor;
 mod duration;
 mod frontend;
 mod lease;
@@ -20,6 +21,7 @@ mod replace;
 mod rewrite;
 mod size;
 mod status;
+mod store;
 mod watch;
 
 const EXAMPLES: &str = "\
@@ -29,7 +31,7 @@ Examples:
   ci-build plan --format svg Dockerfile > plan.svg
   ci-build prune --older-than 72h --disk-high 70 --disk-low 60
 
-Exit codes: 0 fine, 1 findings (check) or failed deletions (prune), 2 unusable input or usage, 75 gave up waiting for a lock,
+Exit codes: 0 fine, 1 findings (check, doctor) or failed deletions (prune), 2 unusable input or usage, 75 gave up waiting for a lock,
 125 our own failure, else what the wrapped command ended with";
 
 /// Keeps builds, pulls, prunes and leftovers on one Docker host apart
@@ -44,6 +46,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Doctor(doctor::Arguments),
     Plan(plan::Arguments),
     #[command(subcommand)]
     Frontend(frontend::Command),
@@ -56,6 +59,11 @@ enum Command {
     Watch(watch::Arguments),
 }
 
+/// The command line, as it is without configuration files.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs one command and gives its exit code.
 ///
 /// # Errors
@@ -63,6 +71,7 @@ enum Command {
 pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Check(arguments) => check::run(arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Plan(arguments) => plan::run(arguments),
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lease(command) => lease::run(command).map(|()| ExitCode::SUCCESS),
@@ -94,6 +103,13 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ShellError::Runtime)?;
     Ok(runtime.block_on(work))
+}
+
+/// A document for scripts, its schema first, which a map of serde_json would not keep.
+fn document(lists: Vec<(&str, Vec<serde_json::Value>)>) -> String {
+    let lists =
+        lists.into_iter().map(|(name, values)| format!(",\"{name}\":{}", serde_json::Value::from(values)));
+    format!("{{\"schema\":1{}}}", lists.collect::<String>())
 }
 
 /// Prints the one line that a script reads.

@@ -11,6 +11,7 @@ use signal_hook::iterator::Signals;
 use crate::error::{Blame, Explain};
 
 pub(crate) mod proc;
+pub(crate) mod short;
 
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 

@@ -114,7 +114,6 @@ impl Inventory {
             !here.contains(id.as_str()) && self.now.duration_since(**used) > grace
         };
         records.iter().filter(is_gone).try_for_each(|(id, _)| uses.forget(id))?;
-        uses.tidy()?;
         uses.begin()
     }
 

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 
 use super::directory::Directory;
@@ -82,14 +82,6 @@ impl LastUses {
         file_name(id).map_or(Ok(()), |name| self.directory.remove(&name))
     }
 
-    /// Removes what those who were killed left half written.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn tidy(&self) -> Result<(), Error> {
-        self.directory.tidy(SignedDuration::from_hours(1))
-    }
-
     /// Since when every image has a record, so that one without has come since the last look. None before the first one.
     pub fn since(&self) -> Option<Timestamp> {
         self.directory.changed(BEGUN)
@@ -152,6 +144,8 @@ fn file_name(id: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
     use crate::store::Identity;
 

@@ -33,7 +33,8 @@ use crate::{Subject, results};
 
 /// Builds Dockerfiles that break, by every strategy, on every engine
 ///
-/// Without a choice, everything is run and docs/lab is written. With one, the results go to target/lab.
+/// Without a choice, everything is run and docs/lab is written. With one, the results go to target/lab, unless they are to
+/// update docs.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask lab", bin_name = "cargo xtask lab")]
 pub struct Selection {
@@ -52,6 +53,9 @@ pub struct Selection {
     /// How often each cell is run, also those that are usually run more or less often
     #[arg(long, value_name = "N")]
     runs: Option<usize>,
+    /// Put the results of a choice into docs, in the place of what was there
+    #[arg(long)]
+    update: bool,
     /// Run nothing: make docs/lab.md anew from docs/lab/matrix.json
     #[arg(long)]
     report: bool,
@@ -124,11 +128,19 @@ pub fn run(selection: &Selection) -> Result<bool> {
     let begin = Instant::now();
     let mut raw = Raw { machine: machine::description()?, ..Raw::default() };
     let (results, page) = places(selection, docs)?;
+    let before = selection.update.then(|| results::load::<Raw>(&results)).transpose()?;
     let kinds = if selection.engines.is_empty() { Kind::ALL.to_vec() } else { selection.engines.clone() };
     for kind in kinds {
         engine(kind, selection, &mut raw)?;
         raw.seconds = begin.elapsed().as_secs();
         // What there is so far, should the next engine cost us the rest.
+        if before.is_none() {
+            results::save(&raw, &results)?;
+        }
+    }
+    if let Some(mut all) = before {
+        all.update(raw);
+        raw = all;
         results::save(&raw, &results)?;
     }
     write_page(&raw, &page)?;
@@ -145,7 +157,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
 
 /// Where the results and the page go: only those of a whole run are for the documentation.
 fn places(selection: &Selection, docs: PathBuf) -> Result<(PathBuf, PathBuf)> {
-    if selection.is_all() {
+    if selection.is_all() || selection.update {
         return Ok((docs.join("lab/matrix.json"), docs.join("lab.md")));
     }
     let dir = workspace::target()?.join("lab");

@@ -135,7 +135,7 @@ pub(crate) fn least_recently_used_first(subject: &Subject) -> Result<()> {
     drop(watch);
     let last = fs::read(record(&host)?).context("there is no record of the prune")?;
     let last: Value = serde_json::from_slice(&last).context("the record is broken")?;
-    ensure!(last["removed"] == 3 && last["failed"] == 0 && last["freed_bytes"].is_i64(), "{last:#}");
+    ensure!(last["removed"] == 3 && last["failed"] == 0 && last["freed_bytes"].is_u64(), "{last:#}");
     Ok(())
 }
 

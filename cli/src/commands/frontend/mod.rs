@@ -15,7 +15,7 @@ mod save;
 /// The name that the image gets when none is given. Its registry is the host itself, where there is none: an
 /// engine that keeps its images in containerd asks the registry first, at every build, and would take a
 /// stranger's image for ours (docs/frontend-image.md).
-const DEFAULT_NAME: &str = concat!("localhost/ci-build/frontend:", env!("CARGO_PKG_VERSION"));
+pub(super) const DEFAULT_NAME: &str = concat!("localhost/ci-build/frontend:", env!("CARGO_PKG_VERSION"));
 
 const EXAMPLES: &str = "\
 Examples:
