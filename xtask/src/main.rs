@@ -24,6 +24,8 @@ enum Command {
     Bench(commands::bench::Arguments),
     /// Build Dockerfiles that break by every strategy on every engine, and write docs/lab
     Lab(commands::program::Arguments),
+    /// Run CI jobs beside prunes, kill prunes and measure them, and write docs/lab-prune.md
+    LabPrune(commands::program::Arguments),
     /// Build all that Docker can build by upstream and by ours, compare, and write docs/differential.md
     Differential(commands::program::Arguments),
     /// Measure the lock beside util-linux flock, check a long history of it, and write docs/bench/lock.json and docs/locks.md
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Test => commands::test::run(),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Lab(arguments) => commands::program::run("lab", "the laboratory", &arguments),
+        Command::LabPrune(arguments) => commands::program::run("prunes", "the prune laboratory", &arguments),
         Command::Differential(arguments) => {
             commands::program::run("differential", "the differential suite", &arguments)
         }
