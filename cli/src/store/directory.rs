@@ -151,6 +151,12 @@ impl Directory {
         }
     }
 
+    /// Puts a file with these bytes in the place of the one of this name, as a whole or not at all.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let (new, _) = self.add(bytes, |_| Ok(()))?;
+        fs::renameat(&self.fd, &new, &self.fd, name).map_err(|source| self.refused("write", name, source))
+    }
+
     /// Opens a record to be read.
     pub(super) fn open_record(&self, name: &str) -> Result<File, Errno> {
         self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)
