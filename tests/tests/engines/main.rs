@@ -22,7 +22,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
 
-const TESTS: [(&str, Test); 41] = [
+const TESTS: [(&str, Test); 43] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -64,6 +64,8 @@ const TESTS: [(&str, Test); 41] = [
     ("build_ends_in_time", build::timeout),
     ("build_leases_what_it_made", build::lease),
     ("build_exit_codes_are_buildxs", build::exit_codes),
+    ("build_names_who_waits_for_whom", build::waits),
+    ("build_remembers_durations", build::durations),
 ];
 
 fn main() -> ExitCode {
