@@ -10,6 +10,7 @@ pub mod build;
 pub mod client;
 pub mod command;
 pub mod compose;
+pub mod containerd;
 pub mod emulation;
 pub mod engines;
 pub mod images;

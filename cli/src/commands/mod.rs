@@ -5,13 +5,14 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::{Blame, Explain, Failure};
 
 mod build;
 mod check;
 mod dockerfile;
+mod doctor;
 mod duration;
 mod frontend;
 mod lease;
@@ -20,6 +21,7 @@ mod plan;
 mod replace;
 mod rewrite;
 mod status;
+mod store;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +30,7 @@ Examples:
   ci-build plan --format svg Dockerfile > plan.svg
   ci-build lock --exclusive -- docker system prune -af
 
-Exit codes: 0 fine, 1 findings (check), 2 unusable input or usage, 75 gave up waiting for a lock,
+Exit codes: 0 fine, 1 findings (check, doctor), 2 unusable input or usage, 75 gave up waiting for a lock,
 125 our own failure, else what the wrapped command ended with";
 
 /// Keeps builds, pulls, prunes and leftovers on one Docker host apart
@@ -44,6 +46,7 @@ pub struct Arguments {
 enum Command {
     Build(build::Arguments),
     Check(check::Arguments),
+    Doctor(doctor::Arguments),
     Plan(plan::Arguments),
     #[command(subcommand)]
     Frontend(frontend::Command),
@@ -54,12 +57,17 @@ enum Command {
     Status(status::Arguments),
 }
 
-/// Reads a command line, its program name first.
+/// The command line, as it is without configuration files.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Reads a command line, its program name first, by a [`command`] that configuration files may have given other defaults.
 ///
 /// # Errors
 /// Help, the version, or wrong usage.
-pub fn read(words: Vec<OsString>) -> Result<Arguments, clap::Error> {
-    Arguments::try_parse_from(build::arrange(words))
+pub fn read(command: clap::Command, words: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    Arguments::from_arg_matches(&command.try_get_matches_from(build::arrange(words))?)
 }
 
 /// Runs one command and gives its exit code.
@@ -70,6 +78,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Build(arguments) => build::run(&arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Plan(arguments) => plan::run(arguments),
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lease(command) => lease::run(command).map(|()| ExitCode::SUCCESS),
@@ -99,6 +108,13 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ShellError::Runtime)?;
     Ok(runtime.block_on(work))
+}
+
+/// A document for scripts, its schema first, which a map of serde_json would not keep.
+fn document(lists: Vec<(&str, Vec<serde_json::Value>)>) -> String {
+    let lists =
+        lists.into_iter().map(|(name, values)| format!(",\"{name}\":{}", serde_json::Value::from(values)));
+    format!("{{\"schema\":1{}}}", lists.collect::<String>())
 }
 
 /// Prints the one line that a script reads.

@@ -16,8 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A Docker engine that answers.
 #[derive(Debug)]
 pub struct Engine {
-    docker: Docker,
-    endpoint: Endpoint,
+    pub(super) docker: Docker,
+    pub(super) endpoint: Endpoint,
 }
 
 /// Why an engine did not do what it was asked.
@@ -45,7 +45,7 @@ pub enum Error {
         source: bollard::errors::Error,
     },
     /// The engine takes the question and does not answer.
-    #[error("the docker engine at {0} did not answer within 30 seconds")]
+    #[error("the docker engine at {0} takes questions and does not answer")]
     Hangs(Endpoint),
     /// The engine does not tell who it is.
     #[error("the engine at {0} has no identity that a lock could be about")]
@@ -85,6 +85,11 @@ impl Explain for Error {
     fn help(&self) -> Vec<String> {
         match self {
             Error::Unsupported(_) => vec!["unix:// and tcp:// (without TLS) work".into()],
+            Error::Unreachable { source, .. } if is_forbidden(source) => vec![
+                "this user may not use the socket: root may, and the group that it belongs to, often docker"
+                    .into(),
+                "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
+            ],
             Error::Unreachable { .. } => vec![
                 "is the engine running, and may this user reach it? `docker version` asks the same".into(),
                 "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
@@ -99,6 +104,14 @@ impl Explain for Error {
             }
         }
     }
+}
+
+/// Whether the operating system keeps this user from the engine's socket.
+fn is_forbidden(error: &bollard::errors::Error) -> bool {
+    let source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    std::iter::successors(source, |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 impl Engine {
@@ -145,7 +158,7 @@ impl Engine {
     }
 
     /// An engine that hangs takes connections, and never answers.
-    async fn in_time<T>(
+    pub(super) async fn in_time<T>(
         &self,
         question: impl Future<Output = Result<T, bollard::errors::Error>>,
         task: &'static str,
@@ -214,7 +227,7 @@ impl Engine {
         }
     }
 
-    fn refused(&self, task: &'static str, source: bollard::errors::Error) -> Error {
+    pub(super) fn refused(&self, task: &'static str, source: bollard::errors::Error) -> Error {
         Error::Refused { endpoint: self.endpoint.clone(), task, source }
     }
 }

@@ -1,7 +1,10 @@
-//! The Docker engine: where it is, and what it does for us.
+//! The Docker engine: where it is, and what it does for us; and containerd without it.
 
+pub mod containerd;
 mod docker;
 mod endpoint;
+mod info;
 
 pub use docker::{Engine, Error};
 pub use endpoint::{Endpoint, EndpointError};
+pub use info::{Builder, ImageStore, Info};

@@ -79,7 +79,11 @@ impl Store {
 
 impl Leases {
     pub(super) fn of(store: &Directory) -> Result<Self, Error> {
-        Ok(Self { directory: store.directory("leases")? })
+        Ok(Self::in_directory(store.directory("leases")?))
+    }
+
+    pub(super) fn in_directory(directory: Directory) -> Self {
+        Self { directory }
     }
 
     /// Adds a lease, on the disk when this returns.

@@ -5,6 +5,8 @@ mod build;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod elf;
 #[cfg(test)]
 mod frontend;

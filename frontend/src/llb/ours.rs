@@ -12,7 +12,7 @@ use super::wire::encode_bytes;
 pub(super) enum Role {
     /// It has one empty directory, and ends after the steps that somebody waits for.
     Token,
-    /// It prepares caches.
+    /// It prepares caches, and has one empty directory too.
     Primer,
     /// The frontend's image, which the primer runs in.
     Image,

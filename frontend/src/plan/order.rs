@@ -61,7 +61,7 @@ impl Chains {
             costs,
             turns: &turns(graph, keys),
             priorities: &remaining(graph, costs),
-            handover: 0,
+            interval: 0,
         };
         let urgent = Self::along(graph, keys, &simulation.run().starts);
         let file = Self::along(graph, keys, &graph.steps().map(|(step, _)| step).collect::<Vec<_>>());
@@ -147,7 +147,7 @@ mod tests {
 
     fn simulate(graph: &BuildGraph, costs: &[Millis]) -> Schedule {
         let (turns, priorities) = (turns(graph, &keys()), remaining(graph, costs));
-        Simulation { graph, costs, turns: &turns, priorities: &priorities, handover: 0 }.run()
+        Simulation { graph, costs, turns: &turns, priorities: &priorities, interval: 0 }.run()
     }
 
     fn file_order(graph: &BuildGraph) -> Chains {

@@ -26,8 +26,8 @@ pub(super) struct Simulation<'s> {
     pub turns: &'s [Vec<usize>],
     /// Who goes first where several wait: the one with more.
     pub priorities: &'s [Millis],
-    /// What it costs to get a cache that somebody else had.
-    pub handover: Millis,
+    /// How often a step that waits for a cache looks whether it is free. Of several that wait, one looks sooner.
+    pub interval: Millis,
 }
 
 /// What came of it.
@@ -49,7 +49,8 @@ struct State<'s> {
     taken: BySteps<usize>,
     /// When each step asked for its next cache.
     asked: BySteps<Millis>,
-    has_waited: BySteps<bool>,
+    /// How long its caches were free before each step looked.
+    late: BySteps<Millis>,
     is_held: Vec<bool>,
     waiting: Vec<Waiting>,
     /// Caches that somebody may be able to take now.
@@ -68,7 +69,7 @@ impl Simulation<'_> {
             missing: vec![0; steps],
             taken: vec![0; steps],
             asked: vec![0; steps],
-            has_waited: vec![false; steps],
+            late: vec![0; steps],
             is_held: vec![false; caches],
             waiting: vec![Waiting::new(); caches],
             open: BTreeSet::new(),
@@ -105,7 +106,7 @@ impl Simulation<'_> {
 impl State<'_> {
     /// A step that waits for nobody but whoever has its next cache.
     fn proceed(&mut self, step: StepIndex, now: Millis) {
-        let Simulation { graph, costs, turns, priorities, handover } = self.simulation;
+        let Simulation { graph, costs, turns, priorities, .. } = self.simulation;
         let at = step.index();
         if let Some(cache) = turns[at].get(self.taken[at]) {
             self.asked[at] = now;
@@ -114,8 +115,7 @@ impl State<'_> {
             return;
         }
         self.starts.push(step);
-        let delay = if self.has_waited[at] { handover } else { 0 };
-        self.running.push(Reverse((now + costs[at] + delay, graph.rank(step), step)));
+        self.running.push(Reverse((now + costs[at] + self.late[at], graph.rank(step), step)));
     }
 
     fn end(&mut self, step: StepIndex, now: Millis) {
@@ -137,9 +137,13 @@ impl State<'_> {
             if self.is_held[cache] {
                 continue;
             }
+            let who_wait = self.waiting[cache].len() as Millis;
             let Some((.., step)) = self.waiting[cache].pop() else { continue };
             self.is_held[cache] = true;
-            self.has_waited[step.index()] |= self.asked[step.index()] < now;
+            if self.asked[step.index()] < now {
+                // The first of so many who each look at a moment of their own.
+                self.late[step.index()] += self.simulation.interval / (who_wait + 1);
+            }
             self.taken[step.index()] += 1;
             self.proceed(step, now);
         }

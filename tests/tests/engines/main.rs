@@ -2,6 +2,8 @@
 //! needs them and are stopped at the end. The tests of one engine run one after the other, because they empty its cache.
 
 mod build;
+mod cancel;
+mod definitions;
 mod equal;
 mod hazards;
 mod image;
@@ -10,7 +12,9 @@ mod no_cache;
 mod options;
 mod order;
 mod primer;
+mod remote;
 mod rewrite;
+mod store;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,8 +25,17 @@ use libtest_mimic::{Arguments, Trial};
 use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
+type OtherTest = fn() -> Result<()>;
 
-const TESTS: [(&str, Test); 43] = [
+/// Tests of engines that are no docker, and of none at all.
+const OTHERS: &[(&str, OtherTest)] = &[
+    ("containerd-1.6::a_namespace_is_a_store", store::containerd_1_6),
+    ("containerd-2.1::a_namespace_is_a_store", store::containerd_2_1),
+    ("none::a_socket_without_permission_is_told", store::without_permission),
+];
+
+/// Tests of every docker.
+const TESTS: &[(&str, Test)] = &[
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -43,6 +56,9 @@ const TESTS: [(&str, Test); 43] = [
     ("no_cache_may_keep_the_caches", no_cache::own_cache),
     ("no_cache_may_keep_a_neighbours_cache", no_cache::neighbours_cache),
     ("nothing_is_left_running", messages::nothing_left),
+    ("with_policy_off_upstreams_bytes_are_solved", definitions::with_policy_off),
+    ("a_cancelled_build_ends_as_upstreams", cancel::cancelled),
+    ("an_engine_elsewhere_takes_the_image_from_a_registry", remote::over_tcp),
     ("rewritten_races_are_none", rewrite::races),
     ("rewritten_mixed_caches_are_never_empty", rewrite::mixed_sharing),
     ("rewritten_lock_inversions_end", rewrite::lock_inversion),
@@ -53,6 +69,10 @@ const TESTS: [(&str, Test); 43] = [
     ("a_primer_runs_each_time_and_alone", primer::primer),
     ("a_primer_finds_its_caches_gone", primer::primer_after_prune),
     ("a_primer_leaves_nothing_in_the_image", primer::primer_leaves_nothing),
+    ("two_ways_to_an_engine_are_one_lock", store::one_lock),
+    ("two_engines_are_two_locks", store::two_locks),
+    ("leases_are_of_what_is_there", store::leases),
+    ("status_and_doctor_see_the_engine", store::status_and_doctor),
     ("build_makes_upstreams_image", build::upstreams_image),
     ("build_mends_a_race", build::race),
     ("build_reads_standard_input", build::standard_input),
@@ -80,6 +100,10 @@ fn main() -> ExitCode {
             let run = move || Ok(on(kind, &subject, test).map_err(|e| format!("{e:#}"))?);
             trials.push(Trial::test(format!("{}::{name}", kind.name()), run));
         }
+    }
+    for (name, test) in OTHERS {
+        let run = move || Ok(test().map_err(|error| format!("{error:#}"))?);
+        trials.push(Trial::test(*name, run));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut failed = conclusion.has_failed();

@@ -19,7 +19,7 @@ const PLACE: &str = "/dev/.ci-build-after";
 /// of every other mount does there.
 const PLACE_WITHOUT_DEV: &str = "/.ci-build-after";
 
-/// A step's read-only mount of a token.
+/// A step's read-only mount of a token, or of what the primer leaves.
 #[derive(Debug)]
 pub(super) struct Gate {
     /// The token's row.
@@ -68,6 +68,7 @@ pub(super) fn add(
     let mut alike = HashMap::<Digest, usize>::new();
     for step in gated {
         let Some(mut wait) = waits.remove(&step) else { continue };
+        let is_ordered = plan.edits.get(&step).is_some_and(|edit| !edit.after.is_empty());
         in_file_order(graph, &mut wait.steps);
         let (row, original) = table.step(graph, step)?;
         if original.vertex.op.exec.is_none() {
@@ -87,12 +88,19 @@ pub(super) fn add(
             continue;
         }
         waits_for.extend(instead_of.map(|place| table.needs(row)[place]));
-        let token = Token {
-            directory: format!("/after-{}", name.hex()),
-            title: title(graph, step, &wait, has_platforms),
-            waits_for: waits_for.clone(),
+        let token = match waits_for[..] {
+            // What it leaves is as good as a token. But who comes first in an order has a token like all in it: what a
+            // step mounts must not depend on its place.
+            [only] if Some(only) == primer && !is_ordered => only,
+            _ => {
+                let token = Token {
+                    directory: format!("/after-{}", name.hex()),
+                    title: title(graph, step, &wait, has_platforms),
+                    waits_for: waits_for.clone(),
+                };
+                table.add(Row::Token(token), waits_for)
+            }
         };
-        let token = table.add(Row::Token(token), waits_for);
         table.gate(row, Gate { token, instead_of });
     }
     Ok(())

@@ -4,6 +4,9 @@
 //!
 //! It runs in every build: the caches may have been removed since the last one, while its result was still known. So its
 //! environment has a nonce; the engine's own way to run something again clears the caches that it mounts.
+//!
+//! Its result is one directory that is the same in every build, as a token's: so who waits for nothing else mounts that
+//! ([`super::token`]).
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,6 +190,10 @@ fn mount_bytes<'a>(
 /// none may cover the program.
 const CACHES: &str = "/ci-build";
 
+/// Where its result is, and the only directory in that.
+const RESULT: &str = "/ci-build/result";
+const RESULT_DIRECTORY: &str = "primed";
+
 impl Primer<'_> {
     /// The encoded op (field numbers: `solver/pb/ops.proto`).
     pub(super) fn op<'a>(&self, ops: &Ops<'a>) -> Result<Cow<'a, [u8]>, WriteError> {
@@ -195,8 +202,13 @@ impl Primer<'_> {
         let text = |field, text: &str| encode_bytes(field, text.as_bytes());
         let nonce = format!("CI_BUILD_NONCE={}", self.image.nonce);
         let mut meta = [text(1, &self.image.program), text(1, PRIME)].concat();
-        let mut mounts = text(number::MOUNT_DEST, "/");
-        mounts = encode_bytes(number::EXEC_MOUNTS, &mounts);
+        let flag = |field| encode_varint(field, 1);
+        let no = |field| encode_varint(field, NONE);
+        let root =
+            [text(number::MOUNT_DEST, "/"), no(number::MOUNT_OUTPUT), flag(number::MOUNT_READONLY)].concat();
+        let result = [no(number::MOUNT_INPUT), text(number::MOUNT_DEST, RESULT)].concat();
+        let mut mounts = [root, result].map(|mount| encode_bytes(number::EXEC_MOUNTS, &mount)).concat();
+        meta.extend(text(1, &format!("{RESULT}/{RESULT_DIRECTORY}/")));
         for (number, cache) in self.caches.iter().enumerate() {
             let place = format!("{CACHES}/{number}");
             mounts.extend(encode_bytes(number::EXEC_MOUNTS, &cache.mount(&place)?));

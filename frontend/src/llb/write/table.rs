@@ -151,10 +151,13 @@ impl<'a> Table<'a> {
         &self.needs[row]
     }
 
-    /// The place among an op's inputs of a token that it got before.
+    /// The place among an op's inputs of a token, or of a primer, that it got before.
     pub(super) fn token_of(&self, row: usize) -> Option<usize> {
         let is_token = |input: &usize| match &self.rows[*input] {
-            Row::Original(input) => input.definition.1.role_of(&input.vertex.digest) == Some(Role::Token),
+            Row::Original(input) => {
+                let role = input.definition.1.role_of(&input.vertex.digest);
+                matches!(role, Some(Role::Token | Role::Primer))
+            }
             _ => false,
         };
         self.needs[row].iter().position(is_token)

@@ -137,20 +137,19 @@ fn a_primer_mounts_what_others_mount_in_the_caches() {
     let again = written(&definitions, &graph, &plan);
     insta::assert_snapshot!(list(&again[0]), @r"
     0 [b 1/2] FROM docker.io/local/busybox:latest (with its source) []
-    1 [a 2/2] RUN --mount=type=cache,id=outer,target=/cache --mount=type=cache,id=inner-a,target=/cache/inner/a touch /cache/inner/a/x /a (with its source) [0, 7]
+    1 [a 2/2] RUN --mount=type=cache,id=outer,target=/cache --mount=type=cache,id=inner-a,target=/cache/inner/a touch /cache/inner/a/x /a (with its source) [0, 6]
     2 [stage-2 2/3] COPY --from=a /a / (with its source) [0, 1]
-    3 [b 2/2] RUN --mount=type=cache,id=outer,target=/cache --mount=type=tmpfs,target=/cache/inner/b touch /cache/inner/b/x /b (with its source) [0, 8]
+    3 [b 2/2] RUN --mount=type=cache,id=outer,target=/cache --mount=type=tmpfs,target=/cache/inner/b touch /cache/inner/b/x /b (with its source) [0, 6]
     4 [stage-2 3/3] COPY --from=b /b / (with its source) [2, 3]
     5 [ci-build] load the frontend's image []
     6 [ci-build] prepare caches [5]
-    7 [ci-build] wait for the caches before two-stages.Dockerfile:3 (stage a) [6]
-    8 [ci-build] wait for the caches before two-stages.Dockerfile:5 (stage b) [6]
-    9 - [4]
+    7 - [4]
     ");
     insta::assert_snapshot!(primed(&again[0]), @r#"
-    / bind from 0 "" to 0
+    / bind readonly from 0 "" to -1
+    /ci-build/result bind from -1 "" to 0
     /ci-build/0 cache /outer shared from -1 "" to -1
-    /bin/frontend prime /ci-build/0/inner/a/ /ci-build/0/inner/b/
+    /bin/frontend prime /ci-build/result/primed/ /ci-build/0/inner/a/ /ci-build/0/inner/b/
     "#);
     assert_eq!(write(&definitions, &graph, &plan, None).unwrap_err(), WriteError::NoImage);
 }
@@ -206,10 +205,11 @@ fn mountpoints_are_of_their_kind_and_in_the_cache_that_they_lie_in() {
     let primer = Primer { before: all.iter().map(|at| at.step).collect(), mounts: all };
     let again = written(&definitions, &graph, &Plan { primer: Some(primer), ..Plan::default() });
     insta::assert_snapshot!(primed(&again[0]), @r#"
-    / bind from 0 "" to 0
+    / bind readonly from 0 "" to -1
+    /ci-build/result bind from -1 "" to 0
     /ci-build/0 cache /x shared from 1 "" to -1
     /ci-build/1 cache /y shared from 1 "" to -1
-    /bin/frontend prime /ci-build/0/keys/k /ci-build/0/own/ /ci-build/0/src/ /ci-build/1/deep/t/
+    /bin/frontend prime /ci-build/result/primed/ /ci-build/0/keys/k /ci-build/0/own/ /ci-build/0/src/ /ci-build/1/deep/t/
     "#);
 }
 
