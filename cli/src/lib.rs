@@ -6,6 +6,7 @@
 //! - [`config`]: defaults of flags from files,
 //! - [`image`]: the frontend's image out of one binary, as pure bytes,
 //! - [`build`]: what `docker buildx build` is asked for, and how that is mended,
+//! - [`buildkit`]: which builds run in an engine, and what their steps do,
 //! - [`docker_config`]: what docker's own client is configured to,
 //! - [`disk`]: how much room there is,
 //! - [`doctor`]: what is wrong with a host, one check a file,
@@ -24,6 +25,7 @@ use config::Config;
 use error::Failure;
 
 pub mod build;
+pub mod buildkit;
 pub mod commands;
 pub mod config;
 pub mod disk;

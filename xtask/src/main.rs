@@ -28,6 +28,8 @@ enum Command {
     LabPrune(commands::program::Arguments),
     /// Build all that Docker can build by upstream and by ours, compare, and write docs/differential.md
     Differential(commands::program::Arguments),
+    /// Run jobs beside a pruner and end builds at random times, with ci-build and without, and write docs/storm.md
+    Storm(commands::program::Arguments),
     /// Measure the lock beside util-linux flock, check a long history of it, and write docs/bench/lock.json and docs/locks.md
     Locks,
     /// Build many times through one engine, cancel some of it, and write docs/soak.md
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Differential(arguments) => {
             commands::program::run("differential", "the differential suite", &arguments)
         }
+        Command::Storm(arguments) => commands::program::run("storm", "the storm", &arguments),
         Command::Locks => commands::locks::run(),
         Command::Soak(arguments) => commands::program::run("soak", "the soak", &arguments),
         Command::Capture => commands::capture::run(),

@@ -20,6 +20,8 @@ pub struct Asked {
     pub metadata: Option<PathBuf>,
     /// `--tag`.
     pub tags: Vec<String>,
+    /// `--progress`.
+    pub progress: Option<String>,
     /// `--target`.
     pub target: Option<String>,
     /// `--platform`, comma-separated lists taken apart.
@@ -57,6 +59,10 @@ impl Asked {
                 ("builder", _) => asked.builder = text().filter(|name| !name.is_empty()),
                 ("metadata-file", _) => {
                     asked.metadata = value.filter(|file| !file.is_empty()).map(Into::into)
+                }
+                ("progress", _) => asked.progress = text().filter(|how| !how.is_empty()),
+                ("quiet", what) if what.as_deref() != Some(OsStr::new("false")) => {
+                    asked.progress = Some("quiet".to_owned());
                 }
                 ("target", _) => asked.target = text().filter(|stage| !stage.is_empty()),
                 ("platform", _) => {

@@ -1,6 +1,8 @@
 //! What the command's parts promise each other, and what its users read.
 
 #[cfg(test)]
+mod build;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod config;

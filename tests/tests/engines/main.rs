@@ -101,6 +101,8 @@ const TESTS: &[(&str, Test)] = &[
     ("build_ends_in_time", build::timeout),
     ("build_leases_what_it_made", build::lease),
     ("build_exit_codes_are_buildxs", build::exit_codes),
+    ("build_names_who_waits_for_whom", build::waits),
+    ("build_remembers_durations", build::durations),
 ];
 
 fn main() -> ExitCode {
