@@ -1,5 +1,6 @@
 //! What the engine tests share, an engine with the frontend in it; the hazard laboratory; and the differential suite.
 
+pub mod copies;
 pub mod definition;
 pub mod differential;
 mod files;

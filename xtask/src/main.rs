@@ -28,6 +28,8 @@ enum Command {
     Differential(commands::program::Arguments),
     /// Build many times through one engine, cancel some of it, and write docs/soak.md
     Soak(commands::program::Arguments),
+    /// Copy an image between two registries beside skopeo and crane, and write docs/bench/copies.json
+    Copies(commands::program::Arguments),
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
             commands::program::run("differential", "the differential suite", &arguments)
         }
         Command::Soak(arguments) => commands::program::run("soak", "the soak", &arguments),
+        Command::Copies(arguments) => commands::program::run("copies", "the copies", &arguments),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),

@@ -1,4 +1,4 @@
-//! `cargo xtask lab` and `cargo xtask differential`: programs of the crate that holds the engine tests.
+//! `cargo xtask lab`, `differential`, `soak`, `copies`: programs of the crate that holds the engine tests.
 
 use std::ffi::OsString;
 
