@@ -17,4 +17,6 @@ mod image;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod mirrors;
+#[cfg(test)]
 mod rewrite;
