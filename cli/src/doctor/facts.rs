@@ -29,12 +29,15 @@ pub struct Facts {
     /// What buildx calls itself, or why it does not.
     pub buildx: Result<String, String>,
     /// The mirrors that are configured, each with what it told of itself, or why they are not known.
-    pub mirrors: Result<Vec<(Mirror, Result<Examination, registry::Failure>)>, Failure>,
+    pub mirrors: Result<Vec<Examined>, Failure>,
     /// What mirrors have to prove.
     pub mirror_limits: registry::Limits,
     /// From which point on there is too little room.
     pub limits: Limits,
 }
+
+/// A mirror, and what it told of itself.
+pub type Examined = (Mirror, Result<Examination, registry::Failure>);
 
 /// Less room than this is wrong.
 #[derive(Debug, Clone, Copy)]
@@ -92,10 +95,7 @@ impl Facts {
 }
 
 /// All of them at once: each takes its time.
-async fn examined(
-    mirrors: Vec<Mirror>,
-    limits: registry::Limits,
-) -> Vec<(Mirror, Result<Examination, registry::Failure>)> {
+async fn examined(mirrors: Vec<Mirror>, limits: registry::Limits) -> Vec<Examined> {
     let look = mirrors.into_iter().map(|mirror| async move {
         let seen = examine(&mirror, limits).await;
         (mirror, seen)
