@@ -6,6 +6,7 @@ pub mod differential;
 mod files;
 pub mod host;
 pub mod lab;
+pub mod pulls;
 pub mod results;
 pub mod soak;
 mod subject;

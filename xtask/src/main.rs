@@ -30,6 +30,8 @@ enum Command {
     Soak(commands::program::Arguments),
     /// Copy an image between two registries beside skopeo and crane, and write docs/bench/copies.json
     Copies(commands::program::Arguments),
+    /// Pull past slow mirrors and rate limits beside docker and crane, and write docs/bench/pulls.json
+    Pulls(commands::program::Arguments),
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         }
         Command::Soak(arguments) => commands::program::run("soak", "the soak", &arguments),
         Command::Copies(arguments) => commands::program::run("copies", "the copies", &arguments),
+        Command::Pulls(arguments) => commands::program::run("pulls", "the pulls", &arguments),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),
