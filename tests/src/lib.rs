@@ -1,4 +1,5 @@
-//! What the engine tests share, an engine with the frontend in it; the hazard laboratory; and the differential suite.
+//! What the engine tests share, an engine with the frontend in it; the hazard laboratory; the prune
+//! laboratory; and the differential suite.
 
 pub mod copies;
 pub mod definition;
@@ -6,6 +7,7 @@ pub mod differential;
 mod files;
 pub mod host;
 pub mod lab;
+pub mod prunes;
 pub mod pulls;
 pub mod results;
 pub mod soak;

@@ -189,7 +189,7 @@ async fn latest(
     for name in pattern.days(today, arguments.days) {
         let image: Reference = name.parse().map_err(|_| Missing::Name(name.clone()))?;
         let Target::Tag(tag) = image.target() else { return Err(Missing::Name(name).into()) };
-        if !arguments.fresh && engine.image(&name).await?.is_some() {
+        if !arguments.fresh && engine.find_image(&name).await?.is_some() {
             return Ok(image);
         }
         let chain = chain(&image, &policy.mirrors, policy.limits, policy.patient);

@@ -1,149 +1,113 @@
-//! Images that the engine pulls, and the names that it gives them.
+//! Images of an engine, one by one.
 
-use bollard::auth::DockerCredentials;
 use bollard::errors::Error::DockerResponseServerError;
-use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ImportImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
-};
-use futures_util::{Stream, TryStreamExt as _};
+use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
+use jiff::Timestamp;
 
+use super::time;
 use super::{Engine, Error};
-use crate::image::Digest;
-use crate::registry::Platform;
 
-/// An image as the engine knows it.
+/// An image that an engine has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Its id: the digest of its configuration, or of its manifest or index where containerd keeps it.
+pub struct StoredImage {
+    /// Its id: `sha256:…`.
     pub id: String,
-    /// The digests that it is known by, each behind the name of a repository.
-    pub repo_digests: Vec<String>,
-    /// What it runs on.
-    pub platform: Platform,
+    /// The id of the image that it was made from, where the classic builder or a commit says so.
+    pub parent: Option<String>,
+    /// Its names, `repository:tag`.
+    pub names: Vec<String>,
+    /// Its names in registries, `repository@digest`.
+    pub digests: Vec<String>,
+    /// When it was made, wherever that was.
+    pub created: Timestamp,
+    /// The bytes of its layers, those that it shares with others too.
+    pub size: u64,
 }
 
-/// Who the engine is to a registry.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// Its name.
-    pub user: String,
-    /// Its password.
-    pub password: String,
-    /// The registry.
-    pub registry: String,
+/// What became of a deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is deleted.
+    Done,
+    /// It was gone already.
+    Gone,
+    /// The engine keeps it, and says why.
+    Refused(String),
 }
 
 impl Engine {
-    /// The image that this name, digest or id means.
+    /// All images, also those that have no name or are the parents of others. In one request, without `system df`.
+    ///
+    /// # Errors
+    /// When the engine does not list them.
+    pub async fn images(&self) -> Result<Vec<StoredImage>, Error> {
+        let all = ListImagesOptionsBuilder::new().all(true).build();
+        let listed = self.docker.list_images(Some(all)).await;
+        let listed = listed.map_err(|source| self.refused("list its images", source))?;
+        let image = |image: bollard::models::ImageSummary| StoredImage {
+            id: image.id,
+            parent: Some(image.parent_id).filter(|id| !id.is_empty()),
+            names: named(image.repo_tags),
+            digests: named(image.repo_digests),
+            created: Timestamp::from_second(image.created).unwrap_or_default(),
+            size: image.size.try_into().unwrap_or(0),
+        };
+        Ok(listed.into_iter().map(image).collect())
+    }
+
+    /// The image of this id as it is now, and when it got its last name, where the engine knows. None where it is gone.
     ///
     /// # Errors
     /// When the engine does not say in time.
-    pub async fn image(&self, name: &str) -> Result<Option<Found>, Error> {
+    pub async fn image(&self, id: &str) -> Result<Option<(StoredImage, Option<Timestamp>)>, Error> {
         let inspect = async {
-            match self.docker.inspect_image(name).await {
+            match self.docker.inspect_image(id).await {
                 Err(DockerResponseServerError { status_code: 404, .. }) => Ok(None),
                 answer => answer.map(Some),
             }
         };
-        let found = self.in_time(inspect, "look for the image").await?;
-        Ok(found.and_then(|found| {
-            let text = |text: Option<String>| text.filter(|text| !text.is_empty());
-            let platform = Platform {
-                os: text(found.os).unwrap_or_else(|| "linux".into()),
-                architecture: text(found.architecture)?,
-                variant: text(found.variant),
-            };
-            Some(Found { id: found.id?, repo_digests: found.repo_digests.unwrap_or_default(), platform })
-        }))
-    }
-
-    /// The platform that the engine runs on.
-    ///
-    /// # Errors
-    /// When the engine does not say in time.
-    pub async fn platform(&self) -> Result<Platform, Error> {
-        let version = self.in_time(self.docker.version(), "name its version").await?;
-        let word = |word: Option<String>, usual: &str| word.unwrap_or_else(|| usual.into());
-        let (os, architecture) = (word(version.os, "linux"), word(version.arch, "amd64"));
-        Ok(Platform { os, architecture, variant: None })
-    }
-
-    /// Whether containerd keeps the engine's images, and not a graph driver.
-    ///
-    /// # Errors
-    /// When the engine does not say in time.
-    pub async fn has_containerd_store(&self) -> Result<bool, Error> {
-        let info = self.in_time(self.docker.info(), "tell about itself").await?;
-        let status = info.driver_status.unwrap_or_default();
-        // What moby's daemon/containerd says of itself.
-        Ok(status.iter().flatten().any(|word| word == "io.containerd.snapshotter.v1"))
-    }
-
-    /// Lets the engine pull an image by its digest.
-    ///
-    /// # Errors
-    /// When it cannot.
-    pub async fn pull(
-        &self,
-        repository: &str,
-        digest: &Digest,
-        platform: Option<&Platform>,
-        account: Option<&Account>,
-    ) -> Result<(), Error> {
-        let mut options = CreateImageOptionsBuilder::new().from_image(repository).tag(digest.as_str());
-        let platform = platform.map(ToString::to_string);
-        if let Some(platform) = &platform {
-            options = options.platform(platform);
-        }
-        let credentials = account.map(|account| DockerCredentials {
-            username: Some(account.user.clone()),
-            password: Some(account.password.clone()),
-            serveraddress: Some(account.registry.clone()),
-            ..DockerCredentials::default()
-        });
-        let progress = self.docker.create_image(Some(options.build()), None, credentials);
-        let pulled = progress.try_for_each(|_| async { Ok(()) }).await;
-        pulled.map_err(|source| self.refused("pull the image", source))
-    }
-
-    /// Gives an image a tag, taken from another image if need be.
-    ///
-    /// # Errors
-    /// When it cannot.
-    pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), Error> {
-        let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
-        self.in_time(self.docker.tag_image(image, Some(options)), "name the image").await
-    }
-
-    /// Takes a name from an image that has others. One that is gone already is no error.
-    ///
-    /// # Errors
-    /// When it cannot.
-    pub async fn untag(&self, name: &str) -> Result<(), Error> {
-        let options = RemoveImageOptionsBuilder::new().noprune(true).build();
-        let remove = async {
-            match self.docker.remove_image(name, Some(options), None).await {
-                Err(DockerResponseServerError { status_code: 404, .. }) => Ok(()),
-                answer => answer.map(drop),
-            }
+        let Some(image) = self.in_time(inspect, "look at an image").await? else { return Ok(None) };
+        let tagged = image.metadata.and_then(|metadata| time(metadata.last_tag_time.as_deref()));
+        let image = StoredImage {
+            id: image.id.unwrap_or_else(|| id.to_owned()),
+            parent: None,
+            names: named(image.repo_tags.unwrap_or_default()),
+            digests: named(image.repo_digests.unwrap_or_default()),
+            created: time(image.created.as_deref()).unwrap_or_default(),
+            size: image.size.unwrap_or(0).try_into().unwrap_or(0),
         };
-        self.in_time(remove, "take a name from the image").await
+        Ok(Some((image, tagged)))
     }
 
-    /// Loads an archive.
+    /// Takes a name, or an id without names, from the engine, and with the last name the image. Never by force: what a
+    /// container uses, or an image is made from, stays; and so do the nameless images that it was made from.
     ///
     /// # Errors
-    /// When the engine refuses it, or the archive ends in an error.
-    pub async fn load_archive<E>(
-        &self,
-        archive: impl Stream<Item = Result<bytes::Bytes, E>> + Send + 'static,
-    ) -> Result<(), Error>
-    where
-        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
-    {
-        let quiet = ImportImageOptionsBuilder::new().quiet(true).build();
-        let answers = self.docker.import_image_stream(quiet, archive, None);
-        let loaded = answers.try_for_each(|_| async { Ok(()) }).await;
-        loaded.map_err(|source| self.refused("load the image", source))
+    /// When the engine does not answer.
+    pub async fn delete_image(&self, reference: &str) -> Result<Deletion, Error> {
+        let options = RemoveImageOptionsBuilder::new().noprune(true).build();
+        match self.docker.remove_image(reference, Some(options), None).await {
+            Ok(_) => Ok(Deletion::Done),
+            answer => self.deletion(answer.map(drop), "delete an image"),
+        }
     }
+
+    pub(super) fn deletion(
+        &self,
+        answer: Result<(), bollard::errors::Error>,
+        task: &'static str,
+    ) -> Result<Deletion, Error> {
+        match answer {
+            Ok(()) => Ok(Deletion::Done),
+            Err(DockerResponseServerError { status_code: 404, .. }) => Ok(Deletion::Gone),
+            Err(DockerResponseServerError { message, .. }) => Ok(Deletion::Refused(message)),
+            Err(source) => Err(self.refused(task, source)),
+        }
+    }
+}
+
+/// Engines say `<none>` for what has no name.
+fn named(mut references: Vec<String>) -> Vec<String> {
+    references.retain(|reference| !reference.contains("<none>"));
+    references
 }

@@ -145,7 +145,7 @@ impl Job<'_> {
     async fn run(&self) -> Result<Pulled, Error> {
         let Wish { image, platform, is_fresh } = self.wish;
         let engine = self.room.engine;
-        if !is_fresh && let Some(found) = engine.image(&image.to_string()).await? {
+        if !is_fresh && let Some(found) = engine.find_image(&image.to_string()).await? {
             let is_right = platform.as_ref().is_none_or(|wanted| found.platform.is(wanted));
             if is_right && let Some(id) = self.keep(&image.to_string(), |id| id == found.id).await? {
                 return Ok(Pulled { id, digest: None, how: How::Local, allowances: Vec::new() });
@@ -187,7 +187,7 @@ impl Job<'_> {
         let content = Arc::new(Content::new(Arc::clone(&self.sources), place.to_owned()));
         let identities = content.identities(digest, &platform).await.map_err(|failed| self.failed(failed))?;
         for id in identities.all() {
-            let found = engine.image(id).await?;
+            let found = engine.find_image(id).await?;
             if found.is_some_and(|found| identities.has(&found.id) && found.platform.is(&platform))
                 && let Some(id) = self.name(id, &content, &identities).await?
             {
@@ -234,7 +234,7 @@ impl Job<'_> {
             }
         }
         let name = format!("{repository}@{}", identities.top);
-        let named = match engine.image(&name).await? {
+        let named = match engine.find_image(&name).await? {
             Some(found) if identities.has(&found.id) => self.name(&name, content, identities).await,
             Some(_) => Err(Error::Lost { image: Box::new(image.clone()), name: name.clone() }),
             None => Ok(None),
@@ -252,7 +252,7 @@ impl Job<'_> {
             loaded = self.room.engine.load_archive(archive) => loaded?,
         }
         for id in identities.all() {
-            if self.room.engine.image(id).await?.is_some() {
+            if self.room.engine.find_image(id).await?.is_some() {
                 return self.name(id, content, identities).await;
             }
         }
@@ -268,7 +268,8 @@ impl Job<'_> {
     ) -> Result<Option<String>, Error> {
         let (image, engine) = (&self.wish.image, self.room.engine);
         let repository = format!("{}/{}", image.registry(), image.repository());
-        let is_named = engine.image(&image.to_string()).await?.is_some_and(|found| identities.has(&found.id));
+        let is_named =
+            engine.find_image(&image.to_string()).await?.is_some_and(|found| identities.has(&found.id));
         match image.target() {
             _ if is_named => {}
             Target::Tag(tag) => engine.tag(known, &repository, tag).await?,
@@ -300,8 +301,8 @@ impl Job<'_> {
         let Room { engine, store, term } = self.room;
         let leases = store.leases()?;
         // From the look at the engine until the lease is there nobody deletes an image.
-        let _quiet = Quiet::for_addition(&leases)?;
-        let found = engine.image(name).await?.filter(|found| is_right(&found.id));
+        let _quiet = Quiet::for_addition(&leases, Quiet::PATIENCE)?;
+        let found = engine.find_image(name).await?.filter(|found| is_right(&found.id));
         if let (Some(found), Some(term)) = (&found, term) {
             leases.add(&Lease::new(store.identity(), name.into(), found.id.clone(), term.clone()))?;
         }

@@ -1,11 +1,14 @@
-//! What the last prune of a store did, for whoever asks what keeps the disk free.
+//! What the last prune of a store did, for whoever asks what keeps the disk free; and that there is one at a time.
+
+use std::fs::File;
 
 use jiff::Timestamp;
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use super::Store;
 use super::directory::{self, Directory};
 use super::error::Error;
+use super::{Store, wait};
 
 const NAME: &str = "last-prune.json";
 
@@ -14,7 +17,7 @@ const NAME: &str = "last-prune.json";
 pub struct LastPrune {
     /// When it ended.
     pub when: Timestamp,
-    /// How much it freed, in bytes, as far as the engine tells.
+    /// By how much the room on the engine's disk had grown, in bytes; 0 where the disk could not be seen.
     pub freed_bytes: u64,
     /// How many images, containers and caches it removed.
     pub removed: u64,
@@ -23,6 +26,17 @@ pub struct LastPrune {
 }
 
 impl Store {
+    /// Becomes the one who prunes, until the file is closed. None where somebody does already.
+    ///
+    /// # Errors
+    /// When the lock file cannot be had.
+    pub fn prune_alone(&self) -> Result<Option<File>, Error> {
+        let file = self.lock_file("prune")?;
+        let is_ours = wait::at_once(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|source| Error::refused("lock", self.path(), source))?;
+        Ok(is_ours.then_some(file))
+    }
+
     /// What the last prune did; none where there was none, or it left nothing that can be read.
     pub fn last_prune(&self) -> Option<LastPrune> {
         read(&self.directory)

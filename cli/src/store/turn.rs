@@ -32,7 +32,7 @@ impl Store {
         if wait::at_once(&file, FlockOperation::NonBlockingLockExclusive).map_err(refused)? {
             return Ok(Some(Turn { _file: file }));
         }
-        let waited = wait::alone(file, limit, tell).map_err(refused)?;
+        let waited = wait::within(file, FlockOperation::LockExclusive, limit, tell).map_err(refused)?;
         Ok(waited.map(|file| Turn { _file: file }))
     }
 

@@ -114,13 +114,16 @@ pub(super) fn wait(
     Ok(None)
 }
 
-/// Waits until the file is locked for us alone. `None` when the time is over.
-pub(super) fn alone(file: File, limit: Duration, mut tell: impl FnMut()) -> io::Result<Option<File>> {
-    if limit.is_zero() {
-        return Ok(None);
-    }
+/// Locks one file within this time, and gives it back. None when the time is over. Of a wait that takes a second `tell` is told.
+pub(super) fn within(
+    file: File,
+    operation: FlockOperation,
+    limit: Duration,
+    mut tell: impl FnMut(),
+) -> io::Result<Option<File>> {
     let (started, requests) = (Instant::now(), Requests::new());
-    requests.request(file, FlockOperation::LockExclusive, Granted::Lock)?;
+    requests.request(file, operation, Granted::Lock)?;
+    let limit = limit.max(LEAST);
     let mut next = SILENT.min(limit);
     loop {
         match requests.granted.recv_timeout(next.saturating_sub(started.elapsed())) {

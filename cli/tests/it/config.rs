@@ -108,7 +108,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_exists() {
     ");
     insta::assert_snapshot!(host("[lease.add]\nowner = 7\n"), @r"
     error: host.toml:2: [lease.add] has no key 'owner'
-      help: [lease.add] has containerd, namespace, store, ttl
+      help: [lease.add] has ahead, containerd, namespace, store, ttl, wait
     ");
     insta::assert_snapshot!(host("[lock]\nwait = \n"), @r"
     error: host.toml:2: string values must be quoted, expected literal string

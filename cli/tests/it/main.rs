@@ -19,4 +19,6 @@ mod lock;
 #[cfg(test)]
 mod mirrors;
 #[cfg(test)]
+mod prune;
+#[cfg(test)]
 mod rewrite;

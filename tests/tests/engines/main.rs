@@ -12,6 +12,8 @@ mod no_cache;
 mod options;
 mod order;
 mod primer;
+mod proxy;
+mod prune;
 mod pull;
 mod remote;
 mod rewrite;
@@ -77,6 +79,14 @@ const TESTS: &[(&str, Test)] = &[
     ("pull_is_done_once_for_sixteen_jobs", pull::sixteen_jobs),
     ("pull_finds_the_newest", pull::latest),
     ("pull_of_docker_itself_may_keep_wrong_content", pull::dockers_own),
+    ("a_prune_takes_the_least_recently_used_first", prune::least_recently_used_first),
+    ("a_prune_spares_what_is_needed", prune::spares_what_is_needed),
+    ("a_prune_spares_parents_of_what_stays", prune::parents_stay_with_their_children),
+    ("a_prune_skips_beside_another", prune::prunes_do_not_queue),
+    ("a_prune_takes_build_cache_by_its_id", prune::build_cache_by_its_id),
+    ("a_prune_goes_on_after_a_refusal", prune::goes_on_after_a_refusal),
+    ("a_prune_tells_that_the_engine_died", prune::engine_that_dies),
+    ("a_watch_outlives_the_engine", prune::watch_outlives_the_engine),
     ("two_ways_to_an_engine_are_one_lock", store::one_lock),
     ("two_engines_are_two_locks", store::two_locks),
     ("leases_are_of_what_is_there", store::leases),

@@ -1,4 +1,5 @@
-//! `cargo xtask lab`, `differential`, `soak`, `copies`: programs of the crate that holds the engine tests.
+//! `cargo xtask lab`, `lab-prune`, `differential`, `soak`, `copies` and `pulls`: programs of the crate that holds the engine
+//! tests.
 
 use std::ffi::OsString;
 
