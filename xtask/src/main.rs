@@ -34,6 +34,10 @@ enum Command {
     Locks,
     /// Build many times through one engine, cancel some of it, and write docs/soak.md
     Soak(commands::program::Arguments),
+    /// Copy an image between two registries beside skopeo and crane, and write docs/bench/copies.json
+    Copies(commands::program::Arguments),
+    /// Pull past slow mirrors and rate limits beside docker and crane, and write docs/bench/pulls.json
+    Pulls(commands::program::Arguments),
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
@@ -58,6 +62,8 @@ fn main() -> ExitCode {
         Command::Storm(arguments) => commands::program::run("storm", "the storm", &arguments),
         Command::Locks => commands::locks::run(),
         Command::Soak(arguments) => commands::program::run("soak", "the soak", &arguments),
+        Command::Copies(arguments) => commands::program::run("copies", "the copies", &arguments),
+        Command::Pulls(arguments) => commands::program::run("pulls", "the pulls", &arguments),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),

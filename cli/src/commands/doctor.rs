@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
+use super::sources::MirrorArguments;
 use super::status::{Format, Shown};
 use super::{block_on, document, duration, frontend, print_line};
 use crate::doctor::facts::Limits;
@@ -43,11 +44,15 @@ pub(crate) struct Arguments {
     /// The name of the frontend's image
     #[arg(long, value_name = "REF", env = "CI_BUILD_FRONTEND_NAME", default_value = frontend::DEFAULT_NAME)]
     frontend: ImageName,
+    #[command(flatten)]
+    mirrors: MirrorArguments,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let limits = Limits { free: arguments.min_free, inodes: arguments.min_inodes };
-    let facts = block_on(Facts::gather(&arguments.frontend.to_string(), limits, arguments.timeout))?;
+    let (mirrors, asked) = (arguments.mirrors.mirrors(), arguments.mirrors.limits());
+    let frontend = arguments.frontend.to_string();
+    let facts = block_on(Facts::gather(&frontend, limits, arguments.timeout, mirrors, asked))?;
     let findings: Vec<_> = CHECKS.iter().map(|check| (check, check.look(&facts))).collect();
     match arguments.shown.format {
         Format::Text => print_line(text(&findings).trim_end())?,

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::progress::Progress;
-use super::sources::SourceArguments;
+use super::sources::{MirrorArguments, PatienceArguments};
 use super::store::DockerStore;
 use super::{block_on, document, duration, print_line, size};
 use crate::engine::{Endpoint, Engine};
@@ -59,7 +59,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
     #[command(flatten)]
-    sources: SourceArguments,
+    mirrors: MirrorArguments,
+    #[command(flatten)]
+    patience: PatienceArguments,
     /// After this long an image is given up
     #[arg(long, value_name = "TIME", env = "CI_BUILD_DEADLINE", default_value = "1h", value_parser = duration::parse)]
     deadline: Duration,
@@ -118,10 +120,10 @@ impl Explain for Missing {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let policy = Policy {
-        mirrors: arguments.sources.mirrors()?,
-        limits: arguments.sources.limits(),
-        patient: arguments.sources.patience.limits(),
-        retry: arguments.sources.patience.retry(),
+        mirrors: arguments.mirrors.mirrors()?,
+        limits: arguments.mirrors.limits(),
+        patient: arguments.patience.limits(),
+        retry: arguments.patience.retry(),
         deadline: arguments.deadline,
         spool: arguments.spool.clone(),
     };

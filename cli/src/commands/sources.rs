@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::registry::{Limits, Mirror, Retry};
 
 #[derive(Debug, Args)]
-pub(super) struct SourceArguments {
+pub(super) struct MirrorArguments {
     /// A registry that has another one's images, as REGISTRY[/PREFIX]=ADDRESS; may be given several times
     /// [default: the tables [[mirror]] of the configuration]
     #[arg(long, value_name = "MIRROR", env = "CI_BUILD_MIRROR", value_delimiter = ',')]
@@ -24,8 +24,6 @@ pub(super) struct SourceArguments {
     /// Over which time the floor is asked for
     #[arg(long, value_name = "TIME", env = "CI_BUILD_WINDOW", default_value = "10s", value_parser = duration::parse)]
     window: Duration,
-    #[command(flatten)]
-    pub(super) patience: PatienceArguments,
 }
 
 #[derive(Debug, Args)]
@@ -41,7 +39,7 @@ pub(super) struct PatienceArguments {
     backoff: Duration,
 }
 
-impl SourceArguments {
+impl MirrorArguments {
     /// The mirrors.
     pub(super) fn mirrors(&self) -> Result<Vec<Mirror>, Failure> {
         if self.mirror.is_empty() { Ok(config::section("mirror")?) } else { Ok(self.mirror.clone()) }

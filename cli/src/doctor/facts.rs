@@ -4,10 +4,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use crate::disk::Space;
 use crate::engine::{Endpoint, Engine, Info};
 use crate::error::Failure;
 use crate::process::short;
+use crate::registry::{self, Examination, Mirror, examine};
 use crate::store::State;
 
 /// What was seen of a host.
@@ -25,9 +28,16 @@ pub struct Facts {
     pub interpreters: Vec<Interpreter>,
     /// What buildx calls itself, or why it does not.
     pub buildx: Result<String, String>,
+    /// The mirrors that are configured, each with what it told of itself, or why they are not known.
+    pub mirrors: Result<Vec<Examined>, Failure>,
+    /// What mirrors have to prove.
+    pub mirror_limits: registry::Limits,
     /// From which point on there is too little room.
     pub limits: Limits,
 }
+
+/// A mirror, and what it told of itself.
+pub type Examined = (Mirror, Result<Examination, registry::Failure>);
 
 /// Less room than this is wrong.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +61,13 @@ pub struct Interpreter {
 
 impl Facts {
     /// Asks the host, each question within this time.
-    pub async fn gather(frontend: &str, limits: Limits, patience: Duration) -> Self {
+    pub async fn gather(
+        frontend: &str,
+        limits: Limits,
+        patience: Duration,
+        mirrors: Result<Vec<Mirror>, Failure>,
+        mirror_limits: registry::Limits,
+    ) -> Self {
         let engine = match Endpoint::of_this_process() {
             Ok(endpoint) => Engine::look(&endpoint, patience).await.map_err(Failure::from),
             Err(error) => Err(error.into()),
@@ -67,10 +83,24 @@ impl Facts {
             space: space.and_then(|root| Space::of(root).ok()),
             interpreters: interpreters(Path::new("/proc/sys/fs/binfmt_misc")),
             buildx: buildx(patience),
+            mirrors: match mirrors {
+                Ok(mirrors) => Ok(examined(mirrors, mirror_limits).await),
+                Err(failure) => Err(failure),
+            },
+            mirror_limits,
             engine,
             limits,
         }
     }
+}
+
+/// All of them at once: each takes its time.
+async fn examined(mirrors: Vec<Mirror>, limits: registry::Limits) -> Vec<Examined> {
+    let look = mirrors.into_iter().map(|mirror| async move {
+        let seen = examine(&mirror, limits).await;
+        (mirror, seen)
+    });
+    join_all(look).await
 }
 
 async fn has(engine: &Engine, image: &str, patience: Duration) -> Option<(String, bool)> {

@@ -89,7 +89,7 @@ impl Check {
 }
 
 /// All checks, in the order in which they are told: what others depend on comes first.
-pub const CHECKS: [Check; 10] = [
+pub const CHECKS: [Check; 11] = [
     checks::engine::CHECK,
     checks::runc::CHECK,
     checks::buildkit::CHECK,
@@ -100,6 +100,7 @@ pub const CHECKS: [Check; 10] = [
     checks::binfmt::CHECK,
     checks::frontend::CHECK,
     checks::buildx::CHECK,
+    checks::mirrors::CHECK,
 ];
 
 const HEAD: &str = "\

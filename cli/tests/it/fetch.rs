@@ -194,6 +194,7 @@ fn fifty_clients_get_the_image_from_a_registry_that_limits_them() {
     let retry = Retry { times: 10, first: Duration::from_millis(500), longest: Duration::from_secs(2) };
     // Fifty clients in one thread take their time.
     let patient = Limits { first_byte: Duration::from_secs(30), ..PATIENT };
+    let started = Instant::now();
     run(async {
         let client = || async {
             let chain = chain(&image, &[], LIMITS, patient);
@@ -205,6 +206,7 @@ fn fifty_clients_get_the_image_from_a_registry_that_limits_them() {
     });
     let requests = origin.requests();
     let refused = requests.iter().filter(|request| request.status == 429).count();
+    eprintln!("{} requests, {refused} refused, {:.1} s", requests.len(), started.elapsed().as_secs_f64());
     assert!(refused > 0, "nobody was ever refused, so this shows nothing");
     // Who was refused comes back when it was told to, so there are fewer than one refusal a client and window.
     assert!(refused < 5 * CLIENTS, "{refused} of {} requests were refused", requests.len());

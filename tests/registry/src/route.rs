@@ -173,6 +173,11 @@ fn route(
     if path.is_empty() {
         return Answer::new(200).body("{}");
     }
+    if path == "_catalog" {
+        let names: Vec<_> = state.repositories.keys().collect();
+        let list = serde_json::json!({"repositories": names});
+        return Answer::new(200).header("content-type", "application/json").body(list.to_string());
+    }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
         [repository @ .., "manifests", name] => {

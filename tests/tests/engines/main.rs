@@ -78,6 +78,7 @@ const TESTS: &[(&str, Test)] = &[
     ("pull_gets_past_every_fault", pull::faults),
     ("pull_is_done_once_for_sixteen_jobs", pull::sixteen_jobs),
     ("pull_finds_the_newest", pull::latest),
+    ("pull_of_docker_itself_may_keep_wrong_content", pull::dockers_own),
     ("a_prune_takes_the_least_recently_used_first", prune::least_recently_used_first),
     ("a_prune_spares_what_is_needed", prune::spares_what_is_needed),
     ("a_prune_spares_parents_of_what_stays", prune::parents_stay_with_their_children),

@@ -277,3 +277,18 @@ pub(crate) fn latest(subject: &Subject) -> Result<()> {
     }
     room.remove(&name)
 }
+
+/// The control of the fault `Wrong`: what the engine's own pull does when wrong content reaches it. Where containerd keeps
+/// images it goes on with that content for ever, which is why we check blobs before.
+pub(crate) fn dockers_own(subject: &Subject) -> Result<()> {
+    let room = Room::new(subject)?;
+    room.origin.put("team/app", "1", &Image::new(106, 1, 60_000));
+    let name = room.name(":1");
+    let pull = || command::succeeds(subject.client.docker().args(["pull", "--quiet", &name]));
+    room.origin.fault(On::Blob, Fault::Wrong);
+    ensure!(!pull()?, "the engine took wrong content");
+    room.origin.heal();
+    let recovers = subject.engine.kind() != Kind::Docker28_5Containerd;
+    ensure!(pull()? == recovers, "after the fault it succeeds: {}", !recovers);
+    if recovers { room.remove(&name) } else { Ok(()) }
+}

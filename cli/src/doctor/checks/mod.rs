@@ -9,6 +9,7 @@ pub(super) mod frontend;
 pub(super) mod image_store;
 pub(super) mod inodes;
 pub(super) mod lock_directory;
+pub(super) mod mirrors;
 pub(super) mod runc;
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! What the checks say of hosts that nobody has at hand.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::disk::Space;
 use crate::doctor::facts::{Facts, Interpreter, Limits};
 use crate::doctor::{CHECKS, State};
 use crate::engine::{Builder, ImageStore, Info};
 use crate::error::{Blame, Explain, Failure};
+use crate::registry;
 use crate::store;
 
 fn healthy() -> Facts {
@@ -30,6 +32,8 @@ fn healthy() -> Facts {
         space: Some(Space { total: 100 << 30, free: 50 << 30, inodes: 1000, inodes_free: 900 }),
         interpreters: vec![Interpreter { name: "qemu-aarch64".into(), is_enabled: true, is_fixed: true }],
         buildx: Ok("0.29.1".into()),
+        mirrors: Ok(Vec::new()),
+        mirror_limits: LIMITS,
         limits: Limits { free: 10, inodes: 5 },
     }
 }
@@ -163,4 +167,24 @@ fn without_an_engine_the_rest_is_looked_at_all_the_same() {
     unknown frontend: no engine answers -> 
     note buildx: `docker buildx version`: No such file or directory (os error 2) -> `ci-build build` needs docker with its plugin buildx, as the packages docker-cli and docker-buildx have them
     ");
+}
+
+const LIMITS: registry::Limits =
+    registry::Limits { first_byte: Duration::from_secs(5), floor: 1 << 20, window: Duration::from_secs(10) };
+
+#[test]
+fn a_mirror_that_is_slow_or_gone_is_wrong() {
+    let mirror =
+        |address: &str| format!("registry.example=http://{address}").parse::<registry::Mirror>().unwrap();
+    let seen = |rate| registry::Examination {
+        latency: Duration::from_millis(2),
+        rate,
+        allowance: Some(registry::Allowance { left: 7, of: Some(100), window: None }),
+    };
+    let facts = |mirrors| Facts { mirrors: Ok(mirrors), ..healthy() };
+    let fine = vec![(mirror("a:5000"), Ok(seen(Some(2 << 20)))), (mirror("b"), Ok(seen(None)))];
+    assert_eq!(told(&facts(fine)), "");
+    let gone = registry::Failure::Unreachable("connection refused".into());
+    let wrong = vec![(mirror("a:5000"), Ok(seen(Some(1000)))), (mirror("b"), Err(gone))];
+    insta::assert_snapshot!(told(&facts(wrong)), @"wrong mirrors: http://a:5000 answers in 2 ms, 1000 B/s, below 1.0 MiB/s, 7 pulls left; http://b: cannot be reached: connection refused -> [[mirror]] in /etc/ci-build.toml, or CI_BUILD_MIRROR, names it; pulls go past it at the price of these limits");
 }

@@ -211,8 +211,10 @@ impl Copier {
     /// Whether there is something at this path.
     async fn has(&self, place: Place<'_>, path: &str) -> Result<bool, CopyError> {
         let look = async || {
-            let ask = Ask::to_read(Method::HEAD, place.repository, path)
-                .header(header::ACCEPT, super::manifest::ACCEPTED);
+            let mut ask = Ask::to_read(Method::HEAD, place.repository, path);
+            if path.starts_with("manifests/") {
+                ask = ask.header(header::ACCEPT, super::manifest::ACCEPTED);
+            }
             match first_byte(self.limits, place.client.send(ask)).await {
                 Ok(_) => Ok(true),
                 Err(failure) if failure.is_absence() => Ok(false),
