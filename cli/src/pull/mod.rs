@@ -19,7 +19,7 @@ use serve::Server;
 pub use content::Failed;
 pub use error::Error;
 
-use crate::engine::{Account, Engine};
+use crate::engine::{Account, Engine, ImageStore};
 use crate::image::Digest;
 use crate::registry::{
     Allowance, Limits, Mirror, Platform, Reference, Retry, Sources, Target, Watch, chain, password_for,
@@ -273,7 +273,7 @@ impl Job<'_> {
         match image.target() {
             _ if is_named => {}
             Target::Tag(tag) => engine.tag(known, &repository, tag).await?,
-            Target::Digest(_) if engine.has_containerd_store().await? => {
+            Target::Digest(_) if matches!(engine.info().await?.store, ImageStore::Containerd(_)) => {
                 let top = content.manifest(&identities.top).await.map_err(|failed| self.failed(failed))?;
                 engine.load_archive(archive::name(content, image, &top)).await?;
             }
