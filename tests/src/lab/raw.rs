@@ -175,7 +175,8 @@ mod tests {
         let raw = |cells| Raw { seconds: 60, cells, ..Raw::default() };
         let mut all = raw(vec![cell("auto", "before"), cell("lock", "before")]);
         all.update(raw(vec![cell("auto", "later"), cell("order", "later")]));
-        let seen = all.cells.iter().map(|cell| (&*cell.strategy, cell.not_run.as_deref().unwrap_or_default()));
+        let seen =
+            all.cells.iter().map(|cell| (&*cell.strategy, cell.not_run.as_deref().unwrap_or_default()));
         assert_eq!(seen.collect::<Vec<_>>(), [("auto", "later"), ("lock", "before"), ("order", "later")]);
         assert_eq!(all.seconds, 120);
     }
