@@ -51,6 +51,16 @@ impl<E: Explain> From<E> for Failure {
 }
 
 impl Failure {
+    /// What went wrong, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do next, a line each.
+    pub fn help(&self) -> &[String] {
+        &self.help
+    }
+
     /// The exit code that goes with the blame.
     pub fn exit_code(&self) -> ExitCode {
         match self.blame {
@@ -83,7 +93,7 @@ impl fmt::Display for Failure {
 
 /// The error and what is at the bottom of it, on one line. What lies between are the layers of libraries,
 /// which tell a user nothing.
-fn with_cause(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_cause(error: &dyn std::error::Error) -> String {
     let text = one_line(&error.to_string());
     let root = std::iter::successors(error.source(), |cause| cause.source()).last();
     match root.map(|root| one_line(&root.to_string())) {

@@ -1,11 +1,17 @@
-//! What the engine tests share, an engine with the frontend in it; the hazard laboratory; and the differential suite.
+//! What the engine tests share, an engine with the frontend in it; the host command with a state of its own; the
+//! hazard laboratory; the prune laboratory; the soak; the storm; and the differential suite.
 
+pub mod copies;
 pub mod definition;
 pub mod differential;
 mod files;
+pub mod host;
 pub mod lab;
+pub mod prunes;
+pub mod pulls;
 pub mod results;
 pub mod soak;
+pub mod storm;
 mod subject;
 
 pub use files::files;

@@ -5,9 +5,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::lock::StoreArgument;
-use super::{block_on, duration, print_line, status};
-use crate::engine::{self, Endpoint, Engine};
+use super::store::StoreArgument;
+use super::{duration, print_line, status};
 use crate::error::{Blame, Explain, Failure};
 use crate::store::{Lease, Process, Quiet, Term, job};
 
@@ -15,6 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   ci-build lease add registry.example/app:1.2
   ci-build lease add --ttl 2h debian:12 golang:1.25
+  ci-build lease add --ahead \"$IMAGE\"    # before docker build --tag \"$IMAGE\" …
   ci-build lease add --owner $$ \"$IMAGE\"
   ci-build lease list
   ci-build lease remove registry.example/app:1.2
@@ -49,6 +49,12 @@ pub(crate) struct Add {
     /// End with the process of this pid
     #[arg(long, value_name = "PID")]
     owner: Option<u32>,
+    /// Need images too that the engine does not have yet: what the job is about to pull or to build
+    #[arg(long)]
+    ahead: bool,
+    /// How long to wait for the end of a deletion that is under way
+    #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
+    wait: Duration,
     #[command(flatten)]
     store: StoreArgument,
 }
@@ -83,7 +89,7 @@ impl Explain for Missing {
         vec![match self {
             Self::Process(_) => "in a shell, $$ is its own pid".into(),
             Self::Owner => "give --owner PID or --ttl TIME".into(),
-            Self::Image(image) => format!("pull or build it first: docker pull {image}"),
+            Self::Image(_) => "--ahead needs images too that are yet to be pulled or built".into(),
             Self::Lease(_) => "`ci-build lease list` shows them".into(),
         }]
     }
@@ -97,36 +103,27 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-fn add(Add { images, ttl, owner, store }: &Add) -> Result<(), Failure> {
+fn add(Add { images, ttl, owner, ahead, wait, store: store_argument }: &Add) -> Result<(), Failure> {
     let term = match (ttl, owner) {
         (Some(ttl), _) => Term::Until(Timestamp::now() + *ttl),
         (None, Some(pid)) => Term::Owner(Process::of(*pid).ok_or(Missing::Process(*pid))?),
         (None, None) => Term::Owner(job::process().ok_or(Missing::Owner)?),
     };
-    let store = store.open()?;
+    let store = store_argument.open()?;
     let leases = store.leases()?;
     // From the look at the engine until the lease is there nobody deletes an image.
-    let _quiet = Quiet::for_addition(&leases)?;
-    let ids = ids(images)?.into_iter().zip(images);
-    let ids = ids.map(|(id, image)| id.ok_or_else(|| Missing::Image(image.clone())));
+    let _quiet = Quiet::for_addition(&leases, *wait)?;
+    let ids = store_argument.image_ids(images)?.into_iter().zip(images);
+    let unknown =
+        |image: &String| if *ahead { Ok(String::new()) } else { Err(Missing::Image(image.clone())) };
+    let ids = ids.map(|(id, image)| id.map_or_else(|| unknown(image), Ok));
     let ids: Vec<_> = ids.collect::<Result<_, _>>()?;
+    let uses = store.last_uses()?;
     for (image, id) in images.iter().zip(ids) {
+        uses.touch(&id)?;
         leases.add(&Lease::new(store.identity(), image.clone(), id, term.clone()))?;
     }
     Ok(())
-}
-
-fn ids(images: &[String]) -> Result<Vec<Option<String>>, Failure> {
-    let endpoint = Endpoint::of_this_process()?;
-    let ids = block_on(async {
-        let engine = Engine::connect(&endpoint).await?;
-        let mut ids = Vec::new();
-        for image in images {
-            ids.push(engine.image_id(image).await?);
-        }
-        Ok::<_, engine::Error>(ids)
-    })??;
-    Ok(ids)
 }
 
 fn remove(Remove { images, store }: &Remove) -> Result<(), Failure> {

@@ -8,16 +8,19 @@ use futures_util::TryStreamExt as _;
 
 use super::Endpoint;
 use crate::error::{Blame, Explain};
-use crate::image::{Architecture, Image, ImageName};
+use crate::image::{Architecture, Fingerprint, Image, ImageName};
 
 /// A small question is answered within this time, also by an engine under load.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A long list, or the deletion of many gigabytes, is done within this time.
+const LONG_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
 /// A Docker engine that answers.
 #[derive(Debug)]
 pub struct Engine {
-    docker: Docker,
-    endpoint: Endpoint,
+    pub(super) docker: Docker,
+    pub(super) endpoint: Endpoint,
 }
 
 /// Why an engine did not do what it was asked.
@@ -45,7 +48,7 @@ pub enum Error {
         source: bollard::errors::Error,
     },
     /// The engine takes the question and does not answer.
-    #[error("the docker engine at {0} did not answer within 30 seconds")]
+    #[error("the docker engine at {0} takes questions and does not answer")]
     Hangs(Endpoint),
     /// The engine does not tell who it is.
     #[error("the engine at {0} has no identity that a lock could be about")]
@@ -66,8 +69,21 @@ pub enum Error {
         /// Which engine.
         endpoint: Endpoint,
         /// The image's name.
-        name: ImageName,
+        name: Box<ImageName>,
     },
+}
+
+impl Error {
+    /// Whether there is no engine any more that could be asked for anything else.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Hangs(_) => true,
+            Self::Refused { source, .. } => {
+                !matches!(source, bollard::errors::Error::DockerResponseServerError { .. })
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Explain for Error {
@@ -85,6 +101,11 @@ impl Explain for Error {
     fn help(&self) -> Vec<String> {
         match self {
             Error::Unsupported(_) => vec!["unix:// and tcp:// (without TLS) work".into()],
+            Error::Unreachable { source, .. } if is_forbidden(source) => vec![
+                "this user may not use the socket: root may, and the group that it belongs to, often docker"
+                    .into(),
+                "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
+            ],
             Error::Unreachable { .. } => vec![
                 "is the engine running, and may this user reach it? `docker version` asks the same".into(),
                 "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
@@ -101,6 +122,14 @@ impl Explain for Error {
     }
 }
 
+/// Whether the operating system keeps this user from the engine's socket.
+fn is_forbidden(error: &bollard::errors::Error) -> bool {
+    let source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    std::iter::successors(source, |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
 impl Engine {
     /// Reaches the engine and agrees with it on a version of the interface.
     ///
@@ -112,7 +141,7 @@ impl Engine {
             Err(bollard::errors::Error::UnsupportedURISchemeError { .. }) => {
                 return Err(Error::Unsupported(endpoint.clone()));
             }
-            connected => connected.map_err(unreachable)?,
+            connected => connected.map_err(unreachable)?.with_timeout(LONG_PATIENCE),
         };
         let docker = match tokio::time::timeout(PATIENCE, docker.negotiate_version()).await {
             Ok(answer) => answer.map_err(unreachable)?,
@@ -145,7 +174,7 @@ impl Engine {
     }
 
     /// An engine that hangs takes connections, and never answers.
-    async fn in_time<T>(
+    pub(super) async fn in_time<T>(
         &self,
         question: impl Future<Output = Result<T, bollard::errors::Error>>,
         task: &'static str,
@@ -168,6 +197,24 @@ impl Engine {
         }
     }
 
+    /// Whether the engine has an image under this name that its fingerprint tells to be this one.
+    ///
+    /// # Errors
+    /// When the engine does not say in time.
+    pub async fn has_alike(&self, name: &ImageName, fingerprint: &Fingerprint) -> Result<bool, Error> {
+        let name = name.to_string();
+        let inspect = async {
+            match self.docker.inspect_image(&name).await {
+                Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+                answer => answer.map(Some),
+            }
+        };
+        let Some(found) = self.in_time(inspect, "look for the image").await? else { return Ok(false) };
+        let layers = found.root_fs.and_then(|root| root.layers).unwrap_or_default();
+        let entrypoint = found.config.and_then(|config| config.entrypoint).unwrap_or_default();
+        Ok(fingerprint.is_of(&found.id.unwrap_or_default(), &layers, &entrypoint))
+    }
+
     /// Loads the image under this name. An image that had the name stays, without it.
     ///
     /// # Errors
@@ -180,7 +227,7 @@ impl Engine {
         answers.await.map_err(|source| self.refused("load the image", source))?;
         match self.has(name, image).await? {
             true => Ok(()),
-            false => Err(Error::Lost { endpoint: self.endpoint.clone(), name: name.clone() }),
+            false => Err(Error::Lost { endpoint: self.endpoint.clone(), name: Box::new(name.clone()) }),
         }
     }
 
@@ -196,7 +243,7 @@ impl Engine {
         }
     }
 
-    fn refused(&self, task: &'static str, source: bollard::errors::Error) -> Error {
+    pub(super) fn refused(&self, task: &'static str, source: bollard::errors::Error) -> Error {
         Error::Refused { endpoint: self.endpoint.clone(), task, source }
     }
 }

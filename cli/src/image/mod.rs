@@ -11,8 +11,10 @@ mod layer;
 mod name;
 
 pub use binary::{Architecture, BinaryError};
-pub use blob::{Blob, Digest};
+pub use blob::{Blob, Digest, DigestError};
+pub(crate) use documents::INDEX;
 pub use documents::MANIFEST;
+pub(crate) use name::familiar;
 pub use name::{ImageName, NameError};
 
 /// An OCI image of one platform.
@@ -26,6 +28,33 @@ pub struct Image {
     pub layer: Blob,
     /// `application/vnd.oci.image.manifest.v1+json`
     pub manifest: Blob,
+}
+
+/// What tells an image among others, without the work of compressing it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    config: Digest,
+    diff_id: Digest,
+}
+
+impl Fingerprint {
+    /// That of a frontend's image.
+    ///
+    /// # Errors
+    /// As [`Image::of_binary`].
+    pub fn of_binary(binary: &[u8]) -> Result<Self, BinaryError> {
+        let architecture = Architecture::of_binary(binary)?;
+        let diff_id = layer::diff_id(binary);
+        let config = Blob::of_json(&documents::config(architecture, &diff_id)).digest;
+        Ok(Self { config, diff_id })
+    }
+
+    /// Whether an engine's image is this one, by what the engine tells of it: its id is the config's digest, or, where
+    /// containerd stores images, another one, and then its only layer and its entrypoint say so.
+    pub fn is_of(&self, id: &str, layers: &[String], entrypoint: &[String]) -> bool {
+        let ours = [format!("/{}", layer::BINARY)];
+        id == self.config.as_str() || (layers == [self.diff_id.as_str()] && entrypoint == ours)
+    }
 }
 
 impl Image {

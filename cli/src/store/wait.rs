@@ -114,6 +114,30 @@ pub(super) fn wait(
     Ok(None)
 }
 
+/// Locks one file within this time, and gives it back. None when the time is over. Of a wait that takes a second `tell` is told.
+pub(super) fn within(
+    file: File,
+    operation: FlockOperation,
+    limit: Duration,
+    mut tell: impl FnMut(),
+) -> io::Result<Option<File>> {
+    let (started, requests) = (Instant::now(), Requests::new());
+    requests.request(file, operation, Granted::Lock)?;
+    let limit = limit.max(LEAST);
+    let mut next = SILENT.min(limit);
+    loop {
+        match requests.granted.recv_timeout(next.saturating_sub(started.elapsed())) {
+            Ok(Ok(Granted::Lock(file) | Granted::Gate(file))) => return Ok(Some(file)),
+            Ok(Err(refused)) => return Err(refused),
+            Err(RecvTimeoutError::Timeout) if started.elapsed() < limit => {
+                tell();
+                next = limit;
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
+        }
+    }
+}
+
 /// Whether the file could be locked at once.
 pub(super) fn at_once(file: &File, operation: FlockOperation) -> io::Result<bool> {
     loop {

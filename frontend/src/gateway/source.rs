@@ -53,6 +53,7 @@ pub(super) fn asked(
     let choices = options.choices();
     let mut asked = Asked { settings: Settings::from(choices.policy), ..Asked::default() };
     asked.settings.scope = choices.scope;
+    asked.settings.durations = choices.durations.clone();
     let arguments = options.arguments();
     let texts = Texts::of(definitions);
     let mut checks = Vec::new();

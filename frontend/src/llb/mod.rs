@@ -11,6 +11,6 @@ mod write;
 
 pub use definition::{Definition, DefinitionError, Digest, VertexSource};
 pub use keep::keep_caches;
-pub use read::{ReadError, read};
+pub use read::{ReadError, read, step_called};
 pub use texts::{SourceText, Texts};
 pub use write::{PRIME, PrimerImage, WriteError, Written, write};

@@ -26,6 +26,9 @@ pub struct Raw {
     pub odd: Vec<Odd>,
 }
 
+/// How the reason begins why there are no runs, where that is nobody's fault but the laboratory's.
+pub(super) const LABORATORY_FAILED: &str = "the laboratory failed";
+
 impl Raw {
     /// Puts what was seen later in the place of what was seen before, cell by cell, and beside it where there was nothing.
     pub fn update(&mut self, later: Self) {

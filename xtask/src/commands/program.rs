@@ -1,4 +1,5 @@
-//! `cargo xtask lab` and `cargo xtask differential`: programs of the crate that holds the engine tests.
+//! `cargo xtask lab`, `lab-prune`, `differential`, `soak`, `storm`, `copies` and `pulls`: programs of the crate that holds the
+//! engine tests.
 
 use std::ffi::OsString;
 
