@@ -13,7 +13,8 @@
 //! - [`engine`]: the Docker engine,
 //! - [`store`]: the lock of a store of images and caches, and which of them are needed,
 //! - [`process`]: commands that are run for somebody,
-//! - [`registry`]: a registry.
+//! - [`registry`]: where images are, got from and sent to,
+//! - [`pull`]: getting images into the engine, from wherever they are.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ pub mod engine;
 pub mod error;
 pub mod image;
 pub mod process;
+pub mod pull;
 pub mod registry;
 pub mod store;
 

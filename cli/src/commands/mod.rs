@@ -17,9 +17,14 @@ mod duration;
 mod frontend;
 mod lease;
 mod lock;
+mod mirror;
 mod plan;
+mod progress;
+mod pull;
 mod replace;
 mod rewrite;
+mod size;
+mod sources;
 mod status;
 mod store;
 
@@ -46,8 +51,10 @@ pub struct Arguments {
 enum Command {
     Build(build::Arguments),
     Check(check::Arguments),
+    Mirror(mirror::Arguments),
     Doctor(doctor::Arguments),
     Plan(plan::Arguments),
+    Pull(Box<pull::Arguments>),
     #[command(subcommand)]
     Frontend(frontend::Command),
     #[command(subcommand)]
@@ -80,6 +87,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Check(arguments) => check::run(arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Plan(arguments) => plan::run(arguments),
+        Command::Mirror(arguments) => mirror::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Pull(arguments) => pull::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lease(command) => lease::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lock(arguments) => lock::run(&arguments),
@@ -107,6 +116,13 @@ impl Explain for ShellError {
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ShellError::Runtime)?;
+    Ok(runtime.block_on(work))
+}
+
+/// Runs async work to its end on all cores.
+fn block_on_all<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ShellError::Runtime)?;
     Ok(runtime.block_on(work))
 }
 

@@ -5,12 +5,13 @@
 //! deleted there, not which lock keeps others away, not where something is written, not where images come from.
 
 /// For each command (`lease add`) the keys that a project may set. A command or key that is not here is the host's.
-const ALLOWED: [(&str, &[&str]); 6] = [
+const ALLOWED: [(&str, &[&str]); 7] = [
     ("build", &["policy", "scope", "wait"]),
     ("check", &["build-arg", "fail-on", "format", "platform", "target"]),
     ("lease add", &["ttl"]),
     ("lock", &["polite", "wait"]),
     ("plan", &["build-arg", "format", "platform", "policy", "scope", "target"]),
+    ("pull", &["days", "deadline", "fresh", "platform", "ttl", "wait"]),
     ("rewrite", &["build-arg", "platform", "policy", "scope", "target"]),
 ];
 

@@ -15,6 +15,7 @@ mod lock;
 mod memory;
 mod owner;
 mod scratch;
+mod turn;
 mod wait;
 
 use directory::Directory;
@@ -29,6 +30,7 @@ pub use lock::{ExclusiveGuard, Guard, Notice, SharedGuard};
 pub use memory::Memory;
 pub use owner::{Liveness, Process};
 pub use scratch::Scratch;
+pub use turn::Turn;
 pub use wait::Patience;
 
 /// The state that all users of a store on this host share.

@@ -114,6 +114,27 @@ pub(super) fn wait(
     Ok(None)
 }
 
+/// Waits until the file is locked for us alone. `None` when the time is over.
+pub(super) fn alone(file: File, limit: Duration, mut tell: impl FnMut()) -> io::Result<Option<File>> {
+    if limit.is_zero() {
+        return Ok(None);
+    }
+    let (started, requests) = (Instant::now(), Requests::new());
+    requests.request(file, FlockOperation::LockExclusive, Granted::Lock)?;
+    let mut next = SILENT.min(limit);
+    loop {
+        match requests.granted.recv_timeout(next.saturating_sub(started.elapsed())) {
+            Ok(Ok(Granted::Lock(file) | Granted::Gate(file))) => return Ok(Some(file)),
+            Ok(Err(refused)) => return Err(refused),
+            Err(RecvTimeoutError::Timeout) if started.elapsed() < limit => {
+                tell();
+                next = limit;
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
+        }
+    }
+}
+
 /// Whether the file could be locked at once.
 pub(super) fn at_once(file: &File, operation: FlockOperation) -> io::Result<bool> {
     loop {

@@ -145,7 +145,7 @@ fn a_project_says_nothing_about_the_host() {
     ");
     insta::assert_snapshot!(project("[nope]\n"), @r"
     error: project.toml:1: there is no command 'nope' that [nope] could be for
-      help: there is [build], [check], [lease.add], [lock], [plan], [rewrite]
+      help: there is [build], [check], [lease.add], [lock], [plan], [pull], [rewrite]
     ");
 }
 

@@ -7,7 +7,11 @@ mod check;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod copy;
+#[cfg(test)]
 mod elf;
+#[cfg(test)]
+mod fetch;
 #[cfg(test)]
 mod frontend;
 #[cfg(test)]

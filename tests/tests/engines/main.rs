@@ -12,6 +12,7 @@ mod no_cache;
 mod options;
 mod order;
 mod primer;
+mod pull;
 mod remote;
 mod rewrite;
 mod store;
@@ -69,6 +70,12 @@ const TESTS: &[(&str, Test)] = &[
     ("a_primer_runs_each_time_and_alone", primer::primer),
     ("a_primer_finds_its_caches_gone", primer::primer_after_prune),
     ("a_primer_leaves_nothing_in_the_image", primer::primer_leaves_nothing),
+    ("pull_takes_the_mirror_first", pull::from_the_mirror),
+    ("pull_knows_a_digest", pull::by_digest),
+    ("pull_takes_its_platform_of_an_index", pull::of_an_index),
+    ("pull_gets_past_every_fault", pull::faults),
+    ("pull_is_done_once_for_sixteen_jobs", pull::sixteen_jobs),
+    ("pull_finds_the_newest", pull::latest),
     ("two_ways_to_an_engine_are_one_lock", store::one_lock),
     ("two_engines_are_two_locks", store::two_locks),
     ("leases_are_of_what_is_there", store::leases),
