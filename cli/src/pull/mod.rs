@@ -303,6 +303,9 @@ impl Job<'_> {
         // From the look at the engine until the lease is there nobody deletes an image.
         let _quiet = Quiet::for_addition(&leases, Quiet::PATIENCE)?;
         let found = engine.find_image(name).await?.filter(|found| is_right(&found.id));
+        if let Some(found) = &found {
+            store.last_uses()?.touch(&found.id)?;
+        }
         if let (Some(found), Some(term)) = (&found, term) {
             leases.add(&Lease::new(store.identity(), name.into(), found.id.clone(), term.clone()))?;
         }
