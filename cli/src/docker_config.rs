@@ -57,13 +57,33 @@ impl DockerConfig {
     /// # Errors
     /// When the file is there and cannot be read, or is not JSON.
     pub fn string(&self, file: impl AsRef<Path>, pointer: &str) -> Result<Option<String>, DockerConfigError> {
-        let (Some(path), Some(bytes)) = (self.path(&file), self.read(&file)?) else { return Ok(None) };
-        let document: serde_json::Value = serde_json::from_slice(&bytes)
-            .map_err(|error| DockerConfigError { path, source: error.into() })?;
-        Ok(document.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned))
+        let found = self.value(file, pointer)?;
+        Ok(found.as_ref().and_then(serde_json::Value::as_str).map(str::to_owned))
     }
 
-    fn path(&self, file: impl AsRef<Path>) -> Option<PathBuf> {
+    /// The strings in an array of a JSON file; none when there is no such file or no such array.
+    ///
+    /// # Errors
+    /// As [`DockerConfig::string`].
+    pub fn strings(&self, file: impl AsRef<Path>, pointer: &str) -> Result<Vec<String>, DockerConfigError> {
+        let found = self.value(file, pointer)?;
+        let strings = found.as_ref().and_then(serde_json::Value::as_array).into_iter().flatten();
+        Ok(strings.filter_map(|string| string.as_str().map(str::to_owned)).collect())
+    }
+
+    fn value(
+        &self,
+        file: impl AsRef<Path>,
+        pointer: &str,
+    ) -> Result<Option<serde_json::Value>, DockerConfigError> {
+        let (Some(path), Some(bytes)) = (self.path(&file), self.read(&file)?) else { return Ok(None) };
+        let mut document: serde_json::Value = serde_json::from_slice(&bytes)
+            .map_err(|error| DockerConfigError { path, source: error.into() })?;
+        Ok(document.pointer_mut(pointer).map(serde_json::Value::take))
+    }
+
+    /// Where a file of the directory is or would be; none where this user has no such directory.
+    pub fn path(&self, file: impl AsRef<Path>) -> Option<PathBuf> {
         self.directory.as_ref().map(|directory| directory.join(file))
     }
 }

@@ -4,6 +4,7 @@
 //! know nothing of the command line:
 //!
 //! - [`image`]: the frontend's image out of one binary, as pure bytes,
+//! - [`build`]: what `docker buildx build` is asked for, and how that is mended,
 //! - [`docker_config`]: what docker's own client is configured to,
 //! - [`engine`]: the Docker engine,
 //! - [`store`]: the lock of a store of images and caches, and which of them are needed,
@@ -13,8 +14,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
+pub mod build;
 pub mod commands;
 pub mod docker_config;
 pub mod engine;
@@ -27,7 +27,13 @@ pub mod store;
 /// Runs one command line, its program name first, and gives its exit code: 0 fine, 1 findings, 2 unusable input or usage,
 /// 75 gave up waiting for a lock, 125 our own failure, else what the wrapped command ended with.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match commands::Arguments::try_parse_from(args) {
+    let words: Vec<_> = args.into_iter().collect();
+    if let Some(error) = process::exec_bound(words.get(1..).unwrap_or_default()) {
+        let failure = error::Failure::from(error);
+        failure.print();
+        return failure.exit_code();
+    }
+    let arguments = match commands::read(words) {
         Ok(arguments) => arguments,
         // Help, the version, or wrong usage: each knows its stream and its exit code.
         Err(answer) => {

@@ -94,7 +94,7 @@ fn under(guard: &impl Guard, command: &[OsString]) -> Result<ExitCode, Failure> 
     }
 }
 
-fn tell(store: &Identity, notice: Notice, started: Instant) {
+pub(super) fn tell(store: &Identity, notice: Notice, started: Instant) {
     match notice {
         Notice::Waits(holders) => anstream::eprintln!("waiting for the store '{store}': {holders}"),
         Notice::Has => {

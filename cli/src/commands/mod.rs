@@ -1,6 +1,7 @@
 //! The command line, one file a command: each reads its arguments, calls the rooms below, and shows the
 //! answer.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Blame, Explain, Failure};
 
+mod build;
 mod check;
 mod dockerfile;
 mod duration;
@@ -21,7 +23,7 @@ mod status;
 
 const EXAMPLES: &str = "\
 Examples:
-  docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
+  ci-build build -t app .
   ci-build check Dockerfile
   ci-build plan --format svg Dockerfile > plan.svg
   ci-build lock --exclusive -- docker system prune -af
@@ -40,6 +42,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Build(build::Arguments),
     Check(check::Arguments),
     Plan(plan::Arguments),
     #[command(subcommand)]
@@ -51,12 +54,21 @@ enum Command {
     Status(status::Arguments),
 }
 
+/// Reads a command line, its program name first.
+///
+/// # Errors
+/// Help, the version, or wrong usage.
+pub fn read(words: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(build::arrange(words))
+}
+
 /// Runs one command and gives its exit code.
 ///
 /// # Errors
 /// What the user is to read, with the exit code.
 pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
+        Command::Build(arguments) => build::run(&arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Plan(arguments) => plan::run(arguments),
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),

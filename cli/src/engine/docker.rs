@@ -8,7 +8,7 @@ use futures_util::TryStreamExt as _;
 
 use super::Endpoint;
 use crate::error::{Blame, Explain};
-use crate::image::{Architecture, Image, ImageName};
+use crate::image::{Architecture, Fingerprint, Image, ImageName};
 
 /// A small question is answered within this time, also by an engine under load.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -166,6 +166,24 @@ impl Engine {
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
             Err(source) => Err(self.refused("look for the image", source)),
         }
+    }
+
+    /// Whether the engine has an image under this name that its fingerprint tells to be this one.
+    ///
+    /// # Errors
+    /// When the engine does not say in time.
+    pub async fn has_alike(&self, name: &ImageName, fingerprint: &Fingerprint) -> Result<bool, Error> {
+        let name = name.to_string();
+        let inspect = async {
+            match self.docker.inspect_image(&name).await {
+                Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+                answer => answer.map(Some),
+            }
+        };
+        let Some(found) = self.in_time(inspect, "look for the image").await? else { return Ok(false) };
+        let layers = found.root_fs.and_then(|root| root.layers).unwrap_or_default();
+        let entrypoint = found.config.and_then(|config| config.entrypoint).unwrap_or_default();
+        Ok(fingerprint.is_of(&found.id.unwrap_or_default(), &layers, &entrypoint))
     }
 
     /// Loads the image under this name. An image that had the name stays, without it.

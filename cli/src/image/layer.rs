@@ -21,8 +21,17 @@ pub(super) struct Layer {
 
 /// The layer with this binary, owned by root and older than anything.
 pub(super) fn with_binary(binary: &[u8]) -> Layer {
-    let archive = tar(&[(BINARY, 0o755, binary)]);
+    let archive = archive(binary);
     Layer { diff_id: Digest::of(&archive), compressed: Blob::new(gzip(&archive)) }
+}
+
+/// The digest of the layer with this binary before compression.
+pub(super) fn diff_id(binary: &[u8]) -> Digest {
+    Digest::of(&archive(binary))
+}
+
+fn archive(binary: &[u8]) -> Vec<u8> {
+    tar(&[(BINARY, 0o755, binary)])
 }
 
 /// A tar archive of (path, mode, content), whose bytes depend on nothing else.

@@ -28,6 +28,33 @@ pub struct Image {
     pub manifest: Blob,
 }
 
+/// What tells an image among others, without the work of compressing it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    config: Digest,
+    diff_id: Digest,
+}
+
+impl Fingerprint {
+    /// That of a frontend's image.
+    ///
+    /// # Errors
+    /// As [`Image::of_binary`].
+    pub fn of_binary(binary: &[u8]) -> Result<Self, BinaryError> {
+        let architecture = Architecture::of_binary(binary)?;
+        let diff_id = layer::diff_id(binary);
+        let config = Blob::of_json(&documents::config(architecture, &diff_id)).digest;
+        Ok(Self { config, diff_id })
+    }
+
+    /// Whether an engine's image is this one, by what the engine tells of it: its id is the config's digest, or, where
+    /// containerd stores images, another one, and then its only layer and its entrypoint say so.
+    pub fn is_of(&self, id: &str, layers: &[String], entrypoint: &[String]) -> bool {
+        let ours = [format!("/{}", layer::BINARY)];
+        id == self.config.as_str() || (layers == [self.diff_id.as_str()] && entrypoint == ours)
+    }
+}
+
 impl Image {
     /// The image of a frontend's binary.
     ///

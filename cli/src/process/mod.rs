@@ -4,13 +4,20 @@ use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Blame, Explain};
 
+mod bound;
+mod control;
 pub(crate) mod proc;
+
+pub use bound::{bound, exec_bound};
+pub use control::{Limits, Stopped};
+
+use control::Control;
 
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 
@@ -54,36 +61,42 @@ impl Explain for Error {
     }
 }
 
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit code, 128 + n where signal n ended it.
+    pub code: u8,
+    /// What it was asked to end for, where it was.
+    pub stopped: Option<Stopped>,
+}
+
 /// Runs the command to its end and gives its exit code, 128 + n where signal n ended it. Signals that are meant
 /// to end or to nudge us go to it.
 ///
 /// # Errors
 /// When it cannot be started or watched.
 pub fn run(program: &OsString, arguments: &[OsString]) -> Result<u8, Error> {
-    let command = program.to_string_lossy();
-    let watch = |source| Error::Watch { command: command.clone().into(), source };
+    run_within(Command::new(program).args(arguments), Limits::default()).map(|ended| ended.code)
+}
+
+/// Runs a command as [`run`], and ends it where its limits say so.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_within(command: &mut Command, limits: Limits) -> Result<Ended, Error> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let watch = |source| Error::Watch { command: name.clone(), source };
     // Before the command runs: a signal that comes in between is kept for it.
-    let mut signals = Signals::new(heard()).map_err(watch)?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .spawn()
-        .map_err(|source| Error::Start { command: command.clone().into(), source })?;
+    let signals = Signals::new(heard()).map_err(watch)?;
+    let mut child = command.spawn().map_err(|source| Error::Start { command: name.clone(), source })?;
     let pid = Pid::from_child(&child);
-    let handle = signals.handle();
-    let forward = std::thread::spawn(move || {
-        for signal in &mut signals {
-            if let Some(signal) = Signal::from_named_raw(signal).filter(|_| !is_heard_by_all(signal)) {
-                // Its end is seen by whoever waits.
-                let _ = kill_process(pid, signal);
-            }
-        }
-    });
+    let control = Control::start(pid, signals, limits);
+    let mut stopped = None;
     let end = end(&mut child, pid, || {
-        handle.close();
         // Nobody signals the pid once it may be another's.
-        let _ = forward.join();
+        stopped = control.finish();
     });
-    end.map(code).map_err(watch)
+    end.map(|status| Ended { code: code(status), stopped }).map_err(watch)
 }
 
 /// Waits for the end, and calls `before` while the pid is still the child's.
@@ -102,22 +115,19 @@ fn code(status: ExitStatus) -> u8 {
 
 /// What is forwarded. A signal that our caller ignores (nohup) stays ignored, by the command too.
 fn heard() -> Vec<i32> {
+    FORWARDED.into_iter().filter(|signal| !is_ignored(*signal)).collect()
+}
+
+/// Whether whoever called us has this signal ignored.
+pub fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = ignored(&status);
-    FORWARDED.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0).collect()
+    ignored(&status) & (1 << (signal - 1)) != 0
 }
 
 /// The set of ignored signals in `/proc/PID/status` (proc_pid_status(5)).
 fn ignored(status: &str) -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
-}
-
-/// A terminal sends its interrupt to the command as well; two of them make docker end without cleaning up.
-fn is_heard_by_all(signal: i32) -> bool {
-    let is_foreground =
-        || proc::stat(std::process::id()).is_some_and(|us| us.foreground == i64::from(us.group));
-    matches!(signal, SIGINT | SIGQUIT) && is_foreground()
 }
 
 #[cfg(test)]

@@ -108,6 +108,11 @@ impl Directory {
         Ok(Self { fd, path, access: self.access })
     }
 
+    /// Makes a directory under a name that nobody can guess.
+    pub(super) fn new_directory(&self) -> Result<Self, Error> {
+        self.directory(&unpredictable())
+    }
+
     /// Opens the lock file of this name. It is made where it is missing, and never deleted: whoever has a
     /// deleted one open would lock nothing.
     pub(super) fn lock_file(&self, name: &str) -> Result<File, Error> {

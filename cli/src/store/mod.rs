@@ -11,6 +11,7 @@ pub mod job;
 mod lease;
 mod lock;
 mod owner;
+mod scratch;
 mod wait;
 
 use directory::Directory;
@@ -22,6 +23,7 @@ pub use identity::{Identity, NameError};
 pub use lease::{Lease, Leases, Quiet, Term};
 pub use lock::{ExclusiveGuard, Guard, Notice, SharedGuard};
 pub use owner::{Liveness, Process};
+pub use scratch::Scratch;
 pub use wait::Patience;
 
 /// The state that all users of a store on this host share.

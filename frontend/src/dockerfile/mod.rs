@@ -42,7 +42,7 @@ pub(crate) use checks::CHECK_ARGUMENT;
 pub use checks::checks;
 pub use comments::{Comment, Comments};
 pub use instruction::{Dockerfile, Instruction, Span};
-pub use parse::{SyntaxError, parse};
+pub use parse::{SyntaxError, parse, syntax_line};
 pub use platform::{Platform, PlatformError};
 pub use policies::{comments, policies};
 pub use read::{BuildError, Options, Place, read};

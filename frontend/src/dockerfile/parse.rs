@@ -1,6 +1,6 @@
 //! Text to instructions.
 
-use super::directive::Directives;
+use super::directive::{DirectiveName, Directives};
 use super::error::Fault;
 pub use super::error::SyntaxError;
 use super::heredoc;
@@ -34,6 +34,20 @@ pub fn parse(source: &[u8]) -> Result<Dockerfile<'_>, SyntaxError> {
     }
     let Directives { escape, read: directives, .. } = reader.directives;
     Ok(Dockerfile { source, escape, directives, instructions: reader.instructions })
+}
+
+/// What stands behind `# syntax=` at the top of a Dockerfile, whatever stands below: the image of the frontend that reads it,
+/// and words for that.
+#[must_use]
+pub fn syntax_line(source: &[u8]) -> Option<&str> {
+    let mut directives = Directives::default();
+    for line in Lines::new(source.utf8_chunks().next()?.valid()) {
+        if !directives.read(&line).ok()? {
+            break;
+        }
+    }
+    let syntax = directives.read.iter().find(|directive| directive.name == DirectiveName::Syntax)?;
+    Some(syntax.value)
 }
 
 /// The source as text.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::instruction::{
     Body, DirectiveName, Dockerfile, Flag, Heredoc, Instruction, Keyword, NewStage, Span,
 };
-use super::{SyntaxError, expand, mount, parse};
+use super::{SyntaxError, expand, mount, parse, syntax_line};
 
 fn read(source: &str) -> Dockerfile<'_> {
     parse(source.as_bytes()).unwrap_or_else(|error| panic!("{error}: {:.200}", source))
@@ -52,6 +52,14 @@ fn an_instruction_knows_its_bytes_and_lines() {
     assert_eq!(instructions[1].span.of(source), "  run a \\\n# between\n\n  b\n");
     assert_eq!(instructions[1].keyword, Keyword::Run);
     assert_eq!(instructions.iter().map(|instruction| instruction.line).collect::<Vec<_>>(), [3, 4, 8]);
+}
+
+#[test]
+fn the_syntax_line_is_found_in_what_cannot_be_read() {
+    assert_eq!(syntax_line(b"# escape=`\n#SYNTAX = a/b:1 x=y \r\nNO SUCH \xff"), Some("a/b:1 x=y"));
+    for none in [&b""[..], b"FROM x\n# syntax=a", b"\n# syntax=a", b"# other\n# syntax=a", b"\xff# syntax=a"] {
+        assert_eq!(syntax_line(none), None);
+    }
 }
 
 #[test]

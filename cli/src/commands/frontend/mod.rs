@@ -1,11 +1,11 @@
 //! `ci-build frontend`: the frontend's image, made here from the binary alone, without a registry or a build.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use crate::error::{Blame, Explain, Failure};
-use crate::image::{Image, ImageName};
+use crate::image::{BinaryError, Image, ImageName};
 
 mod binary;
 mod install;
@@ -15,7 +15,7 @@ mod save;
 /// The name that the image gets when none is given. Its registry is the host itself, where there is none: an
 /// engine that keeps its images in containerd asks the registry first, at every build, and would take a
 /// stranger's image for ours (docs/frontend-image.md).
-const DEFAULT_NAME: &str = concat!("localhost/ci-build/frontend:", env!("CARGO_PKG_VERSION"));
+pub(super) const DEFAULT_NAME: &str = concat!("localhost/ci-build/frontend:", env!("CARGO_PKG_VERSION"));
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,9 +58,29 @@ struct Source {
 impl Source {
     /// Finds the binary and makes the image of it.
     fn image(&self) -> Result<Image, Failure> {
-        let path = binary::find(self.binary.as_deref())?;
-        let bytes = binary::read(&path)?;
-        Image::of_binary(&bytes).map_err(|error| NotAFrontend { path, error }.into())
+        binary(self.binary.as_deref())?.read(Image::of_binary)
+    }
+}
+
+/// The frontend's binary, found.
+pub(super) struct Binary(PathBuf);
+
+/// Finds the frontend's binary: the one that the user named, else that of the usual places.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn binary(named: Option<&Path>) -> Result<Binary, Failure> {
+    Ok(Binary(binary::find(named)?))
+}
+
+impl Binary {
+    /// Reads it, and makes something of it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no frontend.
+    pub(super) fn read<T>(&self, of: impl FnOnce(&[u8]) -> Result<T, BinaryError>) -> Result<T, Failure> {
+        let bytes = binary::read(&self.0)?;
+        of(&bytes).map_err(|error| NotAFrontend { path: self.0.clone(), error }.into())
     }
 }
 
@@ -76,7 +96,7 @@ struct Name {
 #[error("cannot make an image of '{}': {error}", path.display())]
 struct NotAFrontend {
     path: PathBuf,
-    error: crate::image::BinaryError,
+    error: BinaryError,
 }
 
 impl Explain for NotAFrontend {

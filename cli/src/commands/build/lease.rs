@@ -1,0 +1,47 @@
+//! The lease of what a build has made.
+
+use crate::build::Made;
+use crate::commands::block_on;
+use crate::engine::{self, Endpoint, Engine};
+use crate::error::Failure;
+use crate::store::{Lease, Quiet, Store, Term, job};
+
+/// Leases what was made until the CI job ends, where the engine has it. A build that went well does not fail for want of
+/// a lease.
+pub(super) fn result(made: &Made, store: &Store) {
+    if made.digests.is_empty() {
+        return;
+    }
+    if let Err(failure) = lease(made, store) {
+        anstream::eprintln!("warning: what was built is not leased, and may be deleted before the job ends");
+        failure.print();
+    }
+}
+
+fn lease(made: &Made, store: &Store) -> Result<(), Failure> {
+    let Some(job) = job::process() else { return Ok(()) };
+    let leases = store.leases()?;
+    // From the look at the engine until the lease is there nobody deletes an image.
+    let _quiet = Quiet::for_addition(&leases)?;
+    let Some(id) = id(made)? else { return Ok(()) };
+    let names = if made.names.is_empty() { std::slice::from_ref(&id) } else { &made.names };
+    for name in names {
+        leases.add(&Lease::new(store.identity(), name.clone(), id.clone(), Term::Owner(job.clone())))?;
+    }
+    Ok(())
+}
+
+/// The image's id in the engine; none where the result went elsewhere.
+fn id(made: &Made) -> Result<Option<String>, Failure> {
+    let endpoint = Endpoint::of_this_process()?;
+    let id = block_on(async {
+        let engine = Engine::connect(&endpoint).await?;
+        for digest in &made.digests {
+            if let Some(id) = engine.image_id(digest).await? {
+                return Ok(Some(id));
+            }
+        }
+        Ok::<_, engine::Error>(None)
+    })??;
+    Ok(id)
+}

@@ -1,0 +1,193 @@
+//! `ci-build build`.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use ci_build_frontend::plan::{Policy, Scope};
+use clap::{Args, CommandFactory as _};
+
+use super::lock::StoreArgument;
+use super::{duration, frontend, lock};
+use crate::build::words::{OurFlag, part};
+use crate::build::{self, Asked, Frontend, Source};
+use crate::docker_config::DockerConfig;
+use crate::error::Failure;
+use crate::image::ImageName;
+use crate::process::{self, Limits, Stopped};
+use crate::store::{self, Guard as _, Patience, job};
+
+mod lease;
+mod prepare;
+
+use prepare::Prepared;
+
+/// As the command line has it.
+pub(super) const NAME: &str = "build";
+
+const EXAMPLES: &str = "\
+Examples:
+  ci-build build -t app .
+  ci-build build --policy lock --scope host -t app --push .
+  ci-build build --timeout 30m --wait 10m -f docker/Dockerfile --build-arg VERSION=1 .
+  ci-build build --policy off -t app .
+  ci-build build -- --policy filename=app.rego .
+
+All other arguments are those of `docker buildx build`, in any place. What stands behind -- is all
+buildx's, and so is --policy with key=value: `ci-build build -- --help` shows its help.
+
+Exit codes: what buildx ends with (128 + n for signal n), 75 gave up waiting for the lock, 2 wrong
+usage, 125 our own failure";
+
+/// Build as docker buildx build does, mended, under the engine's shared lock, and lease the result
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, override_usage = "ci-build build [OPTIONS] [BUILDX ARGUMENTS]… PATH | URL | -")]
+pub(crate) struct Arguments {
+    /// How hazards are mended; off is buildx as it is [default: what the Dockerfile says, else auto]
+    #[arg(long, env = "CI_BUILD_POLICY", value_parser = super::plan::policies())]
+    policy: Option<Policy>,
+    /// Against whom caches are kept apart: the steps of this build, or other builds of the host too [default: what the
+    /// Dockerfile says, else build]
+    #[arg(long, env = "CI_BUILD_SCOPE", value_parser = super::plan::scopes())]
+    scope: Option<Scope>,
+    #[command(flatten)]
+    store: StoreArgument,
+    /// How long to wait for the lock; 0 is not at all
+    #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
+    wait: Duration,
+    /// How long the build may take; then it is ended [default: as long as it takes]
+    #[arg(long, value_name = "TIME", env = "CI_BUILD_TIMEOUT", value_parser = duration::parse)]
+    timeout: Option<Duration>,
+    /// How long it may take to end, before it is killed
+    #[arg(long, value_name = "TIME", env = "CI_BUILD_GRACE", default_value = "10s", value_parser = duration::parse)]
+    grace: Duration,
+    /// The frontend's image as the builder can pull it, or none to rewrite the Dockerfile's text instead [default: given
+    /// to the engine from here; the text where the builder is not the engine's own]
+    #[arg(long, value_name = "REF", env = "CI_BUILD_FRONTEND")]
+    frontend: Option<String>,
+    /// The frontend's static binary [default: as for `ci-build frontend install`]
+    #[arg(long, value_name = "PATH", env = "CI_BUILD_FRONTEND_BINARY")]
+    frontend_binary: Option<PathBuf>,
+    /// The name that the engine gets the frontend under
+    #[arg(long, value_name = "REF", env = "CI_BUILD_FRONTEND_NAME", default_value = frontend::DEFAULT_NAME)]
+    frontend_name: ImageName,
+    /// What buildx gets
+    #[arg(last = true, hide = true)]
+    words: Vec<OsString>,
+}
+
+/// The command line with our flags in front and all others behind `--`, where it is a build's. So clap reads ours alone.
+pub(super) fn arrange(mut words: Vec<OsString>) -> Vec<OsString> {
+    if words.get(1).is_none_or(|command| command != NAME) {
+        return words;
+    }
+    let (ours, theirs) = part(&words.split_off(2), &our_flags());
+    words.extend(ours);
+    words.push("--".into());
+    words.extend(theirs);
+    words
+}
+
+fn our_flags() -> Vec<OurFlag> {
+    let command = super::Arguments::command();
+    let of = |argument: &clap::Arg| {
+        let name = argument.get_long()?.to_owned();
+        Some(OurFlag { name, has_value: argument.get_action().takes_values() })
+    };
+    let ours = command.find_subcommand(NAME).into_iter().flat_map(clap::Command::get_arguments).filter_map(of);
+    ours.chain([OurFlag { name: "help".into(), has_value: false }]).collect()
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { wait, words, .. } = arguments;
+    let variable = |name: &str| std::env::var_os(name);
+    let config = DockerConfig::of(variable);
+    let buildx = build::buildx(&config)?;
+    let asked = Asked::read(words);
+    let store = arguments.store.open()?;
+    let driver = build::driver(&buildx, asked.builder.as_deref(), &config, variable);
+    let source = Source::of(&asked);
+
+    let shown = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let (patience, started) = (Patience { wait: *wait, polite: Duration::ZERO }, Instant::now());
+    let guard = store.share(&format!("docker buildx build {shown}"), patience, |notice| {
+        lock::tell(store.identity(), notice, started);
+    })?;
+    guard.pass_on()?;
+
+    let mut prepared = Prepared::new(arguments, &asked, &driver, source, &store)?;
+    let mut command = prepared.command(&buildx, &asked)?;
+    let limits = Limits { timeout: arguments.limit(), grace: Some(arguments.grace), owner: owner() };
+    let ended = process::run_within(&mut command, limits)?;
+    arguments.tell_why(ended.stopped);
+    if ended.code == 0 {
+        lease::result(&prepared.made(&asked), &store);
+    }
+    Ok(ExitCode::from(ended.code))
+}
+
+/// Who wants the build: the CI job, whose end is the build's too, unless the caller asked with nohup to live on.
+fn owner() -> Option<u32> {
+    if process::is_ignored(signal_hook::consts::SIGHUP) { None } else { job::process().map(|job| job.pid) }
+}
+
+impl Arguments {
+    fn limit(&self) -> Option<Duration> {
+        self.timeout.filter(|limit| !limit.is_zero())
+    }
+
+    /// The frontend that may be used.
+    fn frontend(&self, has_binary: bool) -> Frontend {
+        match self.frontend.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
+            Some("none") => Frontend::Text,
+            Some(name) => Frontend::Image(name.to_owned()),
+            None => Frontend::Own(has_binary.then(|| self.frontend_name.to_string())),
+        }
+    }
+
+    /// What buildx is not told.
+    fn tell_why(&self, stopped: Option<Stopped>) {
+        match stopped {
+            Some(Stopped::Timeout) => {
+                let limit = store::shown(self.timeout.unwrap_or_default());
+                anstream::eprintln!("ended the build: it took longer than {limit} (--timeout)");
+            }
+            Some(Stopped::Ownerless) => anstream::eprintln!("ended the build: the job that wanted it has ended"),
+            Some(Stopped::Signal(_)) | None => {}
+        }
+    }
+}
+
+/// A flag of buildx's with its value, as two words.
+fn flag(name: &str, value: impl AsRef<OsStr>) -> [OsString; 2] {
+    [name.into(), value.as_ref().to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arranged(line: &str) -> String {
+        let words = arrange(line.split_whitespace().map(OsString::from).collect());
+        words.join(OsStr::new(" ")).into_string().unwrap()
+    }
+
+    #[test]
+    fn our_flags_are_those_that_clap_knows() {
+        let names: Vec<_> = our_flags().into_iter().map(|flag| flag.name).collect();
+        insta::assert_snapshot!(names.join(" "), @"policy scope store wait timeout grace frontend frontend-binary frontend-name help");
+    }
+
+    #[test]
+    fn a_command_line_is_arranged_for_clap() {
+        assert_eq!(
+            arranged("ci-build build -t x --policy lock ."),
+            "ci-build build --policy lock -- -t x ."
+        );
+        assert_eq!(arranged("ci-build build --help"), "ci-build build --help --");
+        assert_eq!(arranged("ci-build build -- --help"), "ci-build build -- --help");
+        assert_eq!(arranged("ci-build lock -- build --policy x"), "ci-build lock -- build --policy x");
+        assert_eq!(arranged("ci-build"), "ci-build");
+    }
+}

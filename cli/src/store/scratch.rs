@@ -1,0 +1,97 @@
+//! Files of one command that others read by their names: they go with it, and if it could not remove them, with the next.
+
+use std::fs::File;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use super::Store;
+use super::directory::Directory;
+use super::error::Error;
+
+/// A directory of ours alone, which goes with this value.
+#[derive(Debug)]
+pub struct Scratch {
+    directory: Directory,
+    /// Locked for as long as somebody needs the directory.
+    lock: File,
+}
+
+impl Store {
+    /// Makes a directory for files, and removes what others left who were killed.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn scratch(&self) -> Result<Scratch, Error> {
+        let parent = self.directory.directory("scratch")?;
+        let refused = |source| Error::refused("lock", parent.path(), source);
+        // For a moment: nobody is to remove what is not locked yet.
+        let gate = parent.lock_file(".lock")?;
+        flock(&gate, FlockOperation::LockExclusive).map_err(refused)?;
+        for name in parent.names()? {
+            remove_if_left(&parent, &name);
+        }
+        let directory = parent.new_directory()?;
+        let lock = directory.lock_file(".lock")?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(refused)?;
+        Ok(Scratch { directory, lock })
+    }
+}
+
+/// What cannot be removed is tried again by the next.
+fn remove_if_left(parent: &Directory, name: &str) {
+    let Ok(directory) = parent.directory(name) else { return };
+    let Ok(lock) = directory.lock_file(".lock") else { return };
+    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        let _ = std::fs::remove_dir_all(directory.path());
+    }
+}
+
+impl Scratch {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Lets the commands that are started from now on keep it, should we be killed.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub fn pass_on(&self) -> Result<(), Error> {
+        fcntl_setfd(&self.lock, FdFlags::empty()).map_err(|source| Error::refused("pass on", self.path(), source))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left is removed by the next.
+        let _ = std::fs::remove_dir_all(self.path());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Identity;
+    use super::*;
+
+    #[test]
+    fn what_is_left_goes_with_the_next() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open_in(&state.path().join("state"), Identity::Named("x".into())).unwrap();
+        let first = store.scratch().unwrap();
+        std::fs::write(first.path().join("file"), "").unwrap();
+        let left = store.scratch().unwrap();
+        let path = left.path().to_owned();
+        std::fs::write(path.join("file"), "").unwrap();
+        // As if it were killed: the lock goes, and the files stay.
+        flock(&left.lock, FlockOperation::Unlock).unwrap();
+        std::mem::forget(left);
+        let third = store.scratch().unwrap();
+        assert!(!path.exists(), "nobody holds it");
+        assert!(first.path().join("file").exists(), "somebody holds it");
+        let paths = [first.path().to_owned(), third.path().to_owned()];
+        drop((first, third));
+        assert!(paths.iter().all(|path| !path.exists()));
+    }
+}
