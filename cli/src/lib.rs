@@ -9,6 +9,8 @@
 //! - [`engine`]: the Docker engine,
 //! - [`store`]: the lock of a store of images and caches, and which of them are needed,
 //! - [`process`]: commands that are run for somebody,
+//! - [`prune`]: which images go, and how they go one by one,
+//! - [`watch`]: when images are used, from the engine's events,
 //! - [`registry`]: a registry.
 
 use std::ffi::OsString;
@@ -21,8 +23,10 @@ pub mod engine;
 pub mod error;
 pub mod image;
 pub mod process;
+pub mod prune;
 pub mod registry;
 pub mod store;
+pub mod watch;
 
 /// Runs one command line, its program name first, and gives its exit code: 0 fine, 1 findings, 2 unusable input or usage,
 /// 75 gave up waiting for a lock, 125 our own failure, else what the wrapped command ended with.

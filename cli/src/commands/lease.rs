@@ -15,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   ci-build lease add registry.example/app:1.2
   ci-build lease add --ttl 2h debian:12 golang:1.25
+  ci-build lease add --ahead \"$IMAGE\"    # before docker build --tag \"$IMAGE\" …
   ci-build lease add --owner $$ \"$IMAGE\"
   ci-build lease list
   ci-build lease remove registry.example/app:1.2
@@ -49,6 +50,12 @@ pub(crate) struct Add {
     /// End with the process of this pid
     #[arg(long, value_name = "PID")]
     owner: Option<u32>,
+    /// Need images too that the engine does not have yet: what the job is about to pull or to build
+    #[arg(long)]
+    ahead: bool,
+    /// How long to wait for the end of a deletion that is under way
+    #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
+    wait: Duration,
     #[command(flatten)]
     store: StoreArgument,
 }
@@ -83,7 +90,7 @@ impl Explain for Missing {
         vec![match self {
             Self::Process(_) => "in a shell, $$ is its own pid".into(),
             Self::Owner => "give --owner PID or --ttl TIME".into(),
-            Self::Image(image) => format!("pull or build it first: docker pull {image}"),
+            Self::Image(_) => "--ahead needs images too that are yet to be pulled or built".into(),
             Self::Lease(_) => "`ci-build lease list` shows them".into(),
         }]
     }
@@ -97,7 +104,7 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-fn add(Add { images, ttl, owner, store }: &Add) -> Result<(), Failure> {
+fn add(Add { images, ttl, owner, ahead, wait, store }: &Add) -> Result<(), Failure> {
     let term = match (ttl, owner) {
         (Some(ttl), _) => Term::Until(Timestamp::now() + *ttl),
         (None, Some(pid)) => Term::Owner(Process::of(*pid).ok_or(Missing::Process(*pid))?),
@@ -106,11 +113,15 @@ fn add(Add { images, ttl, owner, store }: &Add) -> Result<(), Failure> {
     let store = store.open()?;
     let leases = store.leases()?;
     // From the look at the engine until the lease is there nobody deletes an image.
-    let _quiet = Quiet::for_addition(&leases)?;
+    let _quiet = Quiet::for_addition(&leases, *wait)?;
     let ids = ids(images)?.into_iter().zip(images);
-    let ids = ids.map(|(id, image)| id.ok_or_else(|| Missing::Image(image.clone())));
+    let unknown =
+        |image: &String| if *ahead { Ok(String::new()) } else { Err(Missing::Image(image.clone())) };
+    let ids = ids.map(|(id, image)| id.map_or_else(|| unknown(image), Ok));
     let ids: Vec<_> = ids.collect::<Result<_, _>>()?;
+    let uses = store.last_uses()?;
     for (image, id) in images.iter().zip(ids) {
+        uses.touch(&id)?;
         leases.add(&Lease::new(store.identity(), image.clone(), id, term.clone()))?;
     }
     Ok(())

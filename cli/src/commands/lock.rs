@@ -58,6 +58,11 @@ pub(super) struct StoreArgument {
 }
 
 impl StoreArgument {
+    /// The store's name, where it has one.
+    pub(super) fn name(&self) -> Option<&Identity> {
+        self.name.as_ref()
+    }
+
     /// Opens the store's state.
     pub(super) fn open(&self) -> Result<Store, Failure> {
         let identity = match &self.name {

@@ -17,18 +17,21 @@ mod frontend;
 mod lease;
 mod lock;
 mod plan;
+mod prune;
 mod replace;
 mod rewrite;
+mod size;
 mod status;
+mod watch;
 
 const EXAMPLES: &str = "\
 Examples:
   ci-build build -t app .
   ci-build check Dockerfile
   ci-build plan --format svg Dockerfile > plan.svg
-  ci-build lock --exclusive -- docker system prune -af
+  ci-build prune --older-than 72h --disk-high 70 --disk-low 60
 
-Exit codes: 0 fine, 1 findings (check), 2 unusable input or usage, 75 gave up waiting for a lock,
+Exit codes: 0 fine, 1 findings (check) or failed deletions (prune), 2 unusable input or usage, 75 gave up waiting for a lock,
 125 our own failure, else what the wrapped command ended with";
 
 /// Keeps builds, pulls, prunes and leftovers on one Docker host apart
@@ -50,8 +53,10 @@ enum Command {
     #[command(subcommand)]
     Lease(lease::Command),
     Lock(lock::Arguments),
+    Prune(Box<prune::Arguments>),
     Rewrite(rewrite::Arguments),
     Status(status::Arguments),
+    Watch(watch::Arguments),
 }
 
 /// Reads a command line, its program name first.
@@ -74,8 +79,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lease(command) => lease::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lock(arguments) => lock::run(&arguments),
+        Command::Prune(arguments) => prune::run(&arguments),
         Command::Rewrite(arguments) => rewrite::run(arguments),
         Command::Status(arguments) => status::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Watch(arguments) => watch::run(&arguments),
     }
 }
 

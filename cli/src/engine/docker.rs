@@ -13,11 +13,14 @@ use crate::image::{Architecture, Fingerprint, Image, ImageName};
 /// A small question is answered within this time, also by an engine under load.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A long list, or the deletion of many gigabytes, is done within this time.
+const LONG_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
 /// A Docker engine that answers.
 #[derive(Debug)]
 pub struct Engine {
-    docker: Docker,
-    endpoint: Endpoint,
+    pub(super) docker: Docker,
+    pub(super) endpoint: Endpoint,
 }
 
 /// Why an engine did not do what it was asked.
@@ -66,8 +69,21 @@ pub enum Error {
         /// Which engine.
         endpoint: Endpoint,
         /// The image's name.
-        name: ImageName,
+        name: Box<ImageName>,
     },
+}
+
+impl Error {
+    /// Whether there is no engine any more that could be asked for anything else.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Hangs(_) => true,
+            Self::Refused { source, .. } => {
+                !matches!(source, bollard::errors::Error::DockerResponseServerError { .. })
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Explain for Error {
@@ -112,7 +128,7 @@ impl Engine {
             Err(bollard::errors::Error::UnsupportedURISchemeError { .. }) => {
                 return Err(Error::Unsupported(endpoint.clone()));
             }
-            connected => connected.map_err(unreachable)?,
+            connected => connected.map_err(unreachable)?.with_timeout(LONG_PATIENCE),
         };
         let docker = match tokio::time::timeout(PATIENCE, docker.negotiate_version()).await {
             Ok(answer) => answer.map_err(unreachable)?,
@@ -145,7 +161,7 @@ impl Engine {
     }
 
     /// An engine that hangs takes connections, and never answers.
-    async fn in_time<T>(
+    pub(super) async fn in_time<T>(
         &self,
         question: impl Future<Output = Result<T, bollard::errors::Error>>,
         task: &'static str,
@@ -198,7 +214,7 @@ impl Engine {
         answers.await.map_err(|source| self.refused("load the image", source))?;
         match self.has(name, image).await? {
             true => Ok(()),
-            false => Err(Error::Lost { endpoint: self.endpoint.clone(), name: name.clone() }),
+            false => Err(Error::Lost { endpoint: self.endpoint.clone(), name: Box::new(name.clone()) }),
         }
     }
 
@@ -214,7 +230,7 @@ impl Engine {
         }
     }
 
-    fn refused(&self, task: &'static str, source: bollard::errors::Error) -> Error {
+    pub(super) fn refused(&self, task: &'static str, source: bollard::errors::Error) -> Error {
         Error::Refused { endpoint: self.endpoint.clone(), task, source }
     }
 }

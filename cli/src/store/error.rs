@@ -51,6 +51,12 @@ pub enum Error {
         /// Who has it, as far as is known.
         holders: String,
     },
+    /// The time for the wait is over: for the end of one deletion, or of the additions of leases.
+    #[error("gave up waiting for others who add leases or delete an image after {}", shown(*waited))]
+    Unquiet {
+        /// How long was waited.
+        waited: Duration,
+    },
     /// The caller would wait for itself.
     #[error(
         "an exclusive lock of the store '{store}' inside a shared one of the same job would wait for itself: {holder}"
@@ -78,7 +84,7 @@ impl Error {
 impl Explain for Error {
     fn blame(&self) -> Blame {
         match self {
-            Self::GaveUp { .. } => Blame::Holder,
+            Self::GaveUp { .. } | Self::Unquiet { .. } => Blame::Holder,
             Self::Upgrade { .. } | Self::NoPlace => Blame::Input,
             Self::Refused { .. } | Self::Unsafe { .. } | Self::Emulated { .. } => Blame::Surroundings,
         }
@@ -111,6 +117,9 @@ impl Explain for Error {
             ],
             Self::GaveUp { .. } => {
                 &["`ci-build status` shows who holds it and who waits; --wait waits longer"]
+            }
+            Self::Unquiet { .. } => {
+                &["--wait waits longer; an engine that hangs holds up all who delete images"]
             }
             Self::Upgrade { .. } => &["take the exclusive lock on the outer command"],
         };

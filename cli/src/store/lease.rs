@@ -1,13 +1,15 @@
 //! Leases: images that a job still needs between its steps. A lease ends with its owner or its time.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use super::directory::{self, Directory};
 use super::error::Error;
 use super::owner::{Liveness, Process};
-use super::{Identity, Store, job};
+use super::{Identity, Store, job, wait};
 
 /// A lease whose owner cannot be seen from here (it is in another container) ends after this long.
 const UNSEEN: SignedDuration = SignedDuration::from_hours(24);
@@ -29,7 +31,7 @@ pub struct Lease {
     pub store: String,
     /// The image as it was called.
     pub image: String,
-    /// Its id in the engine.
+    /// Its id in the engine; empty for an image that the job is about to pull or to build.
     pub id: String,
     /// Since when it is needed.
     pub since: Timestamp,
@@ -143,26 +145,27 @@ pub struct Quiet {
 }
 
 impl Quiet {
-    /// Keeps deletions away.
+    /// Keeps deletions away. What is waited for is one deletion.
     ///
     /// # Errors
-    /// When the lock file cannot be had.
-    pub fn for_addition(leases: &Leases) -> Result<Self, Error> {
-        Self::new(leases, FlockOperation::LockShared)
+    /// When the time is over, or the lock file cannot be had.
+    pub fn for_addition(leases: &Leases, wait: Duration) -> Result<Self, Error> {
+        Self::new(leases, FlockOperation::LockShared, wait)
     }
 
     /// Keeps new leases away. It is to be held for one deletion, and no longer.
     ///
     /// # Errors
-    /// When the lock file cannot be had.
-    pub fn for_deletion(leases: &Leases) -> Result<Self, Error> {
-        Self::new(leases, FlockOperation::LockExclusive)
+    /// When the time is over, or the lock file cannot be had.
+    pub fn for_deletion(leases: &Leases, wait: Duration) -> Result<Self, Error> {
+        Self::new(leases, FlockOperation::LockExclusive, wait)
     }
 
-    fn new(leases: &Leases, operation: FlockOperation) -> Result<Self, Error> {
+    fn new(leases: &Leases, operation: FlockOperation, wait: Duration) -> Result<Self, Error> {
         let file = leases.directory.lock_file(".lock")?;
-        flock(&file, operation).map_err(|source| Error::refused("lock", leases.directory.path(), source))?;
-        Ok(Self { _file: file })
+        let locked = wait::within(file, operation, wait)
+            .map_err(|source| Error::refused("lock", leases.directory.path(), source))?;
+        locked.map(|file| Self { _file: file }).ok_or(Error::Unquiet { waited: wait })
     }
 }
 

@@ -114,6 +114,17 @@ pub(super) fn wait(
     Ok(None)
 }
 
+/// Locks one file within this time, and gives it back. None when the time is over.
+pub(super) fn within(file: File, operation: FlockOperation, limit: Duration) -> io::Result<Option<File>> {
+    let requests = Requests::new();
+    requests.request(file, operation, Granted::Lock)?;
+    match requests.granted.recv_timeout(limit.max(LEAST)) {
+        Ok(Ok(Granted::Lock(file) | Granted::Gate(file))) => Ok(Some(file)),
+        Ok(Err(refused)) => Err(refused),
+        Err(_) => Ok(None),
+    }
+}
+
 /// Whether the file could be locked at once.
 pub(super) fn at_once(file: &File, operation: FlockOperation) -> io::Result<bool> {
     loop {

@@ -11,4 +11,6 @@ mod image;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod prune;
+#[cfg(test)]
 mod rewrite;

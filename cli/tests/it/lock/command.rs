@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-pub(super) fn ci_build(state: &Path, line: &str) -> Command {
+pub(crate) fn ci_build(state: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ci-build"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).env("CI_BUILD_STATE_DIR", state);

@@ -1,6 +1,6 @@
 //! `ci-build lock`, as scripts use it, and the lock beneath it, with real processes.
 
-mod command;
+pub(crate) mod command;
 mod figures;
 mod history;
 mod starvation;

@@ -1,0 +1,97 @@
+//! What happens in an engine: the uses of its images.
+
+use bollard::models::{EventMessage, EventMessageTypeEnum};
+use bollard::query_parameters::EventsOptions;
+use futures_util::{Stream, TryStreamExt as _};
+use jiff::Timestamp;
+
+use super::{Engine, Error};
+
+/// What container events tell of a use of the image. `exec` and health checks, of which there are many, are left out.
+const OF_CONTAINERS: [&str; 6] = ["create", "start", "restart", "die", "destroy", "commit"];
+
+/// What image events tell of a use. To untag or to delete is none.
+const OF_IMAGES: [&str; 8] = ["pull", "push", "tag", "load", "import", "save", "create", "build"];
+
+/// One use of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// Which image.
+    pub subject: Subject,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// An image, by its id or by one of its names.
+    Image(String),
+    /// A container, by its id, and its image as it was named when the container was made.
+    Container {
+        /// Its id.
+        id: String,
+        /// Its image's name or id.
+        image: String,
+    },
+}
+
+impl Subject {
+    /// The image's id or name.
+    pub fn image(&self) -> &str {
+        match self {
+            Self::Image(image) | Self::Container { image, .. } => image,
+        }
+    }
+}
+
+impl Engine {
+    /// The uses since then that the engine still knows of: it keeps its last 256 events, and none over its restart.
+    ///
+    /// # Errors
+    /// When the engine does not say in time.
+    pub async fn events_since(&self, since: Timestamp) -> Result<Vec<Event>, Error> {
+        let until = Some(Timestamp::now());
+        let events = self.stream(since, until).try_collect();
+        let events = self.in_time(events, "tell what happened").await?;
+        let events: Vec<Option<Event>> = events;
+        Ok(events.into_iter().flatten().collect())
+    }
+
+    /// The uses from then on, as they happen. It ends with the engine.
+    pub fn follow(&self, since: Timestamp) -> impl Stream<Item = Result<Option<Event>, Error>> {
+        self.stream(since, None).map_err(|source| self.refused("tell what happens", source))
+    }
+
+    fn stream(
+        &self,
+        since: Timestamp,
+        until: Option<Timestamp>,
+    ) -> impl Stream<Item = Result<Option<Event>, bollard::errors::Error>> {
+        let filters = Some([("type".into(), vec!["image".into(), "container".into()])].into());
+        let options = EventsOptions { since: Some(seconds(since)), until: until.map(seconds), filters };
+        self.docker.events(Some(options)).map_ok(event)
+    }
+}
+
+fn seconds(time: Timestamp) -> String {
+    format!("{}.{:09}", time.as_second(), time.subsec_nanosecond())
+}
+
+/// None where an event is no use of an image.
+fn event(message: EventMessage) -> Option<Event> {
+    let actor = message.actor?;
+    let action = message.action?;
+    // "exec_start: sh" and the like have more after a colon.
+    let action = action.split(':').next().unwrap_or_default();
+    let id = actor.id.filter(|id| !id.is_empty())?;
+    let subject = match message.typ? {
+        EventMessageTypeEnum::IMAGE if OF_IMAGES.contains(&action) => Subject::Image(id),
+        EventMessageTypeEnum::CONTAINER if OF_CONTAINERS.contains(&action) => {
+            Subject::Container { id, image: actor.attributes?.remove("image")? }
+        }
+        _ => return None,
+    };
+    let at = message.time_nano.and_then(|time| Timestamp::from_nanosecond(time.into()).ok());
+    Some(Event { at: at?, subject })
+}

@@ -1,0 +1,270 @@
+//! Deletes what was chosen, one by one. Right before each, under a lock that keeps new leases away for that moment, the
+//! rules are asked once more of what there is by then.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::choose::{Cause, Decision, Reason, Thing, Verdict};
+use super::inventory::Error;
+use super::judge::{Facts, Rules, is_for};
+use super::pattern::{canonical, repository};
+use super::{Disk, Inventory, Limits, Settings};
+use crate::engine::{Deletion, Engine, StoredImage};
+use crate::store::{LastUses, Leases, Quiet, Store};
+
+/// What became of a thing that was to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is deleted.
+    Deleted,
+    /// Somebody else deleted it.
+    Gone,
+    /// It stays after all.
+    Stays(Reason),
+    /// The engine did not delete it, and says why.
+    Failed(String),
+}
+
+/// The engine's disk and how full it may be.
+#[derive(Debug, Clone)]
+pub struct Room {
+    /// A directory on it; none where it cannot be seen from here.
+    pub directory: Option<PathBuf>,
+    /// How full it may be.
+    pub limits: Limits,
+}
+
+impl Room {
+    /// The disk as it is now, where it can be seen.
+    pub fn disk(&self) -> Option<Disk> {
+        Disk::of(self.directory.as_ref()?).ok()
+    }
+
+    fn is_made(&self) -> bool {
+        self.disk().is_none_or(|disk| !disk.is_still_full(&self.limits))
+    }
+}
+
+/// Deletes what was chosen from one engine.
+#[derive(Debug)]
+pub struct Executor<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// What was chosen from.
+    pub inventory: &'a Inventory,
+    /// What may be deleted.
+    pub settings: &'a Settings,
+    /// The disk that room is made on.
+    pub room: &'a Room,
+    /// Whether there was too little room at first.
+    pub is_pressed: bool,
+    /// How long is waited for others who add leases or delete an image.
+    pub wait: Duration,
+    leases: Leases,
+    uses: LastUses,
+    recent: RefCell<Recent>,
+    /// The images that are made from an image, by its id.
+    children: HashMap<&'a str, Vec<usize>>,
+}
+
+/// What the engine told of since the look.
+#[derive(Debug)]
+struct Recent {
+    until: Timestamp,
+    /// Names and ids of images that were used.
+    images: HashSet<String>,
+}
+
+impl<'a> Executor<'a> {
+    /// An executor without a look at the disk yet.
+    ///
+    /// # Errors
+    /// When the state directory cannot be used.
+    pub fn new(
+        engine: &'a Engine,
+        store: &Store,
+        inventory: &'a Inventory,
+        settings: &'a Settings,
+        room: &'a Room,
+    ) -> Result<Self, Error> {
+        let mut children: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (index, image) in inventory.images.iter().enumerate() {
+            if let Some(parent) = &image.parent {
+                children.entry(parent).or_default().push(index);
+            }
+        }
+        let (leases, uses) = (store.leases()?, store.last_uses()?);
+        let is_pressed = room.disk().is_some_and(|disk| disk.is_too_full(&room.limits));
+        let wait = Duration::from_secs(60);
+        let recent = RefCell::new(Recent { until: inventory.now, images: HashSet::new() });
+        Ok(Self { engine, inventory, settings, room, is_pressed, wait, leases, uses, recent, children })
+    }
+
+    /// Deletes one after the other what goes, and tells of each.
+    ///
+    /// # Errors
+    /// When the engine is lost or the state directory does not play along: then the rest is not tried. What was told of is
+    /// as it was told.
+    pub async fn run(
+        &self,
+        decisions: &[Decision],
+        mut tell: impl FnMut(&Decision, Outcome),
+    ) -> Result<(), Error> {
+        let mut deleted = HashSet::new();
+        for decision in decisions {
+            let Verdict::Goes(cause) = decision.verdict else { continue };
+            let outcome = if cause == Cause::Pressure && self.room.is_made() {
+                Outcome::Stays(Reason::Room)
+            } else {
+                self.delete(decision, &deleted).await?
+            };
+            if matches!(outcome, Outcome::Deleted | Outcome::Gone) {
+                deleted.insert(decision.thing);
+            }
+            tell(decision, outcome);
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, decision: &Decision, deleted: &HashSet<Thing>) -> Result<Outcome, Error> {
+        let Inventory { containers, images, build_cache, volumes, networks, .. } = self.inventory;
+        let engine = self.engine;
+        let outcome = match decision.thing {
+            Thing::Image(index) => return self.image(&images[index], decision, deleted).await,
+            Thing::Container(index) => return self.container(&containers[index].id).await,
+            Thing::Cache(index) => match engine.delete_cache_record(&build_cache[index].id).await {
+                // A build has taken it up, or its result lies upon it.
+                Ok(Deletion::Refused(_)) => return Ok(Outcome::Stays(Reason::InUse)),
+                outcome => outcome,
+            },
+            Thing::Volume(index) => engine.delete_volume(&volumes[index].name).await,
+            Thing::Network(index) => engine.delete_network(&networks[index].id).await,
+        };
+        outcome_of(outcome)
+    }
+
+    async fn container(&self, id: &str) -> Result<Outcome, Error> {
+        let Some(ended) = self.engine.container_end(id).await? else {
+            return Ok(Outcome::Stays(Reason::InUse));
+        };
+        match self.rules().unpressed().age(ended) {
+            Verdict::Stays(reason) => Ok(Outcome::Stays(reason)),
+            Verdict::Goes(_) => outcome_of(self.engine.delete_container(id).await),
+        }
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules { settings: self.settings, now: Timestamp::now(), is_pressed: self.is_pressed }
+    }
+
+    async fn image(
+        &self,
+        listed: &StoredImage,
+        decision: &Decision,
+        deleted: &HashSet<Thing>,
+    ) -> Result<Outcome, Error> {
+        let _quiet = Quiet::for_deletion(&self.leases, self.wait)?;
+        let Some((image, tagged)) = self.engine.image(&listed.id).await? else { return Ok(Outcome::Gone) };
+        let is_new = |name: &&String| !listed.names.contains(name) && !listed.digests.contains(name);
+        if let Some(name) = image.names.iter().chain(&image.digests).find(is_new) {
+            return Ok(Outcome::Stays(Reason::Renamed(name.clone())));
+        }
+        let is_used = self.is_used_since_the_look(&image).await?;
+        let leases = self.leases.list()?;
+        let containers = self.engine.containers_of(&image.id).await?;
+        let children = self.children.get(&*image.id).map(Vec::as_slice).unwrap_or_default();
+        let child = children.iter().find(|&&child| !deleted.contains(&Thing::Image(child)));
+        let rules = self.rules();
+        let used = [self.uses.of(&image.id), tagged, is_used.then_some(rules.now)];
+        let verdict = rules.image(&Facts {
+            image: &image,
+            used: used.into_iter().flatten().fold(decision.used, Timestamp::max),
+            lease: leases.iter().find(|lease| is_for(lease, &image)),
+            container: containers.first(),
+            child: child.map(|&child| self.inventory.images[child].shown()),
+            is_parent: !children.is_empty(),
+        });
+        if let Verdict::Stays(reason) = verdict {
+            return Ok(Outcome::Stays(reason));
+        }
+        let outcome = outcome_of(self.engine_image(image).await)?;
+        if matches!(outcome, Outcome::Deleted | Outcome::Gone) {
+            self.uses.forget(&listed.id)?;
+        }
+        Ok(outcome)
+    }
+
+    /// Whether the engine told of a use since we looked at all of it.
+    async fn is_used_since_the_look(&self, image: &StoredImage) -> Result<bool, Error> {
+        let (since, now) = (self.recent.borrow().until, Timestamp::now());
+        let events = self.engine.events_since(since).await?;
+        let mut recent = self.recent.borrow_mut();
+        recent.until = now;
+        recent.images.extend(events.into_iter().map(|event| canonical(event.subject.image())));
+        let mut names = image.names.iter().chain(&image.digests).map(|name| canonical(name));
+        Ok(recent.images.contains(&canonical(&image.id)) || names.any(|name| recent.images.contains(&name)))
+    }
+
+    /// Takes its names from an image until the engine deletes it by its id, which it does not do, unless by force, as long
+    /// as there are several. By its id whenever possible: a name could be another image's by now.
+    async fn engine_image(&self, mut image: StoredImage) -> Result<Deletion, crate::engine::Error> {
+        loop {
+            let [first, _, ..] = &*references(&image) else {
+                return self.engine.delete_image(&image.id).await;
+            };
+            match self.engine.delete_image(first).await? {
+                Deletion::Done => {}
+                other => return Ok(other),
+            }
+            let before = references(&image).len();
+            match self.engine.image(&image.id).await? {
+                // Else somebody gives it names as fast as we take them.
+                Some((now, _)) if references(&now).len() < before => image = now,
+                Some(_) => return Ok(Deletion::Refused("it got another name meanwhile".into())),
+                None => return Ok(Deletion::Done),
+            }
+        }
+    }
+}
+
+/// What the engine counts when it asks whether an image has several names: its names, and the digests of repositories in
+/// which it has no other name.
+fn references(image: &StoredImage) -> Vec<&str> {
+    let repositories: HashSet<&str> = image.names.iter().map(|name| repository(name)).collect();
+    let alone = image.digests.iter().filter(|digest| !repositories.contains(repository(digest)));
+    image.names.iter().chain(alone).map(String::as_str).collect()
+}
+
+/// An engine that refuses one thing may do another; one that is lost ends the run.
+fn outcome_of(deletion: Result<Deletion, crate::engine::Error>) -> Result<Outcome, Error> {
+    match deletion {
+        Ok(Deletion::Done) => Ok(Outcome::Deleted),
+        Ok(Deletion::Gone) => Ok(Outcome::Gone),
+        Ok(Deletion::Refused(message)) => Ok(Outcome::Failed(message)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_of_a_named_repository_are_no_names_of_their_own() {
+        let image = |names: &[&str], digests: &[&str]| StoredImage {
+            id: "sha256:1".into(),
+            parent: None,
+            names: names.iter().map(|&name| name.into()).collect(),
+            digests: digests.iter().map(|&name| name.into()).collect(),
+            created: Timestamp::UNIX_EPOCH,
+            size: 0,
+        };
+        assert_eq!(references(&image(&["r:5/a:1"], &["r:5/a@sha256:2"])), ["r:5/a:1"]);
+        assert_eq!(references(&image(&["a:1"], &["b@sha256:2"])), ["a:1", "b@sha256:2"]);
+        assert_eq!(references(&image(&[], &["a@sha256:2"])), ["a@sha256:2"]);
+    }
+}

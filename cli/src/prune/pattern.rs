@@ -1,0 +1,142 @@
+//! Patterns for names of images and caches, and names as everybody writes them.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A name with `*`, which stands for any text, and `?`, for one character.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(String);
+
+/// Why text is no pattern.
+#[derive(Debug, thiserror::Error)]
+#[error("write a name, such as debian, debian:12 or registry.example/ci/*")]
+pub struct PatternError;
+
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        if text.trim().is_empty() { Err(PatternError) } else { Ok(Self(short(text.trim()).into())) }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Pattern {
+    /// Whether it means this name of an image, `repository:tag` or `repository@digest`, with its tag or without.
+    pub fn has_image(&self, name: &str) -> bool {
+        let name = short(name);
+        matches(&self.0, name) || matches(&self.0, repository(name))
+    }
+
+    /// Whether it is one for ids, `sha256:…`, and means this one.
+    pub fn has_id(&self, id: &str) -> bool {
+        self.0.starts_with("sha256:") && matches(&self.0, id)
+    }
+
+    /// Whether it means this text, all of it.
+    pub fn has(&self, text: &str) -> bool {
+        matches(&self.0, text)
+    }
+}
+
+/// The name as the engine lists it: `debian:latest` for `docker.io/library/debian`.
+pub(super) fn canonical(name: &str) -> String {
+    let name = short(name);
+    match name.rsplit_once('@') {
+        Some((tagged, digest)) => format!("{}@{digest}", repository(tagged)),
+        None if repository(name) == name => format!("{name}:latest"),
+        None => name.into(),
+    }
+}
+
+/// Without Docker's own registry, which nobody writes.
+fn short(name: &str) -> &str {
+    let name = name.strip_prefix("docker.io/").or(name.strip_prefix("index.docker.io/")).unwrap_or(name);
+    name.strip_prefix("library/").unwrap_or(name)
+}
+
+/// Without its tag or digest. A colon before a slash is a port's.
+pub(super) fn repository(name: &str) -> &str {
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => name,
+    }
+}
+
+/// Each `*` need only be tried with the shortest text that lets what follows it match: at most pattern times text steps.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t, mut star) = (0, 0, None);
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(&c) if c == '?' || c == text[t] => (p, t) = (p + 1, t + 1),
+            _ => match star {
+                Some((at, from)) => {
+                    (p, t) = (at + 1, from + 1);
+                    star = Some((at, from + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&c| c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn patterns_mean_what_users_expect() {
+        let has = |pattern: &str, name: &str| pattern.parse::<Pattern>().unwrap().has_image(name);
+        assert!(has("debian", "debian:12"), "any tag");
+        assert!(has("debian:12", "debian:12") && !has("debian:12", "debian:13"));
+        assert!(has("docker.io/library/debian", "debian:12"));
+        assert!(has("registry:5000/ci/*", "registry:5000/ci/a/b:1"), "any depth");
+        assert!(has("*:nightly-*", "r.example/a:nightly-20250101"));
+        assert!(has("a", "a@sha256:12") && has("a@sha256:*", "a@sha256:12"));
+        assert!(!has("debian", "debian-slim:12") && !has("ian", "debian:12"));
+        assert!(has("v?", "v1:latest") && !has("v?", "v12:latest"));
+        let has_id = |pattern: &str| pattern.parse::<Pattern>().unwrap().has_id("sha256:12");
+        assert!(has_id("sha256:12") && has_id("sha256:1*") && !has_id("*:12"), "a tag is no id");
+        assert!(" ".parse::<Pattern>().is_err());
+    }
+
+    #[test]
+    fn a_name_has_one_form() {
+        for name in ["debian", "docker.io/debian:latest", "docker.io/library/debian", "debian:latest"] {
+            assert_eq!(canonical(name), "debian:latest");
+        }
+        assert_eq!(canonical("registry:5000/a"), "registry:5000/a:latest");
+        assert_eq!(canonical("registry:5000/a:1"), "registry:5000/a:1");
+        assert_eq!(canonical("a:1@sha256:12"), "a@sha256:12");
+    }
+
+    proptest! {
+        #[test]
+        fn matching_agrees_with_its_definition(pattern in "[ab*?]{0,7}", text in "[ab]{0,7}") {
+            fn model(pattern: &[u8], text: &[u8]) -> bool {
+                match (pattern, text) {
+                    ([], []) => true,
+                    ([b'*', rest @ ..], _) => (0..=text.len()).any(|cut| model(rest, &text[cut..])),
+                    ([b'?', rest @ ..], [_, tail @ ..]) => model(rest, tail),
+                    ([c, rest @ ..], [d, tail @ ..]) => c == d && model(rest, tail),
+                    _ => false,
+                }
+            }
+            prop_assert_eq!(matches(&pattern, &text), model(pattern.as_bytes(), text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! `ci-build prune`: what it chooses, held against a naive model, and what it says without an engine.
+
+mod command;
+mod model;
