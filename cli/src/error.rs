@@ -83,7 +83,7 @@ impl fmt::Display for Failure {
 
 /// The error and what is at the bottom of it, on one line. What lies between are the layers of libraries,
 /// which tell a user nothing.
-fn with_cause(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_cause(error: &dyn std::error::Error) -> String {
     let text = one_line(&error.to_string());
     let root = std::iter::successors(error.source(), |cause| cause.source()).last();
     match root.map(|root| one_line(&root.to_string())) {

@@ -8,6 +8,10 @@
 //! - [`docker_config`]: what docker's own client is configured to,
 //! - [`engine`]: the Docker engine,
 //! - [`store`]: the lock of a store of images and caches, and which of them are needed,
+//! - [`journal`]: what was made for somebody and has to go with them,
+//! - [`run`]: containers that leave nothing,
+//! - [`recover`]: what dead owners left goes,
+//! - [`failpoint`]: where tests kill us,
 //! - [`process`]: commands that are run for somebody,
 //! - [`prune`]: which images go, and how they go one by one,
 //! - [`watch`]: when images are used, from the engine's events,
@@ -21,10 +25,14 @@ pub mod commands;
 pub mod docker_config;
 pub mod engine;
 pub mod error;
+pub mod failpoint;
 pub mod image;
+pub mod journal;
 pub mod process;
 pub mod prune;
+pub mod recover;
 pub mod registry;
+pub mod run;
 pub mod store;
 pub mod watch;
 

@@ -52,11 +52,14 @@ impl Asked {
                 ("file", _) => asked.file = value.filter(|file| !file.is_empty()),
                 ("build-arg", _) => asked.arguments.extend(text()),
                 ("builder", _) => asked.builder = text().filter(|name| !name.is_empty()),
-                ("metadata-file", _) => asked.metadata = value.filter(|file| !file.is_empty()).map(Into::into),
+                ("metadata-file", _) => {
+                    asked.metadata = value.filter(|file| !file.is_empty()).map(Into::into)
+                }
                 ("target", _) => asked.target = text().filter(|stage| !stage.is_empty()),
                 ("platform", _) => {
                     let platforms = text().unwrap_or_default();
-                    let platforms = platforms.split(',').map(str::trim).filter(|platform| !platform.is_empty());
+                    let platforms =
+                        platforms.split(',').map(str::trim).filter(|platform| !platform.is_empty());
                     asked.platforms.extend(platforms.map(str::to_owned));
                 }
                 ("call" | "print", Some(what)) => asked.is_question = what != OsStr::new("build"),
@@ -124,7 +127,10 @@ mod tests {
     fn the_last_build_argument_counts() {
         let asked = asked("--build-arg A=1 --build-arg A=2 --build-arg B --build-arg C .");
         let of = |name| asked.argument(name, |name| (name == "B").then(|| "from outside".to_owned()));
-        assert_eq!([of("A"), of("B"), of("C"), of("D")], [Some("2".into()), Some("from outside".into()), None, None]);
+        assert_eq!(
+            [of("A"), of("B"), of("C"), of("D")],
+            [Some("2".into()), Some("from outside".into()), None, None]
+        );
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub fn driver(
         let current = std::fs::read(directory.join("current")).ok()?;
         let current: serde_json::Value = serde_json::from_slice(&current).ok()?;
         let is_used = |field: &str| current[field].as_str().is_some_and(|name| !name.is_empty());
-        let has_defaults = std::fs::read_dir(directory.join("defaults")).is_ok_and(|mut names| names.next().is_some());
+        let has_defaults =
+            std::fs::read_dir(directory.join("defaults")).is_ok_and(|mut names| names.next().is_some());
         (is_used("Name") || has_defaults).then_some(())
     };
     if named.is_none() && set("BUILDX_BUILDER").is_none() && used().is_none() {
@@ -63,7 +64,8 @@ mod tests {
 
     #[test]
     fn the_driver_is_in_what_buildx_prints() {
-        let text = "Name:          b\nDriver:        docker-container\nLast Activity: …\n\nNodes:\nName: b0\n";
+        let text =
+            "Name:          b\nDriver:        docker-container\nLast Activity: …\n\nNodes:\nName: b0\n";
         assert_eq!(told(text).unwrap(), "docker-container");
         assert_eq!(told("ERROR: no builder \"x\" found"), None);
     }

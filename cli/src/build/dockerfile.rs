@@ -19,7 +19,9 @@ const HEAD: usize = 1024;
 enum Place {
     File(PathBuf),
     /// On standard input, which may be an archive if it is the context as well.
-    Stdin { may_be_archive: bool },
+    Stdin {
+        may_be_archive: bool,
+    },
     OutOfSight,
 }
 
@@ -78,7 +80,9 @@ fn place(asked: &Asked) -> Place {
         Some(file) if Path::new(context).is_dir() || Path::new(file).is_absolute() => {
             Place::File(lower_case(Path::new(file)))
         }
-        None if Path::new(context).is_dir() => Place::File(lower_case(&Path::new(context).join("Dockerfile"))),
+        None if Path::new(context).is_dir() => {
+            Place::File(lower_case(&Path::new(context).join("Dockerfile")))
+        }
         _ => Place::OutOfSight,
     }
 }
@@ -90,7 +94,8 @@ fn is_url(file: &OsStr) -> bool {
 /// `dockerfile` stands in for a `Dockerfile` that is not there.
 fn lower_case(path: &Path) -> PathBuf {
     let lower = path.with_file_name("dockerfile");
-    let is_other = path.file_name().is_some_and(|name| name == "Dockerfile") && !path.exists() && lower.exists();
+    let is_other =
+        path.file_name().is_some_and(|name| name == "Dockerfile") && !path.exists() && lower.exists();
     if is_other { lower } else { path.to_owned() }
 }
 
@@ -104,7 +109,9 @@ fn whole(file: impl Read) -> io::Result<Option<Vec<u8>>> {
 fn stdin(may_be_archive: bool) -> Input {
     let mut stdin = io::stdin().lock();
     let mut text = Vec::new();
-    if may_be_archive && (stdin.by_ref().take(HEAD as u64).read_to_end(&mut text).is_err() || is_archive(&text)) {
+    if may_be_archive
+        && (stdin.by_ref().take(HEAD as u64).read_to_end(&mut text).is_err() || is_archive(&text))
+    {
         return Input::Begun(text);
     }
     match stdin.by_ref().take(LARGEST).read_to_end(&mut text) {
@@ -115,7 +122,8 @@ fn stdin(may_be_archive: bool) -> Input {
 
 /// Whether it begins as a tar archive, or one that gzip, bzip2, xz or zstd has compressed.
 fn is_archive(head: &[u8]) -> bool {
-    let magic: [&[u8]; 4] = [&[0x1f, 0x8b], b"BZh", &[0xfd, b'7', b'z', b'X', b'Z', 0], &[0x28, 0xb5, 0x2f, 0xfd]];
+    let magic: [&[u8]; 4] =
+        [&[0x1f, 0x8b], b"BZh", &[0xfd, b'7', b'z', b'X', b'Z', 0], &[0x28, 0xb5, 0x2f, 0xfd]];
     magic.iter().any(|magic| head.starts_with(magic)) || head.contains(&0)
 }
 
@@ -138,7 +146,8 @@ impl Input {
                 let (reader, mut writer) = io::pipe()?;
                 std::thread::spawn(move || {
                     // Whoever reads may have ended.
-                    let _ = writer.write_all(&head).and_then(|()| io::copy(&mut io::stdin().lock(), &mut writer));
+                    let _ =
+                        writer.write_all(&head).and_then(|()| io::copy(&mut io::stdin().lock(), &mut writer));
                 });
                 reader.into()
             }
@@ -186,7 +195,10 @@ mod tests {
         assert_eq!(at(&format!("-f - {context}")), Place::Stdin { may_be_archive: false });
         assert_eq!(at("-"), Place::Stdin { may_be_archive: true });
         assert_eq!(at("-f a -"), Place::OutOfSight);
-        assert_eq!([at("-f - -"), at(""), at("/no/such/directory")], [Place::OutOfSight, Place::OutOfSight, Place::OutOfSight]);
+        assert_eq!(
+            [at("-f - -"), at(""), at("/no/such/directory")],
+            [Place::OutOfSight, Place::OutOfSight, Place::OutOfSight]
+        );
     }
 
     #[test]
@@ -206,7 +218,8 @@ mod tests {
         for name in ["a.Dockerfile", "a.Dockerfile.dockerignore", ".dockerignore"] {
             std::fs::write(directory.path().join(name), "").unwrap();
         }
-        let found: Vec<_> = companions(&directory.path().join("a.Dockerfile")).map(|(_, name)| name).collect();
+        let found: Vec<_> =
+            companions(&directory.path().join("a.Dockerfile")).map(|(_, name)| name).collect();
         assert_eq!(found, ["a.Dockerfile.dockerignore"]);
     }
 }

@@ -67,8 +67,12 @@ pub enum Obstacle {
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Remote(driver) => write!(f, "a {driver} builder does not see the frontend, and ci-build not the Dockerfile"),
-            Self::NoBinary => f.write_str("the frontend's binary is not there, and ci-build does not see the Dockerfile"),
+            Self::Remote(driver) => {
+                write!(f, "a {driver} builder does not see the frontend, and ci-build not the Dockerfile")
+            }
+            Self::NoBinary => {
+                f.write_str("the frontend's binary is not there, and ci-build does not see the Dockerfile")
+            }
             Self::NoText => f.write_str("ci-build does not see the Dockerfile"),
             Self::Text(message) => f.write_str(message),
         }
@@ -86,7 +90,9 @@ fn is_ours(line: &str, configured: &Frontend) -> bool {
         Frontend::Image(name) | Frontend::Own(Some(name)) => self::repository(name) == repository,
         Frontend::Own(None) | Frontend::Text => false,
     };
-    is_configured || repository == OURS || repository.strip_suffix(OURS).is_some_and(|rest| rest.ends_with('/'))
+    is_configured
+        || repository == OURS
+        || repository.strip_suffix(OURS).is_some_and(|rest| rest.ends_with('/'))
 }
 
 /// An image's name without tag and digest.

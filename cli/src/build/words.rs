@@ -8,11 +8,50 @@ use std::os::unix::ffi::OsStrExt as _;
 /// Flags of `docker buildx build` that have a value, which may be the next word (`commands/build.go`, `commands/root.go` of
 /// buildx 0.34, and those that older ones had). What is not here is a switch, or of a later buildx and taken for one.
 const VALUED: &[&str] = &[
-    "add-host", "allow", "annotation", "attest", "build-arg", "build-context", "builder", "cache-from", "cache-to", "call",
-    "cgroup-parent", "cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems", "file", "iidfile", "invoke",
-    "isolation", "label", "memory", "memory-swap", "metadata-file", "network", "no-cache-filter", "on", "output",
-    "platform", "policy", "print", "progress", "provenance", "resource", "root", "sbom", "secret", "security-opt",
-    "server-config", "shm-size", "ssh", "tag", "target", "ulimit",
+    "add-host",
+    "allow",
+    "annotation",
+    "attest",
+    "build-arg",
+    "build-context",
+    "builder",
+    "cache-from",
+    "cache-to",
+    "call",
+    "cgroup-parent",
+    "cpu-period",
+    "cpu-quota",
+    "cpu-shares",
+    "cpuset-cpus",
+    "cpuset-mems",
+    "file",
+    "iidfile",
+    "invoke",
+    "isolation",
+    "label",
+    "memory",
+    "memory-swap",
+    "metadata-file",
+    "network",
+    "no-cache-filter",
+    "on",
+    "output",
+    "platform",
+    "policy",
+    "print",
+    "progress",
+    "provenance",
+    "resource",
+    "root",
+    "sbom",
+    "secret",
+    "security-opt",
+    "server-config",
+    "shm-size",
+    "ssh",
+    "tag",
+    "target",
+    "ulimit",
 ];
 
 /// A flag's short names, and what they are short for.
@@ -129,7 +168,8 @@ fn short(flags: &[u8], next: Option<&OsString>, at: &mut usize) -> Vec<Said> {
     let mut said = Vec::new();
     for (place, flag) in flags.iter().enumerate() {
         let letter = char::from(*flag).to_string();
-        let long = SHORT.iter().find(|(short, _)| *short == letter).map_or(&*letter, |(_, long)| long).to_owned();
+        let long =
+            SHORT.iter().find(|(short, _)| *short == letter).map_or(&*letter, |(_, long)| long).to_owned();
         if !has_value(&[], &long) {
             said.push(Said::Flag(long, None));
             continue;

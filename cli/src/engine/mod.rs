@@ -8,6 +8,7 @@ mod events;
 mod host;
 mod images;
 mod networks;
+mod owned;
 mod raw;
 mod volumes;
 
@@ -19,6 +20,7 @@ pub use events::{Event, Subject};
 pub use host::Host;
 pub use images::{Deletion, StoredImage};
 pub use networks::Network;
+pub use owned::OwnedContainer;
 pub use volumes::Volume;
 
 use jiff::Timestamp;

@@ -154,14 +154,26 @@ impl Directory {
 
     /// Puts a file with these bytes in the place of the one of this name, as a whole or not at all, also over a crash.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.put(name, bytes, |_| Ok(())).map(drop)
+    }
+
+    /// As [`Directory::replace`], and the new file as it is then. `prepare` sees it before anybody else does.
+    pub(super) fn put(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        prepare: impl FnOnce(&File) -> Result<(), Errno>,
+    ) -> Result<File, Error> {
         let hidden = format!(".{}", unpredictable());
-        let replace = || {
+        let put = || {
             let mut file = self.create(&hidden)?;
+            prepare(&file)?;
             file.write_all(bytes)?;
             file.sync_all()?;
-            Ok::<_, std::io::Error>(fs::renameat(&self.fd, &hidden, &self.fd, name)?)
+            fs::renameat(&self.fd, &hidden, &self.fd, name)?;
+            Ok::<_, std::io::Error>(file)
         };
-        replace().map_err(|source| {
+        put().map_err(|source| {
             let _ = self.remove(&hidden);
             Error::refused("write", self.path.join(name), source)
         })
@@ -231,6 +243,16 @@ impl Directory {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// The names of what is being written, or was by somebody who was killed.
+    pub(super) fn unfinished(&self) -> Result<Vec<String>, Error> {
+        let refused = |source: Errno| Error::refused("list", &self.path, source);
+        let entries = fs::Dir::read_from(&self.fd).map_err(refused)?;
+        let names =
+            entries.map(|entry| Ok(entry.map_err(refused)?.file_name().to_string_lossy().into_owned()));
+        let names: Vec<String> = names.collect::<Result<_, _>>()?;
+        Ok(names.into_iter().filter(|name| name.starts_with('.') && !matches!(&**name, "." | "..")).collect())
     }
 
     /// Lets what was added survive a crash.

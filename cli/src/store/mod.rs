@@ -13,6 +13,7 @@ mod last_use;
 mod lease;
 mod lock;
 mod owner;
+mod records;
 mod scratch;
 mod wait;
 
@@ -24,9 +25,10 @@ pub use holders::{Mode, Record, Role};
 pub use identity::{Identity, NameError};
 pub use last_prune::LastPrune;
 pub use last_use::LastUses;
-pub use lease::{Lease, Leases, Quiet, Term};
+pub use lease::{HeldLease, Lease, Leases, Quiet, Term};
 pub use lock::{ExclusiveGuard, Guard, Notice, SharedGuard};
 pub use owner::{Liveness, Process};
+pub(crate) use records::{Found, Held, Records, Turn};
 pub use scratch::Scratch;
 pub use wait::Patience;
 
@@ -45,6 +47,15 @@ pub struct Overview {
     pub records: Vec<Record>,
     /// Which images are needed, the oldest lease first.
     pub leases: Vec<Lease>,
+}
+
+/// What was removed that had ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tidied {
+    /// So many leases.
+    pub leases: usize,
+    /// So many directories with files of commands that were killed.
+    pub scratch: usize,
 }
 
 impl Store {
@@ -79,6 +90,22 @@ impl Store {
             Ok(Overview { records, leases: Leases::of(&directory)?.list()? })
         };
         stores.names()?.into_iter().map(look).collect()
+    }
+
+    /// Removes leases that have ended, and files of commands that were killed, in all stores of this process's state
+    /// directory.
+    ///
+    /// # Errors
+    /// When the state directory cannot be used.
+    pub fn tidy() -> Result<Tidied, Error> {
+        let stores = Directory::state(&directory::place()?)?.directory("stores")?;
+        let mut tidied = Tidied::default();
+        for name in stores.names()? {
+            let directory = stores.directory(&name)?;
+            tidied.leases += Leases::of(&directory)?.tidy()?;
+            tidied.scratch += scratch::tidy(&directory)?;
+        }
+        Ok(tidied)
     }
 
     /// Which store this is.

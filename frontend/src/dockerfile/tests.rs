@@ -57,7 +57,8 @@ fn an_instruction_knows_its_bytes_and_lines() {
 #[test]
 fn the_syntax_line_is_found_in_what_cannot_be_read() {
     assert_eq!(syntax_line(b"# escape=`\n#SYNTAX = a/b:1 x=y \r\nNO SUCH \xff"), Some("a/b:1 x=y"));
-    for none in [&b""[..], b"FROM x\n# syntax=a", b"\n# syntax=a", b"# other\n# syntax=a", b"\xff# syntax=a"] {
+    for none in [&b""[..], b"FROM x\n# syntax=a", b"\n# syntax=a", b"# other\n# syntax=a", b"\xff# syntax=a"]
+    {
         assert_eq!(syntax_line(none), None);
     }
 }

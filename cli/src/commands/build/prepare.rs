@@ -88,7 +88,9 @@ impl Prepared {
             Way::Unmended(obstacle) => {
                 anstream::eprintln!("warning: the build is not mended: {obstacle}");
                 if !matches!(obstacle, Obstacle::Text(_)) {
-                    anstream::eprintln!("  help: name an image that the builder can pull with --frontend; `ci-build frontend push` makes one");
+                    anstream::eprintln!(
+                        "  help: name an image that the builder can pull with --frontend; `ci-build frontend push` makes one"
+                    );
                 }
             }
         }
