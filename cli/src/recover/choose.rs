@@ -15,7 +15,7 @@ pub enum Task {
         /// Its record's name, and what that says.
         record: Option<(String, Record)>,
     },
-    /// The owner is dead, and nothing is there: the record goes.
+    /// Nothing is there, and nobody is left who would make it: the record goes.
     Forget {
         /// The record's name.
         name: String,
@@ -60,6 +60,10 @@ pub fn choose(
         let Some(record) = &found.record else { continue };
         let containers = of_records.remove(found.name.as_str()).unwrap_or_default();
         match record.fate(found.is_held, now) {
+            // It was there when it was handed over, and somebody removed it.
+            Fate::Stays if record.is_job && containers.is_empty() => {
+                tasks.push(Task::Forget { name: found.name.clone(), record: record.clone() });
+            }
             Fate::Stays | Fate::Unknown => tasks.push(Task::Stay),
             Fate::Goes if record.waits(now) && !is_eager => {
                 tasks.push(Task::Later { record: record.clone() })
@@ -151,10 +155,22 @@ mod tests {
     fn only_what_the_dead_left_goes() {
         let (us, dead, elsewhere) = (Owner::this().unwrap(), dead(), elsewhere());
         let owned = |run, owner| container(run, &[(OWNER_LABEL, owner)]);
-        let records = [record("a", dead.clone()), record("b", us.clone()), record("c", dead.clone())];
+        let of_job = |name, owner| {
+            let found = record(name, owner);
+            Found { record: found.record.map(|record| Record { is_job: true, ..record }), ..found }
+        };
+        let records = [
+            record("a", dead.clone()),
+            record("b", us.clone()),
+            record("c", dead.clone()),
+            record("intended", us.clone()),
+            of_job("d", us.clone()),
+            of_job("removed-by-hand", us.clone()),
+        ];
         let containers = vec![
             owned("a", &dead),
             owned("b", &us),
+            owned("d", &dead),
             owned("unrecorded", &dead),
             owned("alive", &us),
             owned("far", &elsewhere),
@@ -165,9 +181,12 @@ mod tests {
         ];
         insta::assert_snapshot!(names(&records, containers, false).join("\n"), @r"
         forget c
+        forget removed-by-hand
         remove a and record
         remove dead-job
         remove unrecorded
+        stay
+        stay
         stay
         stay
         stay
