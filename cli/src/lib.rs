@@ -5,6 +5,7 @@
 //!
 //! - [`image`]: the frontend's image out of one binary, as pure bytes,
 //! - [`build`]: what `docker buildx build` is asked for, and how that is mended,
+//! - [`buildkit`]: which builds run in an engine, and what their steps do,
 //! - [`docker_config`]: what docker's own client is configured to,
 //! - [`engine`]: the Docker engine,
 //! - [`store`]: the lock of a store of images and caches, and which of them are needed,
@@ -21,6 +22,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub mod build;
+pub mod buildkit;
 pub mod commands;
 pub mod docker_config;
 pub mod engine;

@@ -81,7 +81,14 @@ impl Build {
     #[must_use]
     pub fn of(client: &Client, dockerfile: &Path) -> Self {
         let mut command = client.buildx();
-        command.args(["build", "--progress=plain", "--file"]).arg(dockerfile);
+        command.arg("build");
+        Self::by(command, dockerfile)
+    }
+
+    /// The build of `dockerfile` by a command that takes buildx's arguments.
+    #[must_use]
+    pub fn by(mut command: Command, dockerfile: &Path) -> Self {
+        command.args(["--progress=plain", "--file"]).arg(dockerfile);
         command.arg(dockerfile.parent().unwrap_or(Path::new(".")));
         Self { command, limit: Duration::from_secs(300) }
     }

@@ -26,6 +26,8 @@ enum Command {
     Lab(commands::program::Arguments),
     /// Build all that Docker can build by upstream and by ours, compare, and write docs/differential.md
     Differential(commands::program::Arguments),
+    /// Run jobs beside a pruner and end builds at random times, with ci-build and without, and write docs/soak.md
+    Soak(commands::program::Arguments),
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Differential(arguments) => {
             commands::program::run("differential", "the differential suite", &arguments)
         }
+        Command::Soak(arguments) => commands::program::run("soak", "the soak", &arguments),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),

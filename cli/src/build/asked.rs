@@ -18,6 +18,10 @@ pub struct Asked {
     pub builder: Option<String>,
     /// `--metadata-file`.
     pub metadata: Option<PathBuf>,
+    /// `--tag`.
+    pub tags: Vec<String>,
+    /// `--progress`.
+    pub progress: Option<String>,
     /// `--target`.
     pub target: Option<String>,
     /// `--platform`, comma-separated lists taken apart.
@@ -51,9 +55,14 @@ impl Asked {
             match (name.as_str(), &value) {
                 ("file", _) => asked.file = value.filter(|file| !file.is_empty()),
                 ("build-arg", _) => asked.arguments.extend(text()),
+                ("tag", _) => asked.tags.extend(text().filter(|tag| !tag.is_empty())),
                 ("builder", _) => asked.builder = text().filter(|name| !name.is_empty()),
                 ("metadata-file", _) => {
                     asked.metadata = value.filter(|file| !file.is_empty()).map(Into::into)
+                }
+                ("progress", _) => asked.progress = text().filter(|how| !how.is_empty()),
+                ("quiet", what) if what.as_deref() != Some(OsStr::new("false")) => {
+                    asked.progress = Some("quiet".to_owned());
                 }
                 ("target", _) => asked.target = text().filter(|stage| !stage.is_empty()),
                 ("platform", _) => {
@@ -110,6 +119,7 @@ mod tests {
         assert_eq!((&asked.builder.unwrap()[..], &asked.target.unwrap()[..]), ("b", "t"));
         assert_eq!(asked.platforms, ["linux/amd64", "linux/arm64"]);
         assert_eq!((asked.metadata.unwrap(), asked.arguments), ("m".into(), vec!["A=1".into(), "B".into()]));
+        assert_eq!(asked.tags, ["x"]);
         assert!(!asked.is_question);
     }
 

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::instruction::{Body, Flag, Heredoc, Instruction, Keyword, Text};
-use super::mount::{self, MountKind, RunMount};
-use super::paths::{clean, join, taken_at};
+use super::mount::{self, RunMount};
+use super::paths::{join, taken_at};
 use super::policies::namespace;
 use super::read::{BuildError, Place};
 use super::stage::{Names, Source};
 use super::state::{Environment, Fingerprint, State};
-use crate::graph::{CacheKey, CacheUse, GraphBuilder, Location, Mount, Sharing, Step, StepIndex};
+use crate::graph::{GraphBuilder, Location, Mount, Step, StepIndex};
 
 /// A stage while it is read.
 pub(super) struct Evaluation<'e> {
@@ -205,27 +205,7 @@ impl Evaluation<'_> {
 
     fn mount(&self, mount: RunMount, flag: &Flag<'_>, from: String) -> Mount {
         let target = join(&self.state.workdir, &mount.target);
-        let cache = (mount.kind == MountKind::Cache).then(|| {
-            let id = if mount.id.is_empty() { clean(&mount.target) } else { mount.id };
-            let namespace = namespace(self.given);
-            // An owner or a mode makes the cache start from a directory that has them, unless a path within the
-            // source is named (`dockerfile2llb/convert_runmount.go`, `dispatchRunMounts`).
-            let names_path = clean(&format!("/{}", mount.source)) != "/";
-            let has_owner = mount.uid.is_some() || mount.gid.is_some() || mount.mode.is_some();
-            let owner = (has_owner && !names_path).then(|| {
-                let (uid, gid) = (mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
-                format!("uid={uid} gid={gid} mode={:o}", mount.mode.unwrap_or(0o755))
-            });
-            let from = (!from.is_empty()).then(|| format!("from={from}"));
-            let identity: Vec<_> = from.into_iter().chain(owner).collect();
-            CacheUse {
-                key: CacheKey {
-                    id: format!("{namespace}/{id}"),
-                    identity: (!identity.is_empty()).then(|| identity.join(" ")),
-                },
-                sharing: mount.sharing.unwrap_or(Sharing::Shared),
-            }
-        });
+        let cache = mount.cache(&from, namespace(self.given));
         let (kind, readonly) = (mount.kind, mount.readonly);
         Mount { kind, target, readonly, cache, span: Some(flag.span.range()), ..Mount::default() }
     }

@@ -1,8 +1,10 @@
 //! `RUN --mount=…`.
 
-use super::{case, csv, values};
+use super::part::Part;
+use super::paths::clean;
+use super::{case, csv, flags, values};
 pub use crate::graph::MountKind;
-use crate::graph::Sharing;
+use crate::graph::{CacheKey, CacheUse, Sharing};
 
 /// A mount of a RUN, its words expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,47 @@ pub struct RunMount {
     pub size: Option<i64>,
     /// The environment variable that a secret is put into; empty for the default.
     pub env: Option<String>,
+}
+
+impl RunMount {
+    /// The cache behind it, where it is a cache mount. `from` names what it starts from, or is empty; `namespace` is
+    /// that of the build.
+    pub(super) fn cache(&self, from: &str, namespace: &str) -> Option<CacheUse> {
+        if self.kind != MountKind::Cache {
+            return None;
+        }
+        let id = if self.id.is_empty() { clean(&self.target) } else { self.id.clone() };
+        // An owner or a mode makes the cache start from a directory that has them, unless a path within the source is
+        // named (`dockerfile2llb/convert_runmount.go`, `dispatchRunMounts`).
+        let names_path = clean(&format!("/{}", self.source)) != "/";
+        let has_owner = self.uid.is_some() || self.gid.is_some() || self.mode.is_some();
+        let owner = (has_owner && !names_path).then(|| {
+            let (uid, gid) = (self.uid.unwrap_or(0), self.gid.unwrap_or(0));
+            format!("uid={uid} gid={gid} mode={:o}", self.mode.unwrap_or(0o755))
+        });
+        let from = (!from.is_empty()).then(|| format!("from={from}"));
+        let identity: Vec<_> = from.into_iter().chain(owner).collect();
+        Some(CacheUse {
+            key: CacheKey {
+                id: format!("{namespace}/{id}"),
+                identity: (!identity.is_empty()).then(|| identity.join(" ")),
+            },
+            sharing: self.sharing.unwrap_or(Sharing::Shared),
+        })
+    }
+}
+
+/// The caches that a RUN mounts, by its text as the engine calls the step: `RUN --mount=type=cache,target=/c make`, its
+/// variables expanded. None where it is something else, or cannot be read.
+#[must_use]
+pub fn caches_of(title: &str) -> Vec<CacheUse> {
+    let Some(rest) = title.strip_prefix("RUN ") else { return Vec::new() };
+    let (flags, _) = flags::split(Part::new(rest.trim_start(), 0), '\\');
+    let mounts = flags
+        .iter()
+        .filter(|flag| flag.name == "mount")
+        .filter_map(|flag| parse(flag.value.as_deref()?, Some(&mut |value: &str| Ok(value.to_owned()))).ok());
+    mounts.filter_map(|mount| mount.cache(&mount.from, "")).collect()
 }
 
 /// A mount that cannot be read.
@@ -250,6 +293,20 @@ mod tests {
         );
         assert_eq!((mount.uid, mount.gid, mount.mode), (Some(1), Some(2), Some(0o700)));
         assert_eq!((&mount.from[..], &mount.source[..], mount.readonly), ("x", "/s", true));
+    }
+
+    #[test]
+    fn a_steps_name_tells_its_caches() {
+        let told = |title: &str| {
+            let caches = caches_of(title).into_iter();
+            caches.map(|cache| format!("{} {}", cache.key.id, cache.sharing)).collect::<Vec<_>>().join(", ")
+        };
+        let two = "RUN --mount=type=cache,target=/c/ --network=none --mount=type=cache,id=x,target=/d,sharing=locked make --mount=no";
+        assert_eq!(told(two), "//c shared, /x locked");
+        assert_eq!(told("RUN --mount=type=bind,target=/c make"), "");
+        for none in ["RUN make", "COPY --from=a / /", "RUN --mount=nonsense x", "RUN", "", "RUN <<EOT"] {
+            assert_eq!(told(none), "", "{none}");
+        }
     }
 
     #[test]

@@ -52,6 +52,7 @@ pub(super) fn asked(
     let choices = options.choices();
     let mut asked = Asked { settings: Settings::from(choices.policy), ..Asked::default() };
     asked.settings.scope = choices.scope;
+    asked.settings.durations = choices.durations.clone();
     let mut texts = definitions.iter().map(Definition::source_text);
     let Some(text) = texts.find_map(Result::transpose).transpose()? else { return Ok(asked) };
     let arguments = options.arguments();

@@ -10,5 +10,5 @@ mod write;
 
 pub use definition::{Definition, DefinitionError, Digest, SourceText, VertexSource};
 pub use keep::keep_caches;
-pub use read::{ReadError, read};
+pub use read::{ReadError, read, step_called};
 pub use write::{PRIME, PrimerImage, WriteError, Written, write};

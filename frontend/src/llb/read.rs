@@ -64,12 +64,11 @@ fn step(definition: &Definition, vertex: &Vertex) -> Step {
     };
     Step {
         id: vertex.digest.to_string(),
-        stage: definition.name_of(&vertex.digest).and_then(stage_of).map(str::to_owned),
         platform: vertex.op.platform.as_ref().map(platform),
         target: definition.platform.clone(),
         location: location(definition, vertex),
-        title: definition.name_of(&vertex.digest).map(title_of).unwrap_or_default().to_owned(),
         mounts: mounts.iter().map(mount).collect(),
+        ..step_called(definition.name_of(&vertex.digest).unwrap_or_default())
     }
 }
 
@@ -90,6 +89,12 @@ fn primed(definition: &Definition, vertex: &Vertex) -> HashSet<CacheKey> {
         }
     }
     keys
+}
+
+/// A step by what the engine calls it: its stage and its title.
+#[must_use]
+pub fn step_called(name: &str) -> Step {
+    Step { stage: stage_of(name).map(str::to_owned), title: title_of(name).to_owned(), ..Step::default() }
 }
 
 /// The stage in a step's name, which `dockerfile.v0` begins with `[linux/amd64 stage 2/5]`, the platform only where

@@ -6,7 +6,7 @@ use std::fmt;
 
 pub use table::{OPTIONS, Value, Values, What};
 
-use crate::plan::{Policy, Scope};
+use crate::plan::{Durations, Policy, Scope};
 
 /// What `--no-cache` does to a step that mounts caches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Choices {
     pub no_cache: NoCache,
     /// What `--check` tells.
     pub check: Check,
+    /// How long the steps of earlier builds took.
+    pub durations: Durations,
 }
 
 /// Where something was asked for.
@@ -151,13 +153,20 @@ mod tests {
 
     #[test]
     fn every_option_is_read() {
-        let arguments = [("CI_BUILD_NO_CACHE", "keep"), ("CI_BUILD_CHECK", "off"), ("OTHER", "x")];
+        const DURATIONS: &str = r#"{"schema":1,"seconds":{"72d2863ae1bbc919":4}}"#;
+        let arguments = [
+            ("CI_BUILD_NO_CACHE", "keep"),
+            ("CI_BUILD_CHECK", "off"),
+            ("CI_BUILD_DURATIONS", DURATIONS),
+            ("OTHER", "x"),
+        ];
         let expected = Choices {
             policy: Policy::Order,
             scope: Scope::Host,
             upstream: Some("docker/dockerfile:1".to_owned()),
             no_cache: NoCache::Keep,
             check: Check::Off,
+            durations: Durations::parse(DURATIONS).unwrap(),
         };
         let line = "image\tpolicy=order scope=host  upstream=docker/dockerfile:1";
         assert_eq!(read(line, &arguments), Ok(expected));
@@ -202,9 +211,13 @@ mod tests {
         CI_BUILD_CHECK: there is no setting "0"
           help: the settings are on, off
         "#);
+        insta::assert_snapshot!(error("", &[("CI_BUILD_DURATIONS", "{}")]), @r#"
+        CI_BUILD_DURATIONS: there is no document "{}"
+          help: the documents are as {"schema":1,"seconds":{"72d2863ae1bbc919":4}}
+        "#);
         insta::assert_snapshot!(error("", &[("CI_BUILD_NOCACHE", "keep")]), @r"
         CI_BUILD_NOCACHE: ci-build has no such build argument
-          help: is CI_BUILD_NO_CACHE meant? those of ci-build are CI_BUILD_POLICY, CI_BUILD_SCOPE, CI_BUILD_NO_CACHE, CI_BUILD_CHECK; one of the Dockerfile's own needs a name that is less alike
+          help: is CI_BUILD_NO_CACHE meant? those of ci-build are CI_BUILD_POLICY, CI_BUILD_SCOPE, CI_BUILD_NO_CACHE, CI_BUILD_DURATIONS, CI_BUILD_CHECK; one of the Dockerfile's own needs a name that is less alike
         ");
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Check, Choices, NoCache};
+use crate::plan::Durations;
 
 /// An option.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub enum Values {
     OneOf(&'static [Value]),
     /// The name of an image.
     Image,
+    /// A document of [`Durations`].
+    Durations,
 }
 
 /// A value, and what it means.
@@ -60,12 +63,13 @@ impl fmt::Display for Values {
                 f.write_str(&values.iter().map(|value| value.name).collect::<Vec<_>>().join(", "))
             }
             Self::Image => f.write_str("those of a registry or of the engine, as docker/dockerfile:1"),
+            Self::Durations => f.write_str(r#"as {"schema":1,"seconds":{"72d2863ae1bbc919":4}}"#),
         }
     }
 }
 
 /// All options.
-pub static OPTIONS: [What; 5] = [
+pub static OPTIONS: [What; 6] = [
     What {
         name: "policy",
         noun: ("policy", "policies"),
@@ -157,6 +161,20 @@ pub static OPTIONS: [What; 5] = [
                 "keep" => NoCache::Keep,
                 _ => return None,
             };
+            Some(())
+        },
+    },
+    What {
+        name: "durations",
+        noun: ("document", "documents"),
+        on_syntax_line: false,
+        argument: Some("CI_BUILD_DURATIONS"),
+        in_comments: false,
+        values: Values::Durations,
+        default: "none",
+        summary: "How long the steps of earlier builds took, by which `auto` and `order` choose; `ci-build build` measures and gives it.",
+        choose: |choices, value| {
+            choices.durations = Durations::parse(value).ok()?;
             Some(())
         },
     },

@@ -4,7 +4,8 @@
 //! what is built, and with it what is cached. So a duration is a power of two, and a new measurement moves it only if it is
 //! further from it than a factor of two.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -79,6 +80,23 @@ impl Durations {
                 self.exponents.insert(key, exponent(duration.as_secs_f64()));
             }
         }
+    }
+
+    /// Forgets what is beyond so many steps: first those that are not among `steps`, then the shortest, which matter least.
+    pub fn keep<'s>(&mut self, most: usize, steps: impl IntoIterator<Item = &'s Step>) {
+        if self.exponents.len() <= most {
+            return;
+        }
+        let there: BTreeSet<_> = steps.into_iter().map(key).collect();
+        let mut known: Vec<_> = std::mem::take(&mut self.exponents).into_iter().collect();
+        known.sort_by_key(|(key, exponent)| (!there.contains(key), Reverse(*exponent), key.clone()));
+        self.exponents = known.into_iter().take(most).collect();
+    }
+
+    /// Whether nothing was measured.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.exponents.is_empty()
     }
 
     /// How long a step took, where that was measured.
@@ -167,6 +185,21 @@ mod tests {
         }
         assert_eq!(seconds(&durations, &step("b", "RUN make all")), 1.0);
         assert_eq!(seconds(&durations, &step("b", "COPY make all")), 0.05);
+    }
+
+    #[test]
+    fn what_is_too_much_is_forgotten() {
+        let steps = [("a", 8), ("b", 4), ("c", 2)].map(|(stage, seconds)| (step(stage, "RUN make"), seconds));
+        let mut durations = Durations::default();
+        durations.record(steps.iter().map(|(step, seconds)| (step, Duration::from_secs(*seconds))));
+        let known =
+            |durations: &Durations| steps.each_ref().map(|(step, _)| durations.measured(step).is_some());
+        durations.keep(3, []);
+        assert_eq!(known(&durations), [true; 3]);
+        durations.keep(2, [&steps[2].0]);
+        assert_eq!(known(&durations), [true, false, true], "the longest, and what is still there");
+        durations.keep(0, []);
+        assert!(durations.is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub mod plan;
 mod problem;
 mod rule;
 
-pub use notice::{Notice, notices, told};
+pub use notice::{Notice, notices, released, told};
 pub use options::options;
 pub use problem::problem;
 pub use rule::rule;

@@ -15,6 +15,17 @@ pub struct Notice {
     pub waits: Option<String>,
 }
 
+/// What stands before the caches in a line about who waits for a lock.
+const TO_RELEASE: &str = " to release ";
+
+/// The caches that a line about who waits for a lock is about, as people know them: what [`Notice::waits`] says, or the name
+/// of the step that shows it. None in any other line.
+pub fn released(line: &str) -> impl Iterator<Item = &str> {
+    let is_ours = line.contains(": each may wait for another");
+    let caches = line.rsplit_once(TO_RELEASE).filter(|_| is_ours).map(|(_, caches)| caches);
+    caches.into_iter().flat_map(|caches| caches.split(", "))
+}
+
 /// One notice a hazard, in file order, and then one for each cache that is locked against other builds alone. None for
 /// what was left alone.
 #[must_use]
@@ -39,7 +50,7 @@ fn guard(graph: &BuildGraph, guarded: &Guarded) -> Option<Notice> {
     let text = format!(
         "scope=host: other builds may use the cache {cache} at the same time: {places}; ci-build has it locked, and each step may wait for theirs"
     );
-    let waits = Some(format!("{places}: each may wait for another build to release {cache}"));
+    let waits = Some(format!("{places}: each may wait for another build{TO_RELEASE}{cache}"));
     Some(Notice { step: *steps.last()?, text, waits })
 }
 
@@ -48,7 +59,7 @@ fn waits(graph: &BuildGraph, ordered: &BuildGraph, mended: &Mended) -> Option<St
     match mended.strategy {
         Strategy::Lock => {
             let places = places(graph, &steps(finding), ", ");
-            Some(format!("{places}: each may wait for another to release {}", caches(finding)))
+            Some(format!("{places}: each may wait for another{TO_RELEASE}{}", caches(finding)))
         }
         Strategy::Order => Some(format!("one after the other: {}", in_order(graph, ordered, finding))),
         Strategy::Prime => {
@@ -197,6 +208,21 @@ COPY --from=b / /
         scope=host: other builds may use the cache /c at the same time: Dockerfile:2 (stage stage-0); ci-build has it locked, and each step may wait for theirs
         Dockerfile:2 (stage stage-0): each may wait for another build to release /c
         ");
+    }
+
+    #[test]
+    fn a_line_about_a_lock_tells_which() {
+        let of = |line: &str| released(line).map(str::to_owned).collect::<Vec<_>>();
+        let lines = told(RACE, Policy::Lock);
+        let waits: Vec<_> = lines.lines().map(of).filter(|caches| !caches.is_empty()).collect();
+        assert_eq!(waits, [["/c"]]);
+        let guarded = told(
+            "FROM x\nRUN --mount=type=cache,target=/c a\n",
+            Settings { scope: Scope::Host, ..Settings::default() },
+        );
+        assert_eq!(guarded.lines().map(of).collect::<Vec<_>>(), [vec![], vec!["/c".to_owned()]]);
+        assert_eq!(of("[ci-build] a: each may wait for another to release /c, x"), ["/c", "x"]);
+        assert_eq!(of("RUN echo to release /c"), [""; 0]);
     }
 
     #[test]

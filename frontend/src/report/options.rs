@@ -97,7 +97,7 @@ fn places(what: &What) -> String {
 fn default(what: &What) -> String {
     match what.values {
         Values::OneOf(_) => format!("`{}`", what.default),
-        Values::Image => what.default.to_owned(),
+        Values::Image | Values::Durations => what.default.to_owned(),
     }
 }
 

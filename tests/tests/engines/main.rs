@@ -1,6 +1,7 @@
 //! The frontend and the command on real engines: every test on every engine. The engines start when a test first
 //! needs them and are stopped at the end. The tests of one engine run one after the other, because they empty its cache.
 
+mod build;
 mod equal;
 mod hazards;
 mod image;
@@ -21,7 +22,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
 
-const TESTS: [(&str, Test); 30] = [
+const TESTS: [(&str, Test); 41] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -52,6 +53,17 @@ const TESTS: [(&str, Test); 30] = [
     ("a_primer_runs_each_time_and_alone", primer::primer),
     ("a_primer_finds_its_caches_gone", primer::primer_after_prune),
     ("a_primer_leaves_nothing_in_the_image", primer::primer_leaves_nothing),
+    ("build_makes_upstreams_image", build::upstreams_image),
+    ("build_mends_a_race", build::race),
+    ("build_reads_standard_input", build::standard_input),
+    ("build_leaves_out_what_upstream_does", build::ignored_files),
+    ("build_holds_the_lock", build::holds_the_lock),
+    ("build_ends_by_signals", build::signals),
+    ("build_ends_when_it_is_killed", build::killed),
+    ("build_ends_with_its_job", build::orphaned),
+    ("build_ends_in_time", build::timeout),
+    ("build_leases_what_it_made", build::lease),
+    ("build_exit_codes_are_buildxs", build::exit_codes),
 ];
 
 fn main() -> ExitCode {

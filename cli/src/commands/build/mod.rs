@@ -18,9 +18,11 @@ use crate::image::ImageName;
 use crate::process::{self, Limits, Stopped};
 use crate::store::{self, Guard as _, Patience, job};
 
+mod follow;
 mod lease;
 mod prepare;
 
+use follow::{Followed, Known};
 use prepare::Prepared;
 
 /// As the command line has it.
@@ -106,10 +108,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     })?;
     guard.pass_on()?;
 
-    let mut prepared = Prepared::new(arguments, &asked, &driver, source, &store)?;
+    let known = Known::of(&store, &source, &asked);
+    let mut prepared = Prepared::new(arguments, &asked, &driver, source, &store, &known.durations())?;
     let mut command = prepared.command(&buildx, &asked)?;
+    let followed = prepared.mark().and_then(|mark| Followed::start(mark, &asked, &store));
     let limits = Limits { timeout: arguments.limit(), grace: Some(arguments.grace), owner: owner() };
     let ended = process::run_within(&mut command, limits)?;
+    if let Some(followed) = followed {
+        known.record(&followed.finish());
+    }
     arguments.tell_why(ended.stopped);
     if ended.code == 0 {
         lease::result(&prepared.made(&asked), &store);

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ci_build_frontend::dockerfile::{self, Options};
-use ci_build_frontend::plan::{Policy, Settings};
+use ci_build_frontend::plan::{Durations, Policy, Settings};
 
-use super::{Arguments, flag};
-use crate::build::{self, Asked, Driver, Input, Made, Obstacle, SYNTAX, Situation, Source, Way};
+use super::{Arguments, flag, follow};
+use crate::build::{self, Asked, Driver, Input, MARK, Made, Obstacle, SYNTAX, Situation, Source, Way};
 use crate::commands::{block_on, frontend};
 use crate::engine::{Endpoint, Engine};
 use crate::error::{Blame, Explain, Failure};
@@ -24,7 +24,9 @@ pub(super) struct Prepared {
     words: Vec<OsString>,
     stdin: Input,
     /// Files of ours that buildx reads and writes.
-    scratch: Option<Scratch>,
+    scratch: Scratch,
+    /// What the build is known by in the engine, where it is followed.
+    mark: Option<String>,
 }
 
 /// Files for the build cannot be had.
@@ -48,6 +50,7 @@ impl Prepared {
         driver: &Driver,
         source: Source,
         store: &Store,
+        durations: &Durations,
     ) -> Result<Self, Failure> {
         let Source { text, path, mut stdin } = source;
         let binary = frontend::binary(arguments.frontend_binary.as_deref());
@@ -94,10 +97,18 @@ impl Prepared {
                 }
             }
         }
+        if matches!(way, Way::Through(_) | Way::Chosen) && !durations.is_empty() && !asked.is_question {
+            flags.extend(flag("--build-arg", format!("CI_BUILD_DURATIONS={durations}")));
+        }
+        let is_followed = *driver == Driver::Docker && !matches!(way, Way::Plain) && !asked.is_question;
+        let mark = is_followed.then(follow::mark).flatten();
+        if let Some(mark) = &mark {
+            flags.extend(flag("--build-arg", format!("{MARK}={mark}")));
+        }
         if asked.metadata.is_none() && !asked.is_question {
             flags.extend(flag("--metadata-file", metadata(&scratch)));
         }
-        Ok(Self { flags, words: arguments.words.clone(), stdin, scratch: Some(scratch) })
+        Ok(Self { flags, words: arguments.words.clone(), stdin, scratch, mark })
     }
 
     /// The command that builds.
@@ -113,17 +124,19 @@ impl Prepared {
         let stdin = std::mem::replace(&mut self.stdin, Input::Untouched);
         let none = |source| FileError { path: "standard input".into(), source };
         command.stdin(stdin.stdio().map_err(none)?);
-        if let Some(scratch) = &self.scratch {
-            scratch.pass_on()?;
-        }
+        self.scratch.pass_on()?;
         Ok(command)
+    }
+
+    /// What the build is known by in the engine, where it is followed.
+    pub(super) fn mark(&self) -> Option<String> {
+        self.mark.clone()
     }
 
     /// What was made.
     pub(super) fn made(&self, asked: &Asked) -> Made {
-        let ours = self.scratch.as_ref().map(metadata);
-        let written = asked.metadata.clone().or(ours).and_then(|path| std::fs::read(path).ok());
-        Made::read(&written.unwrap_or_default())
+        let path = asked.metadata.clone().unwrap_or_else(|| metadata(&self.scratch));
+        Made::read(&std::fs::read(path).unwrap_or_default(), &asked.tags)
     }
 }
 

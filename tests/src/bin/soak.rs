@@ -1,0 +1,10 @@
+//! `cargo xtask soak`.
+
+use std::process::ExitCode;
+
+use ci_build_tests::{results, soak};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    results::exit_code(soak::run(&soak::Selection::parse()))
+}

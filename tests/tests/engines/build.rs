@@ -1,0 +1,311 @@
+//! `ci-build build`: what it builds, what it holds meanwhile, what it leaves.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use ci_build_tests::host::{Host, no_process};
+use ci_build_tests::{Subject, dockerfile};
+use rustix::process::{Pid, Signal, kill_process};
+use xtask::build::{self, Build, Outcome};
+use xtask::command;
+
+const RACE: &str = "SharedCacheRace/two-stages";
+
+/// What is asked to end, and what ends by itself in a moment, has ended after this.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn built(build: Build) -> Result<Outcome> {
+    let outcome = build.run()?;
+    ensure!(outcome.succeeded(), "it ended {:?}:\n{}", outcome.ended, outcome.output);
+    Ok(outcome)
+}
+
+/// Where there is no hazard the image is upstream's, from the same cache; and with `--policy off` everywhere.
+pub(crate) fn upstreams_image(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    for (name, policy) in [("none/stages", "auto"), ("SharedCacheRace/go", "off")] {
+        build::forget(&subject.client)?;
+        let upstream = image(subject.upstream(name))?;
+        let ours = host.build(&dockerfile(name)).argument("--policy").argument(policy);
+        ensure!(image(ours)? == upstream, "{name} became another image");
+    }
+    Ok(())
+}
+
+fn image(build: Build) -> Result<String> {
+    let file = tempfile::NamedTempFile::new().context("cannot create a file")?;
+    let build =
+        build.argument("--provenance=false").argument(&format!("--iidfile={}", file.path().display()));
+    built(build)?;
+    fs::read_to_string(file.path()).context("cannot read the image's id")
+}
+
+/// A race that upstream loses, from the frontend's image and from the text alone.
+pub(crate) fn race(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    for frontend in [None, Some("--frontend=none")] {
+        build::forget(&subject.client)?;
+        let build = host.build(&dockerfile(RACE));
+        built(frontend.into_iter().fold(build, |build, flag| build.argument(flag)))?;
+    }
+    let left = host.scratch()?;
+    ensure!(left.is_empty(), "left: {left:?}");
+    for _ in 0..10 {
+        build::forget(&subject.client)?;
+        if !host.build(&dockerfile(RACE)).argument("--policy=off").run()?.succeeded() {
+            return Ok(());
+        }
+    }
+    bail!("upstream did not break: the control is none")
+}
+
+/// A Dockerfile on standard input, with a context and as the context.
+pub(crate) fn standard_input(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    let text = fs::read(dockerfile(RACE))?;
+    let context = tempfile::tempdir()?;
+    let context = context.path().to_str().context("a path that is no text")?;
+    for frontend in ["", "--frontend=none"] {
+        for place in [&["-f", "-", context][..], &["-"]] {
+            build::forget(&subject.client)?;
+            let mut command = host.command(&["build"]);
+            command.args([frontend].into_iter().filter(|flag| !flag.is_empty())).args(place);
+            let output = fed(&mut command, &text)?;
+            ensure!(output.0, "{frontend} {place:?}:\n{}", output.1);
+        }
+    }
+    // An archive is passed on as it came.
+    let mut archive = Command::new("tar");
+    let name = dockerfile(RACE);
+    let directory = name.parent().context("a file has a directory")?;
+    let archive = archive.arg("-C").arg(directory).args(["-c", "two-stages.Dockerfile"]).output()?.stdout;
+    build::forget(&subject.client)?;
+    let output = fed(&mut host.command(&["build", "-f", "two-stages.Dockerfile", "-"]), &archive)?;
+    ensure!(output.0, "an archive:\n{}", output.1);
+    Ok(())
+}
+
+/// Runs a command with a standard input: whether it succeeded, and what it said.
+fn fed(command: &mut Command, input: &[u8]) -> Result<(bool, String)> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    child.stdin.take().context("it is a pipe")?.write_all(input)?;
+    let output = child.wait_with_output()?;
+    Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+/// What a file's own `.dockerignore` leaves out is left out of the build of the rewritten text, too.
+pub(crate) fn ignored_files(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    let context = tempfile::tempdir()?;
+    let race = fs::read_to_string(dockerfile(RACE))?;
+    let text = format!("{race}COPY . /context/\nRUN test -e /context/kept && test ! -e /context/secret\n");
+    for (name, text) in [
+        ("app.Dockerfile", &text[..]),
+        ("app.Dockerfile.dockerignore", "secret\n"),
+        (".dockerignore", "kept\n"),
+        ("kept", ""),
+        ("secret", ""),
+    ] {
+        fs::write(context.path().join(name), text)?;
+    }
+    build::forget(&subject.client)?;
+    built(host.build(&context.path().join("app.Dockerfile")).argument("--frontend=none"))?;
+    Ok(())
+}
+
+/// A build that waits in a step until it is ended, of which nothing else is there.
+struct Waiting {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    /// What the step's process has in its command line.
+    mark: String,
+}
+
+impl Waiting {
+    /// Starts it by a command that gets the arguments of a build, and waits until the step runs.
+    fn start(mut command: Command, dir: &Path) -> Result<Self> {
+        // Unique, so that no other build's step is taken for it.
+        let mark = format!(
+            "61{}",
+            dir.file_name().map_or_else(String::new, |n| {
+                n.to_string_lossy().bytes().map(|byte| (b'0' + byte % 10) as char).collect()
+            })
+        );
+        fs::write(dir.join("Dockerfile"), format!("FROM local/busybox\nRUN echo begun && sleep {mark}\n"))?;
+        command.args(["--progress=plain", "--timeout=5m", "-t", "waiting:1"]).arg(dir);
+        Self::run(command, mark)
+    }
+
+    fn run(mut command: Command, mark: String) -> Result<Self> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut stderr = BufReader::new(child.stderr.take().context("it is a pipe")?);
+        let mut seen = String::new();
+        loop {
+            let begin = seen.len();
+            ensure!(stderr.read_line(&mut seen)? > 0, "the build ended:\n{seen}");
+            if seen[begin..].trim_end().ends_with(" begun")
+                && seen[begin..].starts_with('#')
+                && !seen[begin..].contains("RUN")
+            {
+                return Ok(Self { child, stderr, mark });
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), signal).context("cannot signal")
+    }
+
+    /// Its exit code, and what it said since the step began.
+    fn end(mut self) -> Result<(Option<i32>, String)> {
+        let mut rest = String::new();
+        self.stderr.read_to_string(&mut rest)?;
+        Ok((self.child.wait()?.code(), rest))
+    }
+}
+
+/// Nothing of a build is there any more: no lock, no process, no file, no lease.
+fn nothing_left(host: &Host, mark: &str) -> Result<()> {
+    host.quiet(PATIENCE)?;
+    no_process(mark, PATIENCE)?;
+    let (files, leases) = (host.scratch()?, host.leases()?);
+    ensure!(files.is_empty() && leases.is_empty(), "left: {files:?} {leases:?}");
+    Ok(())
+}
+
+/// While it builds it shares the lock, and says so; whoever wants it alone gives up.
+pub(crate) fn holds_the_lock(subject: &Subject) -> Result<()> {
+    let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
+    let build = Waiting::start(host.command(&["build"]), dir.path())?;
+    let holders = host.holders()?;
+    ensure!(
+        matches!(&holders[..], [one] if one.starts_with("docker buildx build --progress=plain -t waiting:1")),
+        "held by {holders:?}"
+    );
+    let mut alone = host.command(&["lock", "--exclusive", "--wait", "0", "--", "true"]);
+    ensure!(alone.stderr(Stdio::null()).status()?.code() == Some(75), "somebody has it alone");
+    built(host.build(&dockerfile("none/one-stage")).argument("--wait=0")).context("beside another build")?;
+    build.signal(Signal::TERM)?;
+    let mark = build.mark.clone();
+    build.end()?;
+    // The other one is leased by whoever runs this test.
+    command::run(&mut host.command(&["lock", "--exclusive", "--wait", "30s", "--", "true"]))?;
+    no_process(&mark, PATIENCE)?;
+    Ok(())
+}
+
+/// Whatever ends it, nothing is left.
+pub(crate) fn signals(subject: &Subject) -> Result<()> {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
+        let build = Waiting::start(host.command(&["build"]), dir.path())?;
+        let mark = build.mark.clone();
+        build.signal(signal)?;
+        let (code, said) = build.end()?;
+        ensure!(code.is_some_and(|code| code != 0), "{signal:?}: {code:?}\n{said}");
+        nothing_left(&host, &mark).with_context(|| format!("{signal:?}"))?;
+    }
+    Ok(())
+}
+
+/// A killed command's build ends as well; its files go with the next one.
+pub(crate) fn killed(subject: &Subject) -> Result<()> {
+    let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
+    let build = Waiting::start(host.command(&["build"]), dir.path())?;
+    let mark = build.mark.clone();
+    ensure!(!host.scratch()?.is_empty(), "a build has files");
+    build.signal(Signal::KILL)?;
+    build.end()?;
+    host.quiet(PATIENCE)?;
+    no_process(&mark, PATIENCE)?;
+    built(host.build(&dockerfile("none/one-stage")))?;
+    let left = host.scratch()?;
+    ensure!(left.is_empty(), "left: {left:?}");
+    Ok(())
+}
+
+/// A build ends with the job that wanted it.
+pub(crate) fn orphaned(subject: &Subject) -> Result<()> {
+    let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
+    // The shell is the session's leader, and says its pid.
+    let mut job = host.session("echo $$ > \"$0\"; \"$CI_BUILD\" build \"$@\"; :");
+    let pid = dir.path().join("pid");
+    job.arg(&pid);
+    let build = Waiting::start(job, dir.path())?;
+    let leader: i32 = fs::read_to_string(&pid)?.trim().parse()?;
+    kill_process(Pid::from_raw(leader).context("a pid")?, Signal::KILL)?;
+    let mark = build.mark.clone();
+    let (_, said) = build.end()?;
+    ensure!(said.contains("the job that wanted it has ended"), "{said}");
+    nothing_left(&host, &mark)
+}
+
+/// What takes too long is ended.
+pub(crate) fn timeout(subject: &Subject) -> Result<()> {
+    let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
+    fs::write(dir.path().join("Dockerfile"), "FROM local/busybox\nRUN sleep 6161616161\n")?;
+    let mut command = host.command(&["build", "--timeout", "1s"]);
+    let output = command.arg(dir.path()).stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(!output.status.success() && said.contains("it took longer than 1s (--timeout)"), "{said}");
+    nothing_left(&host, "6161616161")
+}
+
+/// What was built is leased until the job ends.
+pub(crate) fn lease(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    let mut job = host.session("\"$CI_BUILD\" build -q -t leased:1 - < \"$0\" && echo built && read end");
+    job.arg(dockerfile("none/one-stage"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit());
+    let mut job = job.spawn()?;
+    let mut lines = BufReader::new(job.stdout.take().context("it is a pipe")?).lines();
+    let id = lines.next().context("an image's id")??;
+    ensure!(lines.next().context("the end of the build")?? == "built", "it was not built: {id}");
+    let leases = command::output(&mut host.command(&["lease", "list", "--format", "json"]))?;
+    ensure!(
+        leases.contains(&format!("\"{id}\"")) && host.leases()? == ["leased:1"],
+        "{id} is not leased: {leases}"
+    );
+    drop(job.stdin.take());
+    job.wait()?;
+    let left = host.leases()?;
+    ensure!(left.is_empty(), "leased beyond the job's end: {left:?}");
+    Ok(())
+}
+
+/// Exit codes are buildx's; 75 gave up waiting. A build that fails leases nothing.
+pub(crate) fn exit_codes(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    let failing = dockerfile("bad/failing-step");
+    let context = failing.parent().context("a file has a directory")?;
+    let code = |mut command: Command| -> Result<Option<i32>> {
+        Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?.code())
+    };
+    let of = |words: &[&str]| {
+        let mut ours = host.command(&["build"]);
+        ours.args(words).arg("-f").arg(&failing).arg(context);
+        code(ours)
+    };
+    let mut upstream = subject.client.buildx();
+    upstream.arg("build").arg("-f").arg(&failing).arg(context);
+    let upstream = code(upstream)?;
+    ensure!(upstream.is_some_and(|code| code != 0) && of(&[])? == upstream, "not {upstream:?}");
+    ensure!(of(&["--no-such-flag"])? != Some(0), "a flag that nobody has");
+    ensure!(of(&["--policy", "fast"])? == Some(2), "a policy that is none");
+    ensure!(host.leases()?.is_empty(), "a failed build is leased");
+    let mut holder = host.command(&["lock", "--", "sh", "-c", "echo in; cat"]);
+    let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    BufReader::new(holder.stdout.take().context("a pipe")?).read_line(&mut String::new())?;
+    let mut waiting = host.session("exec \"$CI_BUILD\" build --wait 0 \"$0\"");
+    waiting.arg(context);
+    ensure!(code(waiting)? == Some(75), "it did not wait for the lock");
+    drop(holder.stdin.take());
+    holder.wait()?;
+    Ok(())
+}
