@@ -28,6 +28,8 @@ enum Command {
     Differential(commands::program::Arguments),
     /// Run jobs beside a pruner and end builds at random times, with ci-build and without, and write docs/soak.md
     Soak(commands::program::Arguments),
+    /// Kill runs and recoveries at every labelled place, look at what is left, and write docs/lab/recovery.json
+    Recovery(commands::program::Arguments),
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
@@ -49,6 +51,9 @@ fn main() -> ExitCode {
             commands::program::run("differential", "the differential suite", &arguments)
         }
         Command::Soak(arguments) => commands::program::run("soak", "the soak", &arguments),
+        Command::Recovery(arguments) => {
+            commands::program::run("recovery", "the recovery laboratory", &arguments)
+        }
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),

@@ -11,6 +11,7 @@ mod options;
 mod order;
 mod primer;
 mod rewrite;
+mod run;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +23,7 @@ use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
 
-const TESTS: [(&str, Test); 41] = [
+const TESTS: [(&str, Test); 51] = [
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -64,6 +65,16 @@ const TESTS: [(&str, Test); 41] = [
     ("build_ends_in_time", build::timeout),
     ("build_leases_what_it_made", build::lease),
     ("build_exit_codes_are_buildxs", build::exit_codes),
+    ("run_is_as_dockers", run::as_docker),
+    ("run_ends_by_signals_and_in_time", run::signals),
+    ("run_ends_with_its_job", run::ends_with_its_job),
+    ("run_that_is_detached_goes_with_its_job", run::detached),
+    ("run_killed_leaves_nothing", run::killed),
+    ("run_of_a_killed_docker_is_left", run::killed_docker),
+    ("run_leaves_nothing_over_a_reboot", run::reboot),
+    ("run_owns_no_copy_of_its_container", run::commit),
+    ("run_beside_recoveries_is_no_victim", run::side_by_side),
+    ("run_whose_removal_fails_is_kept", run::failing),
 ];
 
 fn main() -> ExitCode {

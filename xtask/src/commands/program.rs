@@ -1,4 +1,4 @@
-//! `cargo xtask lab`, `soak` and `differential`: programs of the crate that holds the engine tests.
+//! `cargo xtask lab`, `soak`, `recovery` and `differential`: programs of the crate that holds the engine tests.
 
 use std::ffi::OsString;
 
