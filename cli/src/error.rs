@@ -51,6 +51,16 @@ impl<E: Explain> From<E> for Failure {
 }
 
 impl Failure {
+    /// What went wrong, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do next, a line each.
+    pub fn help(&self) -> &[String] {
+        &self.help
+    }
+
     /// The exit code that goes with the blame.
     pub fn exit_code(&self) -> ExitCode {
         match self.blame {

@@ -3,10 +3,13 @@
 //! [`commands`] reads what the user asked for and shows the answer; the rooms below it decide and act, and
 //! know nothing of the command line:
 //!
+//! - [`config`]: defaults of flags from files,
 //! - [`image`]: the frontend's image out of one binary, as pure bytes,
 //! - [`build`]: what `docker buildx build` is asked for, and how that is mended,
 //! - [`buildkit`]: which builds run in an engine, and what their steps do,
 //! - [`docker_config`]: what docker's own client is configured to,
+//! - [`disk`]: how much room there is,
+//! - [`doctor`]: what is wrong with a host, one check a file,
 //! - [`engine`]: the Docker engine,
 //! - [`store`]: the lock of a store of images and caches, and which of them are needed,
 //! - [`journal`]: what was made for somebody and has to go with them,
@@ -16,15 +19,22 @@
 //! - [`process`]: commands that are run for somebody,
 //! - [`prune`]: which images go, and how they go one by one,
 //! - [`watch`]: when images are used, from the engine's events,
-//! - [`registry`]: a registry.
+//! - [`registry`]: where images are, got from and sent to,
+//! - [`pull`]: getting images into the engine, from wherever they are.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use config::Config;
+use error::Failure;
+
 pub mod build;
 pub mod buildkit;
 pub mod commands;
+pub mod config;
+pub mod disk;
 pub mod docker_config;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod failpoint;
@@ -32,6 +42,7 @@ pub mod image;
 pub mod journal;
 pub mod process;
 pub mod prune;
+pub mod pull;
 pub mod recover;
 pub mod registry;
 pub mod run;
@@ -43,24 +54,29 @@ pub mod watch;
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words: Vec<_> = args.into_iter().collect();
     if let Some(error) = process::exec_bound(words.get(1..).unwrap_or_default()) {
-        let failure = error::Failure::from(error);
-        failure.print();
-        return failure.exit_code();
+        return failed(&error.into());
     }
-    let arguments = match commands::read(words) {
-        Ok(arguments) => arguments,
+    let command = match Config::of_this_process().and_then(|config| config.apply(commands::command())) {
+        Ok(command) => command,
+        Err(error) => return failed(&error.into()),
+    };
+    match commands::read(command, words) {
+        Ok(arguments) => commands::run(arguments).unwrap_or_else(|failure| failed(&failure)),
         // Help, the version, or wrong usage: each knows its stream and its exit code.
         Err(answer) => {
             // Nothing is left to do where even this cannot be written.
             let _ = answer.print();
-            return u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
-        }
-    };
-    match commands::run(arguments) {
-        Ok(code) => code,
-        Err(failure) => {
-            failure.print();
-            failure.exit_code()
+            u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    failure.print();
+    failure.exit_code()
+}
+
+/// The pages of `docs/` that are made of the command itself: each its name and its text.
+pub fn pages() -> Vec<(&'static str, String)> {
+    vec![("configuration.md", config::page(&commands::command())), ("doctor.md", doctor::page())]
 }

@@ -20,7 +20,8 @@ fn options(platforms: &[&str]) -> Options {
 fn read(source: &str, options: &Options) -> (BuildGraph, Checks) {
     let dockerfile = dockerfile::parse(source.as_bytes()).expect("a Dockerfile");
     let graph = dockerfile::read("Dockerfile", &dockerfile, options).expect("a build");
-    (graph, dockerfile::checks(&dockerfile, &options.arguments))
+    let checks = dockerfile::checks("Dockerfile", &dockerfile, &options.arguments);
+    (graph, Checks::from_iter([checks]))
 }
 
 /// Text without escapes, then JSON.

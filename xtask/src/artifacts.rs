@@ -41,6 +41,17 @@ pub fn command() -> Result<PathBuf> {
     Ok(workspace::target()?.join("debug/ci-build"))
 }
 
+/// The host command as users get it.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn release_command() -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--release", "--package", "ci-build", "--bin", "ci-build"]);
+    command::run(&mut build)?;
+    Ok(workspace::target()?.join("release/ci-build"))
+}
+
 /// Installs the frontend's image into an engine's store and gives its name.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek},
+    os::unix::fs::FileExt,
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -31,6 +31,8 @@ pub enum Ended {
 pub struct Outcome {
     /// How it ended.
     pub ended: Ended,
+    /// The exit code of buildx, unless a signal ended it.
+    pub code: Option<i32>,
     /// Its progress and its errors, as plain text.
     pub output: String,
     /// From its start to its end.
@@ -70,11 +72,14 @@ impl Outcome {
 }
 
 /// A build of a Dockerfile, with its directory as the context.
-#[derive(Debug)]
 pub struct Build {
     command: Command,
     limit: Duration,
+    interrupt: Option<Moment>,
 }
+
+/// Whether a build has come to a moment, by what it printed so far.
+type Moment = Box<dyn Fn(&str) -> bool + Send>;
 
 impl Build {
     /// The build of `dockerfile` by the engine's own frontend.
@@ -90,7 +95,7 @@ impl Build {
     pub fn by(mut command: Command, dockerfile: &Path) -> Self {
         command.args(["--progress=plain", "--file"]).arg(dockerfile);
         command.arg(dockerfile.parent().unwrap_or(Path::new(".")));
-        Self { command, limit: Duration::from_secs(300) }
+        Self { command, limit: Duration::from_secs(300), interrupt: None }
     }
 
     /// Has another frontend build it: the name of its image.
@@ -113,13 +118,20 @@ impl Build {
         self
     }
 
+    /// Interrupts it, as by Ctrl-C, at a moment that what it printed tells.
+    #[must_use]
+    pub fn interrupt(mut self, at: impl Fn(&str) -> bool + Send + 'static) -> Self {
+        self.interrupt = Some(Box::new(at));
+        self
+    }
+
     /// Runs it. One that is still running when its time is over is interrupted as by Ctrl-C.
     ///
     /// # Errors
     /// When it cannot be started, or does not end.
     pub fn run(mut self) -> Result<Outcome> {
         const GRACE: Duration = Duration::from_secs(20);
-        let mut output = tempfile::tempfile().context("cannot create a file for the output")?;
+        let output = tempfile::tempfile().context("cannot create a file for the output")?;
         let writer: File = output.try_clone().context("cannot share a file")?;
         self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer);
         let begin = Instant::now();
@@ -127,6 +139,14 @@ impl Build {
         let pid = Pid::from_raw(i32::try_from(child.id())?).context("a child has a pid")?;
         // A handle wakes us the moment it ends: what is measured is not rounded to a pause.
         let handle = pidfd_open(pid, PidfdFlags::empty()).context("cannot open a process")?;
+        if let Some(is_there) = &self.interrupt {
+            let is_over = || poll::is_over(&handle, Duration::ZERO);
+            let printed = || self::printed(&output);
+            poll::until(self.limit, || Ok((is_over()? || is_there(&printed()?)).then_some(())))?;
+            if !is_over()? {
+                pidfd_send_signal(&handle, Signal::INT).context("cannot interrupt buildx")?;
+            }
+        }
         let in_time = poll::is_over(&handle, self.limit)?;
         let wall = begin.elapsed();
         if !in_time {
@@ -141,10 +161,15 @@ impl Build {
             true => Ended::Well,
             false => Ended::Failed,
         };
-        let mut text = Vec::new();
-        output.rewind().and_then(|()| output.read_to_end(&mut text)).context("cannot read the output")?;
-        Ok(Outcome { ended, output: String::from_utf8_lossy(&text).into_owned(), wall })
+        Ok(Outcome { ended, code: status.code(), output: printed(&output)?, wall })
     }
+}
+
+/// All that was printed so far. The writer's place in the file stays where it is.
+fn printed(output: &File) -> Result<String> {
+    let mut text = vec![0; usize::try_from(output.metadata().context("cannot read the output")?.len())?];
+    output.read_exact_at(&mut text, 0).context("cannot read the output")?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Removes everything that builds left in the engine's cache, the cache mounts too, so that the next one is cold.

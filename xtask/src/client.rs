@@ -14,17 +14,25 @@ use crate::{command, engines};
 /// Where an engine is, and the programs that drive it: always the same ones, whatever the machine has.
 #[derive(Clone, Debug)]
 pub struct Client {
-    host: String,
+    /// `DOCKER_HOST`, or the name of a context.
+    engine: Engine,
     config: PathBuf,
     tools: PathBuf,
     path: OsString,
+}
+
+/// How docker finds an engine.
+#[derive(Clone, Debug)]
+enum Engine {
+    Host(String),
+    Context(String),
 }
 
 impl Client {
     /// `config` is a `DOCKER_CONFIG` with buildx among its plugins, `tools` the directory of docker and buildx.
     pub(crate) fn new(host: String, config: PathBuf, tools: PathBuf) -> Result<Self> {
         let path = command::search_path(std::slice::from_ref(&tools))?;
-        Ok(Self { host, config, tools, path })
+        Ok(Self { engine: Engine::Host(host), config, tools, path })
     }
 
     /// The engine that a user of this machine has: that of `DOCKER_HOST`, else the one behind docker's usual socket.
@@ -42,10 +50,25 @@ impl Client {
         Ok(answers.then_some(client))
     }
 
-    /// The engine's address for `DOCKER_HOST`: `unix:///…`.
+    /// The same programs, talking to the engine at another address: `tcp://127.0.0.1:2375`.
+    #[must_use]
+    pub fn at(&self, host: &str) -> Self {
+        Self { engine: Engine::Host(host.to_owned()), ..self.clone() }
+    }
+
+    /// The same programs, talking to the engine that a context of theirs names.
+    #[must_use]
+    pub fn in_context(&self, name: &str) -> Self {
+        Self { engine: Engine::Context(name.to_owned()), ..self.clone() }
+    }
+
+    /// The engine's address for `DOCKER_HOST`, `unix:///…`, or the name of its context.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        match &self.engine {
+            Engine::Host(host) => host,
+            Engine::Context(name) => name,
+        }
     }
 
     /// `docker`.
@@ -75,16 +98,21 @@ impl Client {
     /// Any program that calls docker or finds the engine through the environment.
     #[must_use]
     pub fn set_up(&self, mut command: Command) -> Command {
-        command
-            .env("DOCKER_HOST", &self.host)
-            .env("DOCKER_CONFIG", &self.config)
-            .env("DOCKER_BUILDKIT", "1")
-            .env("PATH", &self.path);
-        for variable in
-            ["DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "BUILDX_BUILDER"]
-        {
+        for variable in [
+            "DOCKER_HOST",
+            "DOCKER_CONTEXT",
+            "DOCKER_TLS",
+            "DOCKER_TLS_VERIFY",
+            "DOCKER_CERT_PATH",
+            "BUILDX_BUILDER",
+        ] {
             command.env_remove(variable);
         }
+        match &self.engine {
+            Engine::Host(host) => command.env("DOCKER_HOST", host),
+            Engine::Context(name) => command.env("DOCKER_CONTEXT", name),
+        };
+        command.env("DOCKER_CONFIG", &self.config).env("DOCKER_BUILDKIT", "1").env("PATH", &self.path);
         command
     }
 }

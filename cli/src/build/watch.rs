@@ -186,11 +186,14 @@ async fn next(status: &mut Option<Streaming<StatusResponse>>) -> Result<Option<S
     }
 }
 
+/// What another build tells, with its reference.
+type OtherStatus = Pin<Box<dyn Stream<Item = (String, StatusResponse)>>>;
+
 /// Other builds that are followed.
 #[derive(Default)]
 struct Others {
     known: BTreeSet<String>,
-    streams: SelectAll<Pin<Box<dyn Stream<Item = (String, StatusResponse)>>>>,
+    streams: SelectAll<OtherStatus>,
 }
 
 impl Others {

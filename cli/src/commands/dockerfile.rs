@@ -130,7 +130,8 @@ pub(super) fn read(path: &str, options: &Options) -> Option<ReadFile> {
     };
     match dockerfile::policies(&dockerfile, &graph, &options.arguments) {
         Ok(policies) => {
-            let checks = dockerfile::checks(&dockerfile, &options.arguments);
+            let checks = dockerfile::checks(path, &dockerfile, &options.arguments);
+            let checks = Checks::from_iter([checks]);
             let source = dockerfile.source.to_owned();
             Some(ReadFile { path: path.to_owned(), source, graph, checks, policies })
         }

@@ -5,9 +5,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::lock::StoreArgument;
-use super::{block_on, duration, print_line, status};
-use crate::engine::{self, Endpoint, Engine};
+use super::store::StoreArgument;
+use super::{duration, print_line, status};
 use crate::error::{Blame, Explain, Failure};
 use crate::store::{Lease, Process, Quiet, Term, job};
 
@@ -104,17 +103,17 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-fn add(Add { images, ttl, owner, ahead, wait, store }: &Add) -> Result<(), Failure> {
+fn add(Add { images, ttl, owner, ahead, wait, store: store_argument }: &Add) -> Result<(), Failure> {
     let term = match (ttl, owner) {
         (Some(ttl), _) => Term::Until(Timestamp::now() + *ttl),
         (None, Some(pid)) => Term::Owner(Process::of(*pid).ok_or(Missing::Process(*pid))?),
         (None, None) => Term::Owner(job::process().ok_or(Missing::Owner)?),
     };
-    let store = store.open()?;
+    let store = store_argument.open()?;
     let leases = store.leases()?;
     // From the look at the engine until the lease is there nobody deletes an image.
     let _quiet = Quiet::for_addition(&leases, *wait)?;
-    let ids = ids(images)?.into_iter().zip(images);
+    let ids = store_argument.image_ids(images)?.into_iter().zip(images);
     let unknown =
         |image: &String| if *ahead { Ok(String::new()) } else { Err(Missing::Image(image.clone())) };
     let ids = ids.map(|(id, image)| id.map_or_else(|| unknown(image), Ok));
@@ -125,19 +124,6 @@ fn add(Add { images, ttl, owner, ahead, wait, store }: &Add) -> Result<(), Failu
         leases.add(&Lease::new(store.identity(), image.clone(), id, term.clone()))?;
     }
     Ok(())
-}
-
-fn ids(images: &[String]) -> Result<Vec<Option<String>>, Failure> {
-    let endpoint = Endpoint::of_this_process()?;
-    let ids = block_on(async {
-        let engine = Engine::connect(&endpoint).await?;
-        let mut ids = Vec::new();
-        for image in images {
-            ids.push(engine.image_id(image).await?);
-        }
-        Ok::<_, engine::Error>(ids)
-    })??;
-    Ok(ids)
 }
 
 fn remove(Remove { images, store }: &Remove) -> Result<(), Failure> {

@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::{block_on, duration};
-use crate::engine::{Endpoint, Engine};
+use super::duration;
+use super::store::StoreArgument;
 use crate::error::Failure;
 use crate::process;
-use crate::store::{self, Guard, Identity, Notice, Patience, Store};
+use crate::store::{self, Guard, Identity, Notice, Patience};
 
 const EXAMPLES: &str = "\
 Examples:
   ci-build lock --shared -- docker pull debian:12
   ci-build lock --exclusive --wait 2h --polite 30m -- docker system prune -af
   ci-build lock --store nightly --wait 0 -- make publish
+  ci-build lock --shared --containerd --namespace k8s.io -- ctr -n k8s.io images pull IMAGE
 
 One lock for each engine, whatever the way to its socket, or for each name that --store gives.
 Inside a command that has the lock, the same lock is had already.
@@ -47,33 +48,6 @@ pub(crate) struct Arguments {
     /// The command and its arguments
     #[arg(value_name = "COMMAND", required = true, last = true)]
     command: Vec<OsString>,
-}
-
-/// Which store is meant.
-#[derive(Debug, Args)]
-pub(super) struct StoreArgument {
-    /// A store by its name, which needs no engine [default: the engine that docker would use]
-    #[arg(long = "store", value_name = "NAME", env = "CI_BUILD_STORE")]
-    name: Option<Identity>,
-}
-
-impl StoreArgument {
-    /// The store's name, where it has one.
-    pub(super) fn name(&self) -> Option<&Identity> {
-        self.name.as_ref()
-    }
-
-    /// Opens the store's state.
-    pub(super) fn open(&self) -> Result<Store, Failure> {
-        let identity = match &self.name {
-            Some(name) => name.clone(),
-            None => {
-                let endpoint = Endpoint::of_this_process()?;
-                Identity::Docker(block_on(async { Engine::connect(&endpoint).await?.identity().await })??)
-            }
-        };
-        Ok(Store::open(identity)?)
-    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {

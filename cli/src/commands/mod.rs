@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::build::words::OurFlag;
 use crate::error::{Blame, Explain, Failure};
@@ -13,18 +13,24 @@ use crate::error::{Blame, Explain, Failure};
 mod build;
 mod check;
 mod dockerfile;
+mod doctor;
 mod duration;
 mod frontend;
 mod lease;
 mod lock;
+mod mirror;
 mod plan;
+mod progress;
 mod prune;
+mod pull;
 mod recover;
 mod replace;
 mod rewrite;
 mod run;
 mod size;
+mod sources;
 mod status;
+mod store;
 mod watch;
 
 const EXAMPLES: &str = "\
@@ -34,7 +40,7 @@ Examples:
   ci-build plan --format svg Dockerfile > plan.svg
   ci-build prune --older-than 72h --disk-high 70 --disk-low 60
 
-Exit codes: 0 fine, 1 findings (check) or failed deletions (prune), 2 unusable input or usage, 75 gave up waiting for a lock,
+Exit codes: 0 fine, 1 findings (check, doctor) or failed deletions (prune), 2 unusable input or usage, 75 gave up waiting for a lock,
 125 our own failure, else what the wrapped command ended with";
 
 /// Keeps builds, pulls, prunes and leftovers on one Docker host apart
@@ -50,7 +56,10 @@ pub struct Arguments {
 enum Command {
     Build(build::Arguments),
     Check(check::Arguments),
+    Mirror(mirror::Arguments),
+    Doctor(doctor::Arguments),
     Plan(plan::Arguments),
+    Pull(Box<pull::Arguments>),
     #[command(subcommand)]
     Frontend(frontend::Command),
     #[command(subcommand)]
@@ -64,12 +73,17 @@ enum Command {
     Watch(watch::Arguments),
 }
 
-/// Reads a command line, its program name first.
+/// The command line, as it is without configuration files.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Reads a command line, its program name first, by a [`command`] that configuration files may have given other defaults.
 ///
 /// # Errors
 /// Help, the version, or wrong usage.
-pub fn read(words: Vec<OsString>) -> Result<Arguments, clap::Error> {
-    Arguments::try_parse_from(run::arrange(build::arrange(words)))
+pub fn read(command: clap::Command, words: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    Arguments::from_arg_matches(&command.try_get_matches_from(run::arrange(build::arrange(words)))?)
 }
 
 /// Runs one command and gives its exit code.
@@ -80,7 +94,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Build(arguments) => build::run(&arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Plan(arguments) => plan::run(arguments),
+        Command::Mirror(arguments) => mirror::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Pull(arguments) => pull::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Frontend(command) => frontend::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lease(command) => lease::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lock(arguments) => lock::run(&arguments),
@@ -128,6 +145,20 @@ fn flags_of(name: &str) -> Vec<OurFlag> {
     let ours =
         command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments).filter_map(of);
     ours.chain([OurFlag { name: "help".into(), has_value: false }]).collect()
+}
+
+/// Runs async work to its end on all cores.
+fn block_on_all<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ShellError::Runtime)?;
+    Ok(runtime.block_on(work))
+}
+
+/// A document for scripts, its schema first, which a map of serde_json would not keep.
+fn document(lists: Vec<(&str, Vec<serde_json::Value>)>) -> String {
+    let lists =
+        lists.into_iter().map(|(name, values)| format!(",\"{name}\":{}", serde_json::Value::from(values)));
+    format!("{{\"schema\":1{}}}", lists.collect::<String>())
 }
 
 /// Prints the one line that a script reads.

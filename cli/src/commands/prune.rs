@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
-use super::lock::StoreArgument;
 use super::{block_on, duration, print_line, size};
-use crate::engine::{Endpoint, Engine, Host};
+use crate::engine::{self, Endpoint, Engine, Info};
 use crate::error::{Blame, Explain, Failure};
 use crate::prune::execute::{Executor, Outcome, Room};
 use crate::prune::inventory;
@@ -98,9 +97,13 @@ pub(crate) struct Arguments {
     /// How it is shown
     #[arg(long, default_value = "text")]
     format: Format,
-    #[command(flatten)]
-    store: StoreArgument,
+    /// Keep locks and records under this name [default: under the engine's identity]
+    #[arg(long, value_name = "NAME", env = "CI_BUILD_STORE")]
+    store: Option<Identity>,
 }
+
+/// An engine tells what it is within this time.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -159,14 +162,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let (settings, limits) = (arguments.settings()?, arguments.limits()?);
     let endpoint = Endpoint::of_this_process()?;
     block_on(async {
-        let engine = Engine::connect(&endpoint).await?;
-        let host = engine.host().await?;
-        let store = match arguments.store.name() {
-            Some(name) => Store::open(name.clone())?,
-            None => Store::open(Identity::Docker(host.id.clone()))?,
+        let (engine, info) = Engine::look(&endpoint, PATIENCE).await?;
+        let identity = match (&arguments.store, &info.id) {
+            (Some(name), _) => name.clone(),
+            (None, Some(id)) => Identity::Docker(id.clone()),
+            (None, None) => return Err(engine::Error::Nameless(endpoint.clone()).into()),
         };
-        let room = Room { directory: arguments.disk(&host)?, limits };
-        prune(arguments, settings, &engine, &host, &store, &room).await
+        let store = Store::open(identity)?;
+        let room = Room { directory: arguments.disk(&info)?, limits };
+        prune(arguments, settings, &engine, &info, &store, &room).await
     })?
 }
 
@@ -174,18 +178,20 @@ async fn prune(
     arguments: &Arguments,
     mut settings: Settings,
     engine: &Engine,
-    host: &Host,
+    info: &Info,
     store: &Store,
     room: &Room,
 ) -> Result<ExitCode, Failure> {
     let begin = Instant::now();
     let mut report = Report::new(store.identity().to_string(), arguments.dry_run);
-    let Some(_alone) = store.prune_alone()? else {
+    // Whoever only looks need not be alone.
+    let alone = if arguments.dry_run { None } else { store.prune_alone()? };
+    if alone.is_none() && !arguments.dry_run {
         report.skipped = true;
         return arguments.show(&report, "another prune is at work: skipped");
-    };
+    }
     // BuildKit of these engines dies of a prune beside a build.
-    let _guard = if settings.build_cache.is_some() && is_fragile(&host.version) {
+    let _guard = if !arguments.dry_run && settings.build_cache.is_some() && is_fragile(&info.version) {
         let guard = store.exclude("ci-build prune --build-cache", NO_PATIENCE, |_| ());
         if guard.is_err() {
             note("the build cache stays: a prune beside a build ends this engine, and the store is in use");
@@ -234,8 +240,8 @@ async fn prune(
     report.error = failure.as_ref().map(ToString::to_string);
     if !arguments.dry_run {
         store.set_last_prune(&LastPrune {
-            at: Timestamp::now(),
-            freed_bytes: report.freed_bytes,
+            when: Timestamp::now(),
+            freed_bytes: report.freed_bytes.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0),
             removed: report.deleted,
             failed: report.failed,
         })?;
@@ -286,13 +292,13 @@ impl Arguments {
     }
 
     /// A directory on the engine's disk: the one that is named must be there, the engine's own may be on another host.
-    fn disk(&self, host: &Host) -> Result<Option<PathBuf>, Usage> {
+    fn disk(&self, info: &Info) -> Result<Option<PathBuf>, Usage> {
         if let Some(directory) = &self.disk {
             let look = crate::prune::Disk::of(directory);
             look.map_err(|source| Usage::Disk { directory: directory.clone(), source })?;
             return Ok(Some(directory.clone()));
         }
-        let root = host.root.clone().filter(|_| host.is_local);
+        let root = info.root.clone().filter(|_| info.is_local);
         Ok(root.filter(|root| crate::prune::Disk::of(root).is_ok()))
     }
 

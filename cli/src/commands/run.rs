@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::runtime::Runtime;
 
-use super::lock::StoreArgument;
+use super::store::DockerStore;
 use super::{build, duration, event_loop, flags_of, lock, recover};
 use crate::engine::{Deletion, Engine, OWNER_LABEL, OwnedContainer};
 use crate::error::{Blame, Explain, Failure, with_cause};
@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
     wait: Duration,
     #[command(flatten)]
-    store: StoreArgument,
+    store: DockerStore,
     /// What docker run gets
     #[arg(last = true, hide = true)]
     words: Vec<OsString>,

@@ -14,6 +14,11 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
     text.parse().map(|size: ByteSize| size.as_u64()).map_err(|_| HELP.into())
 }
 
+/// A size as people read it.
+pub(super) fn shown(bytes: u64) -> String {
+    ByteSize(bytes).display().iec().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,5 +31,6 @@ mod tests {
         assert_eq!(parse("0"), Ok(0));
         insta::assert_snapshot!(parse("50").unwrap_err(), @"write it with its unit, such as 500MB, 50GB or 1.5TiB");
         assert!(parse("much").is_err());
+        assert_eq!(shown(1_500_000), "1.4 MiB");
     }
 }

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::block_on;
-use super::lock::StoreArgument;
-use crate::engine::Endpoint;
+use crate::engine::{Endpoint, Engine};
 use crate::error::{Blame, Explain, Failure};
+use crate::store::{Identity, Store};
 use crate::watch::{self, Notice};
 
 const EXAMPLES: &str = "\
@@ -22,8 +22,9 @@ Exit codes: 75 another watch is at work; 125 our own failure";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    store: StoreArgument,
+    /// Keep records under this name [default: under the engine's identity]
+    #[arg(long, value_name = "NAME", env = "CI_BUILD_STORE")]
+    store: Option<Identity>,
 }
 
 /// One watch is enough.
@@ -39,7 +40,11 @@ impl Explain for Watched {
 
 pub(super) fn run(Arguments { store }: &Arguments) -> Result<ExitCode, Failure> {
     let endpoint = Endpoint::of_this_process()?;
-    let store = store.open()?;
+    let identity = match store {
+        Some(name) => name.clone(),
+        None => Identity::Docker(block_on(async { Engine::connect(&endpoint).await?.identity().await })??),
+    };
+    let store = Store::open(identity)?;
     let uses = store.last_uses()?;
     let Some(_watch) = uses.watch()? else { return Err(Watched(store.identity().to_string()).into()) };
     let tell = |notice: Notice| match notice {

@@ -48,7 +48,7 @@ pub enum Error {
         source: bollard::errors::Error,
     },
     /// The engine takes the question and does not answer.
-    #[error("the docker engine at {0} did not answer within 30 seconds")]
+    #[error("the docker engine at {0} takes questions and does not answer")]
     Hangs(Endpoint),
     /// The address of an engine is now another one's.
     #[error("another engine answers at {0} than the one that was there")]
@@ -105,6 +105,11 @@ impl Explain for Error {
     fn help(&self) -> Vec<String> {
         match self {
             Error::Unsupported(_) => vec!["unix:// and tcp:// (without TLS) work".into()],
+            Error::Unreachable { source, .. } if is_forbidden(source) => vec![
+                "this user may not use the socket: root may, and the group that it belongs to, often docker"
+                    .into(),
+                "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
+            ],
             Error::Unreachable { .. } => vec![
                 "is the engine running, and may this user reach it? `docker version` asks the same".into(),
                 "DOCKER_HOST names another engine, such as unix:///run/user/1000/docker.sock".into(),
@@ -120,6 +125,14 @@ impl Explain for Error {
             }
         }
     }
+}
+
+/// Whether the operating system keeps this user from the engine's socket.
+fn is_forbidden(error: &bollard::errors::Error) -> bool {
+    let source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    std::iter::successors(source, |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 impl Engine {

@@ -1,14 +1,16 @@
-//! The Docker engine: where it is, and what it does for us.
+//! The Docker engine: where it is, and what it does for us; and containerd without it.
 
 mod build_cache;
+pub mod containerd;
 mod containers;
 mod docker;
 mod endpoint;
 mod events;
-mod host;
 mod images;
+mod info;
 mod networks;
 mod owned;
+mod pull;
 mod raw;
 mod volumes;
 
@@ -17,10 +19,11 @@ pub use containers::{Container, OWNER_LABEL};
 pub use docker::{Engine, Error};
 pub use endpoint::{Endpoint, EndpointError};
 pub use events::{Event, Subject};
-pub use host::Host;
 pub use images::{Deletion, StoredImage};
+pub use info::{Builder, ImageStore, Info};
 pub use networks::Network;
 pub use owned::OwnedContainer;
+pub use pull::{Account, Found};
 pub use volumes::Volume;
 
 use jiff::Timestamp;

@@ -1,17 +1,18 @@
 //! Bytes and the digest that they are known by.
 
 use std::fmt;
+use std::str::FromStr;
 
 use sha2::Digest as _;
 
 /// A digest as images write it: `sha256:` and 64 lowercase hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(String);
 
 impl Digest {
     /// The digest of the bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(format!("sha256:{}", hex::encode(sha2::Sha256::digest(bytes))))
+        sha2::Sha256::new_with_prefix(bytes).into()
     }
 
     /// The whole digest, algorithm first.
@@ -27,6 +28,29 @@ impl Digest {
     /// Where an image layout keeps the blob.
     pub fn path(&self) -> String {
         format!("blobs/sha256/{}", self.hex())
+    }
+}
+
+/// Why text is no digest.
+#[derive(Debug, thiserror::Error)]
+#[error("a digest is 'sha256:' and 64 lowercase hexadecimal digits")]
+pub struct DigestError;
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        match text.strip_prefix("sha256:") {
+            Some(hex) if hex.len() == 64 && hex.bytes().all(is_digit) => Ok(Self(text.into())),
+            _ => Err(DigestError),
+        }
+    }
+}
+
+impl From<sha2::Sha256> for Digest {
+    fn from(hash: sha2::Sha256) -> Self {
+        Self(format!("sha256:{}", hex::encode(hash.finalize())))
     }
 }
 

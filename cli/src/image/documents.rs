@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Architecture, Blob, Digest, Image, ImageName, layer};
 
 pub(super) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// The media type of an image's manifest.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

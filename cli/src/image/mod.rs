@@ -11,8 +11,10 @@ mod layer;
 mod name;
 
 pub use binary::{Architecture, BinaryError};
-pub use blob::{Blob, Digest};
+pub use blob::{Blob, Digest, DigestError};
+pub(crate) use documents::INDEX;
 pub use documents::MANIFEST;
+pub(crate) use name::familiar;
 pub use name::{ImageName, NameError};
 
 /// An OCI image of one platform.

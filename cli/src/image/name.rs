@@ -54,13 +54,15 @@ impl FromStr for ImageName {
 
 impl fmt::Display for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let full = self.full();
-        match full.strip_prefix("docker.io/") {
-            None => f.write_str(&full),
-            Some(path) => {
-                f.write_str(path.strip_prefix("library/").filter(|rest| !rest.contains('/')).unwrap_or(path))
-            }
-        }
+        f.write_str(familiar(&self.full()))
+    }
+}
+
+/// A whole name as docker shows it: without the registry and the namespace that docker assumes.
+pub(crate) fn familiar(full: &str) -> &str {
+    match full.strip_prefix("docker.io/") {
+        None => full,
+        Some(path) => path.strip_prefix("library/").filter(|rest| !rest.contains('/')).unwrap_or(path),
     }
 }
 

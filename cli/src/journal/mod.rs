@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::store::{self, Error, Records, Turn};
+use crate::store::{self, Alone, Error, Records};
 
 mod entry;
 mod owner;
@@ -98,17 +98,17 @@ impl Journal {
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub(crate) fn turn(&self, wait: Duration) -> Result<Option<Turn>, Error> {
+    pub(crate) fn turn(&self, wait: Duration) -> Result<Option<Alone>, Error> {
         self.records.turn(wait)
     }
 
     /// Removes half-written records of those who were killed, and tells how many.
-    pub(crate) fn tidy(&self, _turn: &Turn) -> Result<usize, Error> {
+    pub(crate) fn tidy(&self, _turn: &Alone) -> Result<usize, Error> {
         self.records.tidy()
     }
 
     /// Removes the record of a dead owner.
-    pub(crate) fn forget(&self, name: &str, _turn: &Turn) -> Result<(), Error> {
+    pub(crate) fn forget(&self, name: &str, _turn: &Alone) -> Result<(), Error> {
         self.records.remove(name)
     }
 
@@ -118,7 +118,7 @@ impl Journal {
         name: &str,
         record: &Record,
         reason: String,
-        _turn: &Turn,
+        _turn: &Alone,
     ) -> Result<(), Error> {
         let record = record.clone().failed(reason, Timestamp::now());
         self.records.put(name, &encoded(&record))

@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
@@ -107,12 +108,19 @@ fn control(pid: Pid, events: &Receiver<Event>, limits: Limits) -> Option<Stopped
 
 /// Tells when the process ends: at once, from the kernel. On a kernel without pidfds (before 5.3) never.
 fn wait_for_end_of(owner: u32, events: Sender<Event>) {
-    let pid = i32::try_from(owner).ok().and_then(Pid::from_raw);
-    let Some(Ok(owner)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return };
+    let Some(pid) = i32::try_from(owner).ok().and_then(Pid::from_raw) else { return };
+    let owner = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(owner) => owner,
+        Err(Errno::SRCH) => {
+            let _ = events.send(Event::Ownerless);
+            return;
+        }
+        Err(_) => return,
+    };
     // The thread ends with us, or with the owner.
     std::thread::spawn(move || {
         let mut waited = [PollFd::new(&owner, PollFlags::IN)];
-        while let Err(rustix::io::Errno::INTR) = poll(&mut waited, None) {}
+        while let Err(Errno::INTR) = poll(&mut waited, None) {}
         let _ = events.send(Event::Ownerless);
     });
 }
@@ -154,6 +162,8 @@ mod tests {
         let waiting = std::thread::spawn(move || sh("exec sleep 60", limits));
         drop(owner.stdin.take());
         owner.wait().unwrap();
-        assert_eq!(waiting.join().unwrap(), Ended { code: 143, stopped: Some(Stopped::Ownerless) });
+        let ended = Ended { code: 143, stopped: Some(Stopped::Ownerless) };
+        assert_eq!(waiting.join().unwrap(), ended);
+        assert_eq!(sh("exec sleep 60", limits), ended, "who has ended already wants it no more");
     }
 }

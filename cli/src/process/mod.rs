@@ -13,6 +13,7 @@ use crate::error::{Blame, Explain};
 mod bound;
 mod control;
 pub(crate) mod proc;
+pub(crate) mod short;
 
 pub use bound::{bound, exec_bound};
 pub use control::{Limits, Stopped};

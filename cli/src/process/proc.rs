@@ -25,6 +25,15 @@ pub(crate) fn stat(pid: u32) -> Option<Stat> {
     parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// The user as whom a process acts: its effective one (proc_pid_status(5)).
+pub(crate) fn user(pid: u32) -> Option<u32> {
+    effective(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+}
+
+fn effective(status: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// The words of a process's command line.
 pub(crate) fn command_line(pid: u32) -> Vec<String> {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -58,6 +67,12 @@ mod tests {
         assert_eq!((stat.parent, stat.group, stat.session, stat.foreground), (7, 8, 9, -1));
         assert_eq!((stat.start, stat.has_ended), (12345, false));
         assert_eq!(parse("42 (a"), None);
+    }
+
+    #[test]
+    fn a_process_acts_as_its_effective_user() {
+        assert_eq!(effective("Name:\tsu\nUid:\t1000\t0\t0\t0\n"), Some(0));
+        assert_eq!(user(std::process::id()), Some(rustix::process::geteuid().as_raw()));
     }
 
     #[test]

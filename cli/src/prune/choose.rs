@@ -237,7 +237,10 @@ fn build_cache(inventory: &Inventory, rules: &Rules, settings: &CacheSettings) -
 /// Why a record stays whatever its age.
 fn cache_record(record: &CacheRecord, settings: &CacheSettings) -> Option<Reason> {
     let is_meant = settings.mounts.is_empty()
-        || record.mount.as_ref().is_some_and(|id| settings.mounts.iter().any(|pattern| pattern.has(id)));
+        || record
+            .mount
+            .as_ref()
+            .is_some_and(|id| settings.mounts.iter().any(|pattern| pattern.has_cache(id)));
     match record {
         _ if record.is_in_use => Some(Reason::InUse),
         _ if !is_meant => Some(Reason::OtherCache),

@@ -14,6 +14,7 @@ use super::judge::{Facts, Rules, is_for};
 use super::pattern::{canonical, repository};
 use super::{Disk, Inventory, Limits, Settings};
 use crate::engine::{Deletion, Engine, StoredImage};
+use crate::error::with_cause;
 use crate::store::{LastUses, Leases, Quiet, Store};
 
 /// What became of a thing that was to go.
@@ -120,7 +121,11 @@ impl<'a> Executor<'a> {
             let outcome = if cause == Cause::Pressure && self.room.is_made() {
                 Outcome::Stays(Reason::Room)
             } else {
-                self.delete(decision, &deleted).await?
+                match self.delete(decision, &deleted).await {
+                    // An engine that stumbles over one thing may do another.
+                    Err(Error::Engine(error)) if !error.is_lost() => Outcome::Failed(with_cause(&error)),
+                    outcome => outcome?,
+                }
             };
             if matches!(outcome, Outcome::Deleted | Outcome::Gone) {
                 deleted.insert(decision.thing);
@@ -169,9 +174,8 @@ impl<'a> Executor<'a> {
     ) -> Result<Outcome, Error> {
         let _quiet = Quiet::for_deletion(&self.leases, self.wait)?;
         let Some((image, tagged)) = self.engine.image(&listed.id).await? else { return Ok(Outcome::Gone) };
-        let is_new = |name: &&String| !listed.names.contains(name) && !listed.digests.contains(name);
-        if let Some(name) = image.names.iter().chain(&image.digests).find(is_new) {
-            return Ok(Outcome::Stays(Reason::Renamed(name.clone())));
+        if let Some(name) = new_name(listed, &image) {
+            return Ok(Outcome::Stays(Reason::Renamed(name.into())));
         }
         let is_used = self.is_used_since_the_look(&image).await?;
         let leases = self.leases.list()?;
@@ -231,6 +235,16 @@ impl<'a> Executor<'a> {
     }
 }
 
+/// A name that an image did not have. The containerd store lists one digest for several names, and tells of one for each
+/// repository when it is asked for the image: only that of a new repository is new.
+fn new_name<'a>(listed: &StoredImage, now: &'a StoredImage) -> Option<&'a str> {
+    let known: HashSet<&str> =
+        listed.names.iter().chain(&listed.digests).map(|name| repository(name)).collect();
+    let name = now.names.iter().find(|name| !listed.names.contains(name));
+    let digest = || now.digests.iter().find(|digest| !known.contains(repository(digest)));
+    name.or_else(digest).map(String::as_str)
+}
+
 /// What the engine counts when it asks whether an image has several names: its names, and the digests of repositories in
 /// which it has no other name.
 fn references(image: &StoredImage) -> Vec<&str> {
@@ -239,7 +253,6 @@ fn references(image: &StoredImage) -> Vec<&str> {
     image.names.iter().chain(alone).map(String::as_str).collect()
 }
 
-/// An engine that refuses one thing may do another; one that is lost ends the run.
 fn outcome_of(deletion: Result<Deletion, crate::engine::Error>) -> Result<Outcome, Error> {
     match deletion {
         Ok(Deletion::Done) => Ok(Outcome::Deleted),
@@ -253,16 +266,27 @@ fn outcome_of(deletion: Result<Deletion, crate::engine::Error>) -> Result<Outcom
 mod tests {
     use super::*;
 
-    #[test]
-    fn digests_of_a_named_repository_are_no_names_of_their_own() {
-        let image = |names: &[&str], digests: &[&str]| StoredImage {
+    fn image(names: &[&str], digests: &[&str]) -> StoredImage {
+        StoredImage {
             id: "sha256:1".into(),
             parent: None,
             names: names.iter().map(|&name| name.into()).collect(),
             digests: digests.iter().map(|&name| name.into()).collect(),
             created: Timestamp::UNIX_EPOCH,
             size: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn what_an_image_was_not_called_is_seen() {
+        let listed = image(&["a:1", "b:1"], &["a@sha256:1"]);
+        assert_eq!(new_name(&listed, &image(&["a:1"], &["a@sha256:1", "b@sha256:1"])), None);
+        assert_eq!(new_name(&listed, &image(&["a:1", "b:2"], &[])), Some("b:2"));
+        assert_eq!(new_name(&listed, &image(&["a:1"], &["c@sha256:1"])), Some("c@sha256:1"));
+    }
+
+    #[test]
+    fn digests_of_a_named_repository_are_no_names_of_their_own() {
         assert_eq!(references(&image(&["r:5/a:1"], &["r:5/a@sha256:2"])), ["r:5/a:1"]);
         assert_eq!(references(&image(&["a:1"], &["b@sha256:2"])), ["a:1", "b@sha256:2"]);
         assert_eq!(references(&image(&[], &["a@sha256:2"])), ["a@sha256:2"]);

@@ -38,9 +38,10 @@ impl Pattern {
         self.0.starts_with("sha256:") && matches(&self.0, id)
     }
 
-    /// Whether it means this text, all of it.
-    pub fn has(&self, text: &str) -> bool {
-        matches(&self.0, text)
+    /// Whether it means this id of a cache mount. BuildKit puts a slash before ids that have none
+    /// (`id=apt` is `/apt`), or not, by its version.
+    pub fn has_cache(&self, id: &str) -> bool {
+        matches(self.0.trim_start_matches('/'), id.trim_start_matches('/'))
     }
 }
 
@@ -109,6 +110,8 @@ mod tests {
         assert!(has("a", "a@sha256:12") && has("a@sha256:*", "a@sha256:12"));
         assert!(!has("debian", "debian-slim:12") && !has("ian", "debian:12"));
         assert!(has("v?", "v1:latest") && !has("v?", "v12:latest"));
+        let has_cache = |pattern: &str, id: &str| pattern.parse::<Pattern>().unwrap().has_cache(id);
+        assert!(has_cache("apt", "/apt") && has_cache("/root/*", "/root/.m2") && !has_cache("apt", "/apt2"));
         let has_id = |pattern: &str| pattern.parse::<Pattern>().unwrap().has_id("sha256:12");
         assert!(has_id("sha256:12") && has_id("sha256:1*") && !has_id("*:12"), "a tag is no id");
         assert!(" ".parse::<Pattern>().is_err());

@@ -37,9 +37,9 @@ pub struct Report {
     /// What became of each thing, in the order in which it was decided.
     pub things: Vec<Entry>,
     /// How many were deleted.
-    pub deleted: usize,
+    pub deleted: u64,
     /// How many could not be.
-    pub failed: usize,
+    pub failed: u64,
     /// Why it ended before its end, where it did.
     pub error: Option<String>,
 }

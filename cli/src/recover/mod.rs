@@ -10,7 +10,7 @@ use crate::engine::{self, Endpoint, Engine};
 use crate::error::{Blame, Explain};
 use crate::failpoint;
 use crate::journal::{Fate, Found, Journal, Place, Record};
-use crate::store::{self, Turn};
+use crate::store::{self, Alone};
 
 mod choose;
 mod docker;
@@ -60,7 +60,7 @@ impl Explain for Error {
 /// A recovery whose turn it is.
 struct Recovery<'a> {
     journal: &'a Journal,
-    turn: Turn,
+    turn: Alone,
     options: Options,
 }
 

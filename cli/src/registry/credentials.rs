@@ -3,6 +3,7 @@
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use oci_client::secrets::RegistryAuth;
 
+use super::login::Login;
 use crate::docker_config::{DockerConfig, DockerConfigError};
 use crate::error::{Blame, Explain};
 use crate::image::ImageName;
@@ -48,23 +49,43 @@ impl Explain for CredentialsError {
 /// # Errors
 /// When docker's configuration or its credential helper fails, or the login is an identity token.
 pub fn credentials_for(name: &ImageName) -> Result<RegistryAuth, CredentialsError> {
+    match login_for(name.registry())? {
+        Login::Anonymous => Ok(RegistryAuth::Anonymous),
+        Login::Basic(user, password) => Ok(RegistryAuth::Basic(user, password)),
+        Login::Identity(_) => Err(CredentialsError::IdentityToken(name.registry().into())),
+    }
+}
+
+/// The user and the password that docker has for the registry on this host, where it has such.
+///
+/// # Errors
+/// When docker's configuration or its credential helper fails.
+pub fn password_for(registry: &str) -> Result<Option<(String, String)>, CredentialsError> {
+    Ok(match login_for(registry)? {
+        Login::Basic(user, password) => Some((user, password)),
+        Login::Anonymous | Login::Identity(_) => None,
+    })
+}
+
+/// Who docker is to the registry on this host.
+///
+/// # Errors
+/// When docker's configuration or its credential helper fails.
+pub(super) fn login_for(registry: &str) -> Result<Login, CredentialsError> {
     // Docker keeps the login to its own registry under this address.
-    let server = match name.registry() {
-        "docker.io" => "https://index.docker.io/v1/",
+    let server = match registry {
+        "docker.io" | "index.docker.io" => "https://index.docker.io/v1/",
         registry => registry,
     };
-    let unreadable =
-        |reason: String| CredentialsError::Unreadable { registry: name.registry().into(), reason };
+    let unreadable = |reason: String| CredentialsError::Unreadable { registry: registry.into(), reason };
     let Some(config) = DockerConfig::of(|name| std::env::var_os(name)).read("config.json")? else {
-        return Ok(RegistryAuth::Anonymous);
+        return Ok(Login::Anonymous);
     };
     match docker_credential::get_credential_from_reader(config.as_slice(), server) {
-        Ok(DockerCredential::UsernamePassword(user, password)) => Ok(RegistryAuth::Basic(user, password)),
-        Ok(DockerCredential::IdentityToken(_)) => {
-            Err(CredentialsError::IdentityToken(name.registry().into()))
-        }
+        Ok(DockerCredential::UsernamePassword(user, password)) => Ok(Login::Basic(user, password)),
+        Ok(DockerCredential::IdentityToken(token)) => Ok(Login::Identity(token)),
         Err(error) => match reason(&error) {
-            None => Ok(RegistryAuth::Anonymous),
+            None => Ok(Login::Anonymous),
             Some(reason) => Err(unreadable(reason)),
         },
     }

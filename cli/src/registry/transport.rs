@@ -75,7 +75,7 @@ fn configuration(registry: &str, transport: Transport) -> ClientConfig {
     }
 }
 
-fn is_loopback(registry: &str) -> bool {
+pub(super) fn is_loopback(registry: &str) -> bool {
     let host = match registry.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => host,
         _ => registry,

@@ -13,6 +13,7 @@ use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps}
 use rustix::io::Errno;
 
 use super::error::Error;
+use super::file_system;
 
 /// Where the state of a host lies: it outlives a reboot, as leases with a time do.
 const HOST: &str = "/var/lib/ci-build";
@@ -20,10 +21,12 @@ const HOST: &str = "/var/lib/ci-build";
 /// The most that a record may have, in bytes. Whoever writes more is not us.
 const LONGEST_RECORD: u64 = 64 * 1024;
 
-/// File systems that emulate flock by byte ranges, which are not inherited and end with any close (flock(2)),
-/// by their numbers (statfs(2)).
-const EMULATING: [(i64, &str); 4] =
-    [(0x6969, "NFS"), (0x517b, "SMB"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB2")];
+/// A file that has been written for so long, in seconds, is nobody's any more: writing one takes milliseconds.
+const ABANDONED: i64 = 3600;
+
+/// How a directory is opened: never through a link.
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// An open directory of ours.
 #[derive(Debug)]
@@ -69,8 +72,7 @@ impl Directory {
     /// # Errors
     /// When it cannot be made, others could change what is in it, or flock is emulated there.
     pub(super) fn state(path: &Path) -> Result<Self, Error> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = || fs::open(path, flags, Mode::empty());
+        let open = || fs::open(path, DIRECTORY, Mode::empty());
         let fd = match open() {
             Err(Errno::NOENT) => {
                 make(path)?;
@@ -78,9 +80,26 @@ impl Directory {
             }
             opened => opened,
         };
-        let fd = fd.map_err(|source| Error::refused("open the state directory", path, source))?;
+        Self::of_state(fd, path)
+    }
+
+    /// Opens the state directory where there is one, and makes nothing.
+    ///
+    /// # Errors
+    /// As [`Directory::state`].
+    pub(super) fn state_if_there(path: &Path) -> Result<Option<Self>, Error> {
+        match fs::open(path, DIRECTORY, Mode::empty()) {
+            Err(Errno::NOENT) => Ok(None),
+            opened => Self::of_state(opened, path).map(Some),
+        }
+    }
+
+    fn of_state(opened: Result<OwnedFd, Errno>, path: &Path) -> Result<Self, Error> {
+        let fd = opened.map_err(|source| Error::refused("open the state directory", path, source))?;
+        let looked = |source| Error::refused("look at", path, source);
         let access = access(&fd, path)?;
-        refuse_emulation(&fd, path)?;
+        let found = fs::fstatfs(&fd).map_err(looked)?;
+        file_system::refuse_emulation(found.f_type as i64, file_system::is_emulation_allowed(), path)?;
         Ok(Self { fd, path: path.into(), access })
     }
 
@@ -88,11 +107,18 @@ impl Directory {
         &self.path
     }
 
+    /// Its permission bits, and the number of its file system (statfs(2)).
+    pub(super) fn look(&self) -> Result<(u32, i64), Error> {
+        let refused = |source| Error::refused("look at", &self.path, source);
+        let mode = fs::fstat(&self.fd).map_err(refused)?.st_mode;
+        let kind = fs::fstatfs(&self.fd).map_err(refused)?.f_type;
+        Ok((mode & 0o7777, kind as i64))
+    }
+
     /// Opens the directory of this name in it, and makes it where it is missing.
     pub(super) fn directory(&self, name: &str) -> Result<Self, Error> {
         let path = self.path.join(name);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = || fs::openat(&self.fd, name, flags, Mode::empty());
+        let open = || fs::openat(&self.fd, name, DIRECTORY, Mode::empty());
         let fd = match open() {
             Err(Errno::NOENT) => {
                 let mode = self.access.directory();
@@ -107,6 +133,16 @@ impl Directory {
         };
         let fd = fd.map_err(|source| Error::refused("open", &path, source))?;
         Ok(Self { fd, path, access: self.access })
+    }
+
+    /// Opens the directory of this name in it, where there is one.
+    pub(super) fn directory_if_there(&self, name: &str) -> Result<Option<Self>, Error> {
+        let path = self.path.join(name);
+        match fs::openat(&self.fd, name, DIRECTORY, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self { fd, path, access: self.access })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(source) => Err(Error::refused("open", &path, source)),
+        }
     }
 
     /// Makes a directory under a name that nobody can guess.
@@ -137,14 +173,31 @@ impl Directory {
         prepare: impl FnOnce(&File) -> Result<(), Errno>,
     ) -> Result<(String, File), Error> {
         let name = unpredictable();
-        let hidden = format!(".{name}");
+        let file = self.write(&name, bytes, prepare, false)?;
+        Ok((name, file))
+    }
+
+    /// Gives the file of this name these bytes, whatever it had: readers see the old ones or the new ones.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.write(name, bytes, |_| Ok(()), false).map(drop)
+    }
+
+    fn write(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        prepare: impl FnOnce(&File) -> Result<(), Errno>,
+        is_synced: bool,
+    ) -> Result<File, Error> {
+        let hidden = format!(".{}", unpredictable());
         let file = self.create(&hidden).map_err(|source| self.refused("make", &hidden, source))?;
         let written = prepare(&file)
             .map_err(Into::into)
             .and_then(|()| (&file).write_all(bytes))
-            .and_then(|()| Ok(fs::renameat(&self.fd, &hidden, &self.fd, &name)?));
+            .and_then(|()| if is_synced { file.sync_all() } else { Ok(()) })
+            .and_then(|()| Ok(fs::renameat(&self.fd, &hidden, &self.fd, name)?));
         match written {
-            Ok(()) => Ok((name, file)),
+            Ok(()) => Ok(file),
             Err(source) => {
                 let _ = self.remove(&hidden);
                 Err(Error::refused("write", self.path.join(name), source))
@@ -152,31 +205,14 @@ impl Directory {
         }
     }
 
-    /// Puts a file with these bytes in the place of the one of this name, as a whole or not at all, also over a crash.
-    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        self.put(name, bytes, |_| Ok(())).map(drop)
-    }
-
-    /// As [`Directory::replace`], and the new file as it is then. `prepare` sees it before anybody else does.
+    /// As [`Directory::replace`], on the disk, and the new file as it is then. `prepare` sees it before anybody else does.
     pub(super) fn put(
         &self,
         name: &str,
         bytes: &[u8],
         prepare: impl FnOnce(&File) -> Result<(), Errno>,
     ) -> Result<File, Error> {
-        let hidden = format!(".{}", unpredictable());
-        let put = || {
-            let mut file = self.create(&hidden)?;
-            prepare(&file)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::renameat(&self.fd, &hidden, &self.fd, name)?;
-            Ok::<_, std::io::Error>(file)
-        };
-        put().map_err(|source| {
-            let _ = self.remove(&hidden);
-            Error::refused("write", self.path.join(name), source)
-        })
+        self.write(name, bytes, prepare, true)
     }
 
     /// Has an empty file of this name that was changed at this time, or later: an earlier time than it has is not taken.
@@ -207,7 +243,8 @@ impl Directory {
                 let _ = self.remove(&hidden);
             }
             match placed {
-                Err(Errno::EXIST) => {}
+                // Somebody was first, or took it for what was abandoned long ago.
+                Err(Errno::EXIST | Errno::NOENT) => {}
                 placed => return placed,
             }
         }
@@ -231,14 +268,16 @@ impl Directory {
         }
     }
 
-    /// The names in it, in order, without those that are being written.
+    /// The names in it, in order, without those that are being written. What somebody was writing who was killed is removed.
     pub(super) fn names(&self) -> Result<Vec<String>, Error> {
         let refused = |source: Errno| Error::refused("list", &self.path, source);
         let mut names = Vec::new();
         for entry in fs::Dir::read_from(&self.fd).map_err(refused)? {
             let name = entry.map_err(refused)?.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') {
-                names.push(name);
+            match name.strip_prefix('.') {
+                None => names.push(name),
+                Some(rest) if is_unpredictable(rest) => self.remove_abandoned(&name),
+                Some(_) => {}
             }
         }
         names.sort_unstable();
@@ -253,6 +292,15 @@ impl Directory {
             entries.map(|entry| Ok(entry.map_err(refused)?.file_name().to_string_lossy().into_owned()));
         let names: Vec<String> = names.collect::<Result<_, _>>()?;
         Ok(names.into_iter().filter(|name| name.starts_with('.') && !matches!(&**name, "." | "..")).collect())
+    }
+
+    /// Whoever may not remove it leaves it to those who may.
+    fn remove_abandoned(&self, hidden: &str) {
+        let Ok(found) = fs::statat(&self.fd, hidden, AtFlags::SYMLINK_NOFOLLOW) else { return };
+        let now = Timestamp::now().as_second();
+        if now.saturating_sub(found.st_mtime) > ABANDONED {
+            let _ = self.remove(hidden);
+        }
     }
 
     /// Lets what was added survive a crash.
@@ -327,24 +375,13 @@ fn access(fd: &OwnedFd, path: &Path) -> Result<Access, Error> {
     Ok(if found.st_mode & 0o020 != 0 { Access::Group } else { Access::Owner })
 }
 
-fn refuse_emulation(fd: &OwnedFd, path: &Path) -> Result<(), Error> {
-    let found = fs::fstatfs(fd).map_err(|source| Error::refused("look at", path, source))?;
-    match emulating(found.f_type as i64) {
-        Some(kind) if std::env::var_os("CI_BUILD_ALLOW_NFS").is_none_or(|value| value != "1") => {
-            Err(Error::Emulated { path: path.into(), kind })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The kind of a file system that emulates flock.
-fn emulating(number: i64) -> Option<&'static str> {
-    EMULATING.iter().find(|(known, _)| *known == number & 0xffff_ffff).map(|(_, kind)| *kind)
-}
-
 /// 16 hexadecimal digits from the system's randomness, which seeds the hasher.
 fn unpredictable() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+fn is_unpredictable(name: &str) -> bool {
+    name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -407,10 +444,30 @@ mod tests {
     }
 
     #[test]
-    fn file_systems_that_emulate_flock_are_known() {
-        assert_eq!(emulating(0x6969), Some("NFS"));
-        // CIFS is negative where the number is signed and has 32 bits.
-        assert_eq!(emulating(i64::from(0xff53_4d42_u32.cast_signed())), Some("CIFS"));
-        assert_eq!(emulating(0xef53), None, "ext4");
+    fn what_somebody_was_writing_who_was_killed_is_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::state(&place.path().join("state")).unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for name in [".0123456789abcdef", ".fedcba9876543210", ".lock"] {
+            std::fs::write(path(name), "{").unwrap();
+        }
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 3600);
+        for name in [".0123456789abcdef", ".lock"] {
+            File::options().write(true).open(path(name)).unwrap().set_modified(long_ago).unwrap();
+        }
+        assert_eq!(directory.names().unwrap(), [""; 0]);
+        assert!(!path(".0123456789abcdef").exists(), "abandoned");
+        assert!(path(".fedcba9876543210").exists(), "somebody may be at it");
+        assert!(path(".lock").exists(), "no record");
+    }
+
+    #[test]
+    fn looking_makes_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let state = place.path().join("state");
+        assert!(Directory::state_if_there(&state).unwrap().is_none());
+        let directory = Directory::state(&state).unwrap();
+        assert!(directory.directory_if_there("store").unwrap().is_none());
+        assert_eq!(std::fs::read_dir(&state).unwrap().count(), 0);
     }
 }

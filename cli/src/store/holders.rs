@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::File;
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, fstat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +51,7 @@ pub struct Record {
     pub since: Timestamp,
     /// The process; none where the kernel does not tell.
     pub process: Option<Process>,
-    /// The user's number.
+    /// The user's number: whom the record's file belongs to, whatever is written in it.
     pub user: u32,
     /// The command, shortened.
     pub command: String,
@@ -75,7 +75,7 @@ impl Record {
             mode,
             since: Timestamp::now(),
             process: Process::this(),
-            user: rustix::process::getuid().as_raw(),
+            user: rustix::process::geteuid().as_raw(),
             command: short,
             job: job::name(),
         }
@@ -134,8 +134,7 @@ pub(super) fn read(directory: &Directory) -> Result<Vec<Record>, Error> {
         let Ok(file) = directory.open_record(&name) else { continue };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
             Err(Errno::WOULDBLOCK) => {
-                let text = directory::read_record(&file);
-                records.extend(text.and_then(|text| serde_json::from_str::<Record>(&text).ok()));
+                records.extend(parse(&file));
             }
             // Nobody vouches for it. Whoever may not remove it reads on.
             Ok(()) => drop(directory.remove(&name)),
@@ -146,6 +145,12 @@ pub(super) fn read(directory: &Directory) -> Result<Vec<Record>, Error> {
     Ok(records)
 }
 
+fn parse(file: &File) -> Option<Record> {
+    let user = fstat(file).ok()?.st_uid;
+    let record: Record = serde_json::from_str(&directory::read_record(file)?).ok()?;
+    Some(Record { user, ..record })
+}
+
 /// Who holds, in one line.
 pub(super) fn describe(records: &[Record]) -> String {
     let holders: Vec<&Record> = records.iter().filter(|record| record.role == Role::Holds).collect();
@@ -153,5 +158,39 @@ pub(super) fn describe(records: &[Record]) -> String {
         [] => "held by a process that left no record".into(),
         [one] => format!("held by {one}"),
         [one, ..] => format!("held by {one}, and {} more", holders.len() - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_vouches_for_is_stale_whatever_it_says() {
+        let state = tempfile::tempdir().unwrap();
+        let directory = Directory::state(&state.path().join("state")).unwrap();
+        // A process that is alive, as after a crash of ours whose pid was given anew.
+        let record = Record::new(&Identity::Named("x".into()), Role::Holds, Mode::Exclusive, "make");
+        std::fs::write(directory.path().join("0123456789abcdef"), serde_json::to_vec(&record).unwrap())
+            .unwrap();
+        assert_eq!(read(&directory).unwrap(), []);
+        assert_eq!(directory.names().unwrap(), [""; 0]);
+
+        let lie = Record { user: 4711, ..record.clone() };
+        let entry = Entry::write(&directory, &lie).unwrap();
+        assert_eq!(read(&directory).unwrap(), [record], "the user is whom the file belongs to");
+        drop(entry);
+        assert_eq!(read(&directory).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_no_record_is_left_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let directory = Directory::state(&state.path().join("state")).unwrap();
+        for text in ["", "{}", "[1]", "\0"] {
+            let lock = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive);
+            let _held = directory.add(text.as_bytes(), lock).unwrap();
+            assert_eq!(read(&directory).unwrap(), [], "{text:?}");
+        }
     }
 }

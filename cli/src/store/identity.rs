@@ -12,6 +12,13 @@ pub enum Identity {
     Named(String),
     /// The `ID` that a Docker engine tells of itself.
     Docker(String),
+    /// A namespace of a containerd, which tells of itself whose root directory it has.
+    Containerd {
+        /// What containerd calls itself: the UUID in its root directory.
+        server: String,
+        /// The namespace, whose images nobody sees in another one.
+        namespace: String,
+    },
 }
 
 /// Why text is no name of a store.
@@ -26,10 +33,7 @@ impl Identity {
     /// The name of the store's directory. Different identities have different names: what is not kept as it
     /// is ends with `~` and a digest, and no name that is kept has a `~`.
     pub(super) fn file_name(&self) -> String {
-        let (kind, text) = match self {
-            Self::Named(name) => ("name", name),
-            Self::Docker(id) => ("docker", id),
-        };
+        let (kind, text) = (self.kind(), self.to_string());
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if text.len() <= LONGEST && text.chars().all(is_plain) {
             return format!("{kind}.{text}");
@@ -43,6 +47,7 @@ impl Identity {
         match self {
             Self::Named(_) => "name",
             Self::Docker(_) => "docker",
+            Self::Containerd { .. } => "containerd",
         }
     }
 }
@@ -60,6 +65,8 @@ impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(text) | Self::Docker(text) => f.write_str(text),
+            // No UUID has a slash.
+            Self::Containerd { server, namespace } => write!(f, "{server}/{namespace}"),
         }
     }
 }
@@ -75,6 +82,8 @@ mod tests {
         insta::assert_snapshot!(name("nightly-1.2"), @"name.nightly-1.2");
         insta::assert_snapshot!(name("/run/lock/a b"), @"name.runlockab~785a097a069f2b82c402f7e94a44fa16");
         insta::assert_snapshot!(Identity::Docker("ABCD:EFGH".into()).file_name(), @"docker.ABCDEFGH~665ef27d957c8593327e7d4d327b5204");
+        let containerd = Identity::Containerd { server: "d5c0".into(), namespace: "k8s.io".into() };
+        insta::assert_snapshot!(containerd.file_name(), @"containerd.d5c0k8s.io~1592772165edccd58faa8680dbcba207");
         assert!("".parse::<Identity>().is_err());
         assert!("a\nb".parse::<Identity>().is_err());
     }

@@ -1,4 +1,4 @@
-//! What the last prune of a store did, and that there is one at a time.
+//! What the last prune of a store did, for whoever asks what keeps the disk free; and that there is one at a time.
 
 use std::fs::File;
 
@@ -6,22 +6,23 @@ use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
+use super::directory::{self, Directory};
 use super::error::Error;
 use super::{Store, wait};
 
-const RECORD: &str = "last-prune.json";
+const NAME: &str = "last-prune.json";
 
-/// What the last prune did.
+/// One prune, when it was over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastPrune {
     /// When it ended.
-    pub at: Timestamp,
-    /// The bytes by which the engine's disk had more room afterwards; none where the disk could not be seen.
-    pub freed_bytes: Option<i64>,
-    /// How many things it deleted.
-    pub removed: usize,
-    /// How many it could not delete.
-    pub failed: usize,
+    pub when: Timestamp,
+    /// By how much the room on the engine's disk had grown, in bytes; 0 where the disk could not be seen.
+    pub freed_bytes: u64,
+    /// How many images, containers and caches it removed.
+    pub removed: u64,
+    /// How many it could not remove, and will try again.
+    pub failed: u64,
 }
 
 impl Store {
@@ -36,11 +37,41 @@ impl Store {
         Ok(is_ours.then_some(file))
     }
 
+    /// What the last prune did; none where there was none, or it left nothing that can be read.
+    pub fn last_prune(&self) -> Option<LastPrune> {
+        read(&self.directory)
+    }
+
     /// Keeps what a prune did.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn set_last_prune(&self, last: &LastPrune) -> Result<(), Error> {
-        self.directory.replace(RECORD, &serde_json::to_vec(last).unwrap_or_default())
+    pub fn set_last_prune(&self, prune: &LastPrune) -> Result<(), Error> {
+        self.directory.replace(NAME, &serde_json::to_vec(prune).unwrap_or_default())
+    }
+}
+
+pub(super) fn read(store: &Directory) -> Option<LastPrune> {
+    let file = store.open_record(NAME).ok()?;
+    serde_json::from_str(&directory::read_record(&file)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Identity;
+
+    #[test]
+    fn the_last_one_is_kept() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open_in(&state.path().join("state"), Identity::Named("x".into())).unwrap();
+        assert_eq!(store.last_prune(), None);
+        let prune =
+            |removed| LastPrune { when: Timestamp::UNIX_EPOCH, freed_bytes: 1 << 40, removed, failed: 0 };
+        store.set_last_prune(&prune(1)).unwrap();
+        store.set_last_prune(&prune(2)).unwrap();
+        assert_eq!(store.last_prune(), Some(prune(2)));
+        std::fs::write(state.path().join("state/stores/name.x/last-prune.json"), "{").unwrap();
+        assert_eq!(store.last_prune(), None);
     }
 }

@@ -81,7 +81,11 @@ impl Store {
 
 impl Leases {
     pub(super) fn of(store: &Directory) -> Result<Self, Error> {
-        Ok(Self { directory: store.directory("leases")? })
+        Ok(Self::in_directory(store.directory("leases")?))
+    }
+
+    pub(super) fn in_directory(directory: Directory) -> Self {
+        Self { directory }
     }
 
     /// Adds a lease, on the disk when this returns.
@@ -176,6 +180,9 @@ pub struct Quiet {
 }
 
 impl Quiet {
+    /// How long to wait where nobody says: what is waited for is the deletion of one image, which takes seconds.
+    pub const PATIENCE: Duration = Duration::from_secs(60);
+
     /// Keeps deletions away. What is waited for is one deletion.
     ///
     /// # Errors
@@ -194,7 +201,7 @@ impl Quiet {
 
     fn new(leases: &Leases, operation: FlockOperation, wait: Duration) -> Result<Self, Error> {
         let file = leases.directory.lock_file(".lock")?;
-        let locked = wait::within(file, operation, wait)
+        let locked = wait::within(file, operation, wait, || ())
             .map_err(|source| Error::refused("lock", leases.directory.path(), source))?;
         locked.map(|file| Self { _file: file }).ok_or(Error::Unquiet { waited: wait })
     }

@@ -168,13 +168,18 @@ enum Attempt {
 
 /// The record of a command that we are part of: one of our parents holds the lock, and will hold it for as
 /// long as it waits for us. Exclusive ones first.
+///
+/// A record counts only if the process that it names belongs to the user who wrote it: who shares the directory with us
+/// could else write down a parent of ours, and have us go on without the lock.
 fn outer(records: &[Record]) -> Option<&Record> {
     let us = Process::this()?;
     let parents: Vec<u32> = proc::ancestors(us.pid).collect();
     let is_ours = |record: &&Record| {
         record.role == Role::Holds
             && record.process.as_ref().is_some_and(|holder| {
-                parents.contains(&holder.pid) && Process::of(holder.pid).as_ref() == Some(holder)
+                parents.contains(&holder.pid)
+                    && Process::of(holder.pid).as_ref() == Some(holder)
+                    && proc::user(holder.pid) == Some(record.user)
             })
     };
     let mut ours = records.iter().filter(is_ours);
@@ -224,5 +229,37 @@ impl Guard for SharedGuard<'_> {
 impl Guard for ExclusiveGuard<'_> {
     fn pass_on(&self) -> Result<(), Error> {
         self.0.pass_on()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Identity;
+
+    #[test]
+    fn only_a_true_record_of_a_parent_is_ours() {
+        let parent = proc::ancestors(std::process::id()).next().unwrap();
+        let record = Record {
+            process: Process::of(parent),
+            user: proc::user(parent).unwrap(),
+            ..Record::new(&Identity::Named("x".into()), Role::Holds, Mode::Exclusive, "make")
+        };
+        let process = record.process.clone().unwrap();
+        let is_ours = |record: &Record| outer(std::slice::from_ref(record)).is_some();
+        assert!(is_ours(&record));
+        assert!(!is_ours(&Record { role: Role::Waits, ..record.clone() }));
+        assert!(!is_ours(&Record { user: record.user + 1, ..record.clone() }), "another user wrote it");
+        let named = |process| Record { process: Some(process), ..record.clone() };
+        assert!(
+            !is_ours(&named(Process { start: process.start + 1, ..process.clone() })),
+            "the pid was given anew"
+        );
+        assert!(!is_ours(&named(Process { boot: "another".into(), ..process.clone() })));
+        assert!(!is_ours(&named(Process { namespace: "pid:[1]".into(), ..process })));
+        assert!(!is_ours(&named(Process::this().unwrap())), "no parent");
+
+        let shared = Record { mode: Mode::Shared, ..record.clone() };
+        assert_eq!(outer(&[shared, record.clone()]), Some(&record), "the exclusive one says more");
     }
 }

@@ -1,10 +1,11 @@
 //! One store of images and caches, which many jobs use: its lock, who has it, and which images are still needed.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 mod directory;
 mod error;
+mod file_system;
 mod holders;
 mod identity;
 pub mod job;
@@ -16,6 +17,7 @@ mod memory;
 mod owner;
 mod records;
 mod scratch;
+mod turn;
 mod wait;
 
 use directory::Directory;
@@ -30,8 +32,9 @@ pub use lease::{HeldLease, Lease, Leases, Quiet, Term};
 pub use lock::{ExclusiveGuard, Guard, Notice, SharedGuard};
 pub use memory::Memory;
 pub use owner::{Liveness, Process};
-pub(crate) use records::{Found, Held, Records, Turn};
+pub(crate) use records::{Alone, Found, Held, Records};
 pub use scratch::Scratch;
+pub use turn::Turn;
 pub use wait::Patience;
 
 /// The state that all users of a store on this host share.
@@ -42,13 +45,49 @@ pub struct Store {
     holders: Directory,
 }
 
+/// The directory of all state, as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Where it is, or would be made.
+    pub path: PathBuf,
+    /// Its permission bits; none where it is not there yet.
+    pub mode: Option<u32>,
+    /// What its file system is called; none where that is not known.
+    pub file_system: Option<&'static str>,
+}
+
+impl State {
+    /// The state directory of this process. Makes nothing.
+    ///
+    /// # Errors
+    /// When it is there and cannot be used.
+    pub fn of_this_process() -> Result<Self, Error> {
+        let path = directory::place()?;
+        let looked = Directory::state_if_there(&path)?.map(|state| state.look()).transpose()?;
+        let (mode, number) = looked.unzip();
+        Ok(Self { path, mode, file_system: number.and_then(file_system::name) })
+    }
+}
+
 /// What goes on in one store.
 #[derive(Debug)]
 pub struct Overview {
+    /// The name of the store's directory, such as `name.nightly`.
+    pub directory: String,
     /// Who holds the lock and who waits for it, the longest first.
     pub records: Vec<Record>,
     /// Which images are needed, the oldest lease first.
     pub leases: Vec<Lease>,
+    /// What the last prune did.
+    pub last_prune: Option<LastPrune>,
+}
+
+impl Overview {
+    /// What the store is called: as its users call it, else its directory.
+    pub fn name(&self) -> &str {
+        let of_record = self.records.first().map(|record| &record.store);
+        of_record.or(self.leases.first().map(|lease| &lease.store)).unwrap_or(&self.directory)
+    }
 }
 
 /// What was removed that had ended.
@@ -80,18 +119,28 @@ impl Store {
         Ok(Self { identity, directory, holders })
     }
 
-    /// The records and leases of all stores of this process's state directory, in the order of their directories.
+    /// What goes on in all stores of this process's state directory, in the order of their directories. Makes nothing.
     ///
     /// # Errors
-    /// When the state directory cannot be used.
+    /// When the state directory is there and cannot be used.
     pub fn all() -> Result<Vec<Overview>, Error> {
-        let stores = Directory::state(&directory::place()?)?.directory("stores")?;
-        let look = |name: String| {
-            let directory = stores.directory(&name)?;
-            let records = holders::read(&directory.directory("holders")?)?;
-            Ok(Overview { records, leases: Leases::of(&directory)?.list()? })
+        let state = Directory::state_if_there(&directory::place()?)?;
+        let Some(stores) = state.map(|state| state.directory_if_there("stores")).transpose()?.flatten()
+        else {
+            return Ok(Vec::new());
         };
-        stores.names()?.into_iter().map(look).collect()
+        let look = |name: String| -> Result<Option<Overview>, Error> {
+            let Some(store) = stores.directory_if_there(&name)? else { return Ok(None) };
+            let holders = store.directory_if_there("holders")?;
+            let leases = store.directory_if_there("leases")?;
+            Ok(Some(Overview {
+                directory: name,
+                records: holders.as_ref().map_or(Ok(Vec::new()), holders::read)?,
+                leases: leases.map_or(Ok(Vec::new()), |leases| Leases::in_directory(leases).list())?,
+                last_prune: last_prune::read(&store),
+            }))
+        };
+        stores.names()?.into_iter().filter_map(|name| look(name).transpose()).collect()
     }
 
     /// Removes leases that have ended, and files of commands that were killed, in all stores of this process's state

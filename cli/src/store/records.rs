@@ -4,22 +4,20 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::directory::{self, Directory};
 use super::error::Error;
+use super::wait;
 
 /// The file that writers share and whoever tidies up has alone: what has no name yet is nobody's then.
 const WRITING: &str = ".writing";
 
 /// The file that one holds who sets things right.
 const TURN: &str = ".turn";
-
-/// How often a turn is asked for, since the kernel's wait has no end.
-const BEAT: Duration = Duration::from_millis(20);
 
 /// The records of one kind in a state directory.
 #[derive(Debug)]
@@ -55,7 +53,7 @@ pub(crate) struct Found {
 
 /// While this lives nobody else sets things right.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct Alone {
     _file: File,
 }
 
@@ -162,17 +160,17 @@ impl Records {
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub(crate) fn turn(&self, wait: Duration) -> Result<Option<Turn>, Error> {
-        let (file, started) = (self.directory.lock_file(TURN)?, Instant::now());
-        loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Some(Turn { _file: file })),
-                Err(Errno::WOULDBLOCK) if started.elapsed() < wait => std::thread::sleep(BEAT),
-                Err(Errno::WOULDBLOCK) => return Ok(None),
-                Err(Errno::INTR) => {}
-                Err(refused) => return Err(Error::refused("lock", self.directory.path(), refused)),
-            }
+    pub(crate) fn turn(&self, limit: Duration) -> Result<Option<Alone>, Error> {
+        let file = self.directory.lock_file(TURN)?;
+        let refused = |source| Error::refused("lock", self.directory.path(), source);
+        if wait::at_once(&file, FlockOperation::NonBlockingLockExclusive).map_err(refused)? {
+            return Ok(Some(Alone { _file: file }));
         }
+        if limit.is_zero() {
+            return Ok(None);
+        }
+        let waited = wait::within(file, FlockOperation::LockExclusive, limit, || {}).map_err(refused)?;
+        Ok(waited.map(|file| Alone { _file: file }))
     }
 
     fn writing(&self) -> Result<File, Error> {

@@ -114,14 +114,27 @@ pub(super) fn wait(
     Ok(None)
 }
 
-/// Locks one file within this time, and gives it back. None when the time is over.
-pub(super) fn within(file: File, operation: FlockOperation, limit: Duration) -> io::Result<Option<File>> {
-    let requests = Requests::new();
+/// Locks one file within this time, and gives it back. None when the time is over. Of a wait that takes a second `tell` is told.
+pub(super) fn within(
+    file: File,
+    operation: FlockOperation,
+    limit: Duration,
+    mut tell: impl FnMut(),
+) -> io::Result<Option<File>> {
+    let (started, requests) = (Instant::now(), Requests::new());
     requests.request(file, operation, Granted::Lock)?;
-    match requests.granted.recv_timeout(limit.max(LEAST)) {
-        Ok(Ok(Granted::Lock(file) | Granted::Gate(file))) => Ok(Some(file)),
-        Ok(Err(refused)) => Err(refused),
-        Err(_) => Ok(None),
+    let limit = limit.max(LEAST);
+    let mut next = SILENT.min(limit);
+    loop {
+        match requests.granted.recv_timeout(next.saturating_sub(started.elapsed())) {
+            Ok(Ok(Granted::Lock(file) | Granted::Gate(file))) => return Ok(Some(file)),
+            Ok(Err(refused)) => return Err(refused),
+            Err(RecvTimeoutError::Timeout) if started.elapsed() < limit => {
+                tell();
+                next = limit;
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
+        }
     }
 }
 

@@ -1,15 +1,25 @@
 //! What the command's parts promise each other, and what its users read.
 
 #[cfg(test)]
+mod build;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
+mod copy;
+#[cfg(test)]
 mod elf;
+#[cfg(test)]
+mod fetch;
 #[cfg(test)]
 mod frontend;
 #[cfg(test)]
 mod image;
 #[cfg(test)]
 mod lock;
+#[cfg(test)]
+mod mirrors;
 #[cfg(test)]
 mod prune;
 #[cfg(test)]

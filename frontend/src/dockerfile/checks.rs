@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use super::case;
 use super::comments::Comment;
 use super::instruction::{DirectiveName, Dockerfile, Instruction, Keyword};
-use crate::hazard::{CheckOptions, Checks};
+use crate::hazard::{CheckOptions, FileChecks};
 
 /// The build argument that takes the place of the directive (`dockerui.Config`).
 pub(crate) const CHECK_ARGUMENT: &str = "BUILDKIT_DOCKERFILE_CHECK";
 
-/// What the file says about the rules that it is checked by. `arguments` are the build's.
+/// What the file, which steps name so, says about the rules that it is checked by. `arguments` are the build's.
 #[must_use]
-pub fn checks(dockerfile: &Dockerfile<'_>, arguments: &BTreeMap<String, String>) -> Checks {
-    let mut checks = Checks::default();
+pub fn checks(name: &str, dockerfile: &Dockerfile<'_>, arguments: &BTreeMap<String, String>) -> FileChecks {
     let directive = dockerfile.directives.iter().find(|directive| directive.name == DirectiveName::Check);
     let directive = directive.map(|directive| directive.value);
-    checks.set_file(options(arguments.get(CHECK_ARGUMENT).map(String::as_str).or(directive)));
+    let file = options(arguments.get(CHECK_ARGUMENT).map(String::as_str).or(directive));
+    let mut checks = FileChecks::new(name, file);
     for instruction in &dockerfile.instructions {
         let line = instruction.line;
         let comment = comment(dockerfile, instruction);

@@ -1,11 +1,13 @@
 //! What ends a build.
 
+use std::borrow::Cow;
+
 use prost::Message;
 use tonic::{Code, Status};
 
-use super::messages::RpcStatus;
+use super::messages::{RpcStatus, number};
 use super::options::OptionsError;
-use crate::llb::wire::WireError;
+use crate::llb::wire::{self, Value, WireError};
 use crate::llb::{DefinitionError, ReadError, WriteError};
 use crate::plan::CommentError;
 
@@ -77,12 +79,37 @@ impl GatewayError {
     #[must_use]
     pub fn to_status(&self) -> Vec<u8> {
         match self {
-            Self::Engine(status) if !status.details().is_empty() => status.details().to_vec(),
+            // Whatever cannot be read goes back as it came.
+            Self::Engine(status) if !status.details().is_empty() => {
+                turned(status.details()).unwrap_or(Cow::Borrowed(status.details())).into_owned()
+            }
             Self::Engine(status) => encode(status.code(), status.message()),
             // Any other code would be put in front of the message.
             _ => encode(Code::Unknown, &self.to_string()),
         }
     }
+}
+
+/// The details of a status the other way round. The engine wraps an error in them in the order of the list, and lists them
+/// from the outside inwards (`util/grpcerrors`, `FromGRPC` and `ToGRPC`): so each way through a gateway turns them, and
+/// this turns them back. Traces of the stack are listed from the inside, and stay.
+fn turned(status: &[u8]) -> Result<Cow<'_, [u8]>, WireError> {
+    let mut typed = Vec::new();
+    let mut order = Vec::new();
+    for field in wire::fields(status) {
+        let field = field?;
+        if let (number::STATUS_DETAILS, Value::Bytes(detail)) = (field.number, field.value) {
+            let kind = wire::get_bytes(detail, number::ANY_TYPE_URL)?.unwrap_or_default();
+            if !kind.ends_with(b"/stack.Stack+json") {
+                typed.push(order.len());
+            }
+            order.push(order.len());
+        }
+    }
+    for (place, from) in typed.iter().zip(typed.iter().rev()) {
+        order[*place] = *from;
+    }
+    wire::permute(status, number::STATUS_DETAILS, &order)
 }
 
 fn encode(code: Code, message: &str) -> Vec<u8> {

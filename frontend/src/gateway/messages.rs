@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 
-/// Numbers of the fields that are changed within a result.
+/// Numbers of the fields that are changed within a result, and within a status.
 pub(super) mod number {
+    pub(crate) const STATUS_DETAILS: u32 = 3;
+    pub(crate) const ANY_TYPE_URL: u32 = 1;
     pub(crate) const RESULT_REF: u32 = 3;
     pub(crate) const RESULT_REFS: u32 = 4;
     pub(crate) const RESULT_METADATA: u32 = 10;

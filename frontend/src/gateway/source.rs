@@ -10,7 +10,7 @@ use super::options::Options;
 use crate::dockerfile::{self, Dockerfile};
 use crate::graph::{BuildGraph, StepIndex};
 use crate::hazard::Checks;
-use crate::llb::{Definition, SourceText};
+use crate::llb::{Definition, SourceText, Texts};
 use crate::plan::{CommentError, Policy, Settings};
 
 /// What begins a comment that is followed: `ci-build:`, and upstream's `check=`.
@@ -40,10 +40,11 @@ pub(super) fn has_comments<'d>(mut definitions: impl Iterator<Item = &'d [u8]>) 
     definitions.any(|definition| memchr::memmem::find(definition, OURS).is_some())
 }
 
-/// What these definitions, as they came, are asked for.
+/// What these definitions, as they came, are asked for: about single caches by the build's own Dockerfile, about the rules
+/// by each text for its own steps.
 ///
 /// # Errors
-/// A comment of ours makes no sense, or the definition is malformed.
+/// A comment of ours makes no sense.
 pub(super) fn asked(
     definitions: &[Definition],
     graph: &BuildGraph,
@@ -53,28 +54,37 @@ pub(super) fn asked(
     let mut asked = Asked { settings: Settings::from(choices.policy), ..Asked::default() };
     asked.settings.scope = choices.scope;
     asked.settings.durations = choices.durations.clone();
-    let mut texts = definitions.iter().map(Definition::source_text);
-    let Some(text) = texts.find_map(Result::transpose).transpose()? else { return Ok(asked) };
     let arguments = options.arguments();
-    match dockerfile::parse(&text.data) {
-        Ok(dockerfile) => {
-            asked.checks = dockerfile::checks(&dockerfile, &arguments);
-            asked.settings.caches = caches(&dockerfile, graph, &text, &arguments)
-                .map_err(|error| GatewayError::Comment { file: text.filename, error })?;
-        }
-        Err(error) => {
-            let may_say = [OURS, CHECK].into_iter().any(|word| may_say(&text.data, word));
-            let step = graph.steps().find(|(_, step)| step.caches().next().is_some());
-            asked.unread = step.filter(|_| may_say).map(|(step, _)| Unread {
-                message: format!(
-                    "ci-build cannot read {}:{}: {}; so it follows no comment of this file, neither `# ci-build:` nor `# check=`",
-                    text.filename, error.line, error.message
-                ),
-                step,
-            });
+    let texts = Texts::of(definitions);
+    let mut checks = Vec::new();
+    for (place, text) in texts.iter().enumerate() {
+        match dockerfile::parse(&text.data) {
+            Ok(dockerfile) => {
+                checks.push(dockerfile::checks(&text.filename, &dockerfile, &arguments));
+                if place == 0 {
+                    asked.settings.caches = caches(&dockerfile, graph, text, &arguments)
+                        .map_err(|error| GatewayError::Comment { file: text.filename.clone(), error })?;
+                }
+            }
+            Err(error) if place == 0 => asked.unread = unread(text, &error, graph),
+            Err(_) => {}
         }
     }
+    asked.checks = checks.into_iter().collect();
     Ok(asked)
+}
+
+/// What to tell of a text that our reader does not know, if it may say something.
+fn unread(text: &SourceText, error: &dockerfile::SyntaxError, graph: &BuildGraph) -> Option<Unread> {
+    let may_say = [OURS, CHECK].into_iter().any(|word| may_say(&text.data, word));
+    let step = graph.steps().find(|(_, step)| step.caches().next().is_some());
+    step.filter(|_| may_say).map(|(step, _)| Unread {
+        message: format!(
+            "ci-build cannot read {}:{}: {}; so it follows no comment of this file, neither `# ci-build:` nor `# check=`",
+            text.filename, error.line, error.message
+        ),
+        step,
+    })
 }
 
 /// The policies of single caches.

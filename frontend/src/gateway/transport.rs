@@ -40,6 +40,8 @@ pub(super) async fn connect(stream: impl AsyncRead + AsyncWrite + Send + 'static
     // An error's details hold the whole Dockerfile, and come as a header: 16 KiB, the default, are too few. The engine
     // takes messages of 16 MiB.
     let endpoint = Endpoint::from_static("http://localhost").http2_max_header_list_size(16 << 20);
+    // A definition comes in one piece then, and not in windows of 64 KiB that are asked for one by one.
+    let endpoint = endpoint.initial_stream_window_size(16 << 20).initial_connection_window_size(16 << 20);
     let channel = endpoint.connect_with_connector(connector).await?;
     Ok(Client::new(channel))
 }

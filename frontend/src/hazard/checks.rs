@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use super::{Finding, Severity};
-use crate::graph::BuildGraph;
+use crate::graph::{BuildGraph, Location};
 
 /// The options of one `# check=`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,9 +76,15 @@ impl CheckOptions {
     }
 }
 
-/// Which findings a file does not want, and which it does not bear.
+/// Which findings the files of a build do not want, and which they do not bear. The lines of each speak of its own steps
+/// alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Checks {
+pub struct Checks(Vec<FileChecks>);
+
+/// What one file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileChecks {
+    name: String,
     file: CheckOptions,
     /// By the line of a FROM: for all of its stage. Every stage is there.
     stages: BTreeMap<u32, CheckOptions>,
@@ -86,10 +92,11 @@ pub struct Checks {
     instructions: BTreeMap<u32, CheckOptions>,
 }
 
-impl Checks {
-    /// Sets what holds for the whole file.
-    pub fn set_file(&mut self, options: CheckOptions) {
-        self.file = options;
+impl FileChecks {
+    /// What holds for the whole file, which steps name so.
+    #[must_use]
+    pub fn new(name: &str, file: CheckOptions) -> Self {
+        Self { name: name.to_owned(), file, ..Self::default() }
     }
 
     /// Sets what holds from the FROM on this line to the next one.
@@ -102,6 +109,20 @@ impl Checks {
         self.instructions.insert(line, options);
     }
 
+    fn over(&self, line: u32) -> impl Iterator<Item = &CheckOptions> {
+        let stage = self.stages.range(..=line).next_back().map(|(_, options)| options);
+        [Some(&self.file), stage, self.instructions.get(&line)].into_iter().flatten()
+    }
+}
+
+impl FromIterator<FileChecks> for Checks {
+    /// The build's own file comes first.
+    fn from_iter<I: IntoIterator<Item = FileChecks>>(files: I) -> Self {
+        Self(files.into_iter().collect())
+    }
+}
+
+impl Checks {
     /// Whether nothing is to be said of a finding: its rule is skipped where the finding is placed.
     #[must_use]
     pub fn skip(&self, graph: &BuildGraph, finding: &Finding) -> bool {
@@ -114,12 +135,12 @@ impl Checks {
         finding.severity >= Severity::Warning && self.over(graph, finding).any(|options| options.error)
     }
 
-    /// The options that hold where a finding is placed.
+    /// The options that hold where a finding is placed: those of the build's own file as a whole hold everywhere.
     fn over(&self, graph: &BuildGraph, finding: &Finding) -> impl Iterator<Item = &CheckOptions> {
-        let line = graph.step(finding.at.step).location.as_ref().map(|location| location.line);
-        let stage = line.and_then(|line| self.stages.range(..=line).next_back()).map(|(_, options)| options);
-        let instruction = line.and_then(|line| self.instructions.get(&line));
-        [Some(&self.file), stage, instruction].into_iter().flatten()
+        let location = graph.step(finding.at.step).location.as_ref();
+        let of = |location: &Location| self.0.iter().find(|file| file.name == location.file);
+        let placed = location.and_then(|location| Some(of(location)?.over(location.line)));
+        self.0.first().map(|own| &own.file).into_iter().chain(placed.into_iter().flatten())
     }
 }
 

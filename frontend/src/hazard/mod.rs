@@ -11,7 +11,7 @@ mod shared_cache_race;
 mod tool;
 mod tool_lock_outside_mount;
 
-pub use checks::{CheckOptions, Checks, UnknownOption};
+pub use checks::{CheckOptions, Checks, FileChecks, UnknownOption};
 pub use finding::{Finding, Severity};
 pub(crate) use nested_mountpoint_race::mounts_inside;
 pub(crate) use shared_cache_race::severity_of_sharing;

@@ -77,15 +77,6 @@ pub struct VertexSource {
     pub ranges: Vec<Vec<u8>>,
 }
 
-/// A text that ops stand in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceText {
-    /// What the build calls the file.
-    pub filename: String,
-    /// Its bytes, which need not be text.
-    pub data: Vec<u8>,
-}
-
 /// One op of a definition.
 #[derive(Debug, Clone)]
 pub(super) struct Vertex {
@@ -173,27 +164,21 @@ impl Definition {
     /// The source of an op, where the definition tells it.
     #[must_use]
     pub fn source_of(&self, digest: &str) -> Option<VertexSource> {
-        let location = self.locations.get(digest)?.locations.first()?;
-        let info = self.sources.get(usize::try_from(location.source_index).ok()?)?;
-        Some(VertexSource { info: info.clone(), ranges: location.ranges.clone() })
+        let (source, ranges) = self.place_of(digest)?;
+        Some(VertexSource { info: self.sources[source].clone(), ranges: ranges.to_vec() })
     }
 
-    /// The text that the last op stands in, of those of which the definition tells where they stand. It is the build's own
-    /// Dockerfile: what a build starts from, which may be of another one, comes before it.
-    ///
-    /// # Errors
-    /// The encoded text is malformed.
-    pub fn source_text(&self) -> Result<Option<SourceText>, WireError> {
-        let located = |vertex: &Vertex| {
-            let location = self.locations.get(vertex.digest.as_str())?.locations.first()?;
-            self.sources.get(usize::try_from(location.source_index).ok()?)
-        };
-        let info = self.vertices.iter().rev().find_map(located);
-        let text = |info: &Vec<u8>| {
-            let message::SourceText { filename, data } = message::SourceText::decode(&**info)?;
-            Ok(SourceText { filename, data })
-        };
-        info.map(text).transpose()
+    /// The place of the source that the last op stands in, of those of which the definition tells where they stand.
+    pub(super) fn own(&self) -> Option<usize> {
+        let located = |vertex: &Vertex| self.place_of(vertex.digest.as_str());
+        Some(self.vertices.iter().rev().find_map(located)?.0)
+    }
+
+    /// Where an op stands, if the definition tells it: the place of its source, and `pb.Range`s.
+    pub(super) fn place_of(&self, digest: &str) -> Option<(usize, &[Vec<u8>])> {
+        let location = self.locations.get(digest)?.locations.first()?;
+        let source = usize::try_from(location.source_index).ok()?;
+        (source < self.sources.len()).then_some((source, &location.ranges))
     }
 
     /// Whether an op runs whatever is in the build cache: `--no-cache`.

@@ -116,13 +116,7 @@ pub(super) struct Position {
     pub line: i32,
 }
 
-#[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct SourceInfo {
-    #[prost(string, tag = "1")]
-    pub filename: String,
-}
-
-/// A [`SourceInfo`] with what is large in it.
+/// `pb.SourceInfo`, as far as it is read.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct SourceText {
     #[prost(string, tag = "1")]

@@ -5,10 +5,12 @@ mod keep;
 mod message;
 mod ours;
 mod read;
+mod texts;
 pub mod wire;
 mod write;
 
-pub use definition::{Definition, DefinitionError, Digest, SourceText, VertexSource};
+pub use definition::{Definition, DefinitionError, Digest, VertexSource};
 pub use keep::keep_caches;
 pub use read::{ReadError, read, step_called};
+pub use texts::{SourceText, Texts};
 pub use write::{PRIME, PrimerImage, WriteError, Written, write};

@@ -7,6 +7,7 @@ use prost::Message;
 use super::definition::{Definition, Vertex};
 use super::message;
 use super::ours::Role;
+use super::texts::Texts;
 use crate::graph::{
     BuildGraph, CacheKey, CacheUse, CycleError, GraphBuilder, Location, Mount, MountKind, MountRef, Step,
 };
@@ -20,19 +21,21 @@ pub enum ReadError {
 }
 
 /// Puts the definitions of one build together, one a platform and one an attestation: an op that stands in several of
-/// them is one step. A step's id is the digest of its op.
+/// them is one step. A step's id is the digest of its op, and its file is called as [`Texts`] calls it.
 ///
 /// # Errors
 /// The ops depend on each other in a circle.
 pub fn read(definitions: &[Definition]) -> Result<BuildGraph, ReadError> {
     let mut builder = GraphBuilder::default();
     let mut steps = HashMap::new();
-    for definition in definitions {
+    let texts = Texts::of(definitions);
+    for (place, definition) in definitions.iter().enumerate() {
         let mut added = Vec::new();
         for vertex in &definition.vertices {
             steps.entry(&vertex.digest).or_insert_with(|| {
                 added.push(vertex);
-                builder.add(step(definition, vertex))
+                let location = location(definition, vertex, |source| texts.name(place, source));
+                builder.add(Step { location, ..step(definition, vertex) })
             });
         }
         for vertex in added {
@@ -66,7 +69,7 @@ fn step(definition: &Definition, vertex: &Vertex) -> Step {
         id: vertex.digest.to_string(),
         platform: vertex.op.platform.as_ref().map(platform),
         target: definition.platform.clone(),
-        location: location(definition, vertex),
+        location: None,
         mounts: mounts.iter().map(mount).collect(),
         ..step_called(definition.name_of(&vertex.digest).unwrap_or_default())
     }
@@ -121,11 +124,14 @@ fn platform(platform: &message::Platform) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join("/")
 }
 
-fn location(definition: &Definition, vertex: &Vertex) -> Option<Location> {
-    let source = definition.source_of(vertex.digest.as_str())?;
-    let file = message::SourceInfo::decode(&*source.info).ok()?.filename;
-    let range = message::Range::decode(&**source.ranges.first()?).ok()?;
-    Some(Location { file, line: u32::try_from(range.start?.line).ok()? })
+fn location<'t>(
+    definition: &Definition,
+    vertex: &Vertex,
+    name: impl Fn(usize) -> Option<&'t str>,
+) -> Option<Location> {
+    let (source, ranges) = definition.place_of(vertex.digest.as_str())?;
+    let range = message::Range::decode(&**ranges.first()?).ok()?;
+    Some(Location { file: name(source)?.to_owned(), line: u32::try_from(range.start?.line).ok()? })
 }
 
 fn mount(vertex: &Vertex, mount: &message::Mount) -> Mount {

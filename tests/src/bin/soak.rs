@@ -6,5 +6,5 @@ use ci_build_tests::{results, soak};
 use clap::Parser;
 
 fn main() -> ExitCode {
-    results::exit_code(soak::run(&soak::Selection::parse()))
+    results::exit_code(soak::run(&soak::Arguments::parse()))
 }

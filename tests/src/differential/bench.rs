@@ -14,7 +14,9 @@ use xtask::{artifacts, command, compose, images};
 
 use super::case::Need;
 use super::image;
+use super::invoke::STAND_IN;
 use super::services::Services;
+use crate::definition;
 
 /// A scanner for software bills of materials that finds one package, whatever it looks at.
 const SCANNER: &str = "local/scanner:latest";
@@ -49,6 +51,8 @@ impl Bench {
             images::busybox_of_platforms(&client)?;
         }
         let frontend = artifacts::install(&client)?;
+        definition::install_capture(&client)?;
+        command::run(client.docker().args(["tag", &frontend, STAND_IN]))?;
         let registry = Registry::start()?;
         for name in ["busybox", "other"] {
             let pushed = format!("{}/{name}", registry.address());

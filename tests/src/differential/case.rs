@@ -48,6 +48,9 @@ pub struct Case {
     /// How it is told of another frontend.
     #[serde(default)]
     pub syntax: Syntax,
+    /// What a step writes when the build is to be interrupted, as by Ctrl-C.
+    #[serde(default)]
+    pub interrupt_at: Option<String>,
     /// The images that it leaves, where it leaves another number than one.
     #[serde(default)]
     pub images: Option<Vec<String>>,
@@ -87,6 +90,8 @@ pub enum Syntax {
     Argument,
     /// By the first line of the Dockerfile. Upstream gets another comment there.
     Line,
+    /// By the first line, which names a third frontend to stand behind ours. Upstream gets another comment there.
+    Behind,
     /// By the build argument, while the first line of the Dockerfile names what does not exist. Upstream gets another
     /// comment there.
     Over,

@@ -42,6 +42,10 @@ pub struct Cell {
     pub digests: usize,
     /// How many upstream does not agree with itself on.
     pub unsteady: usize,
+    /// How many definitions were captured of both frontends in one build, and held beside each other byte by byte. None
+    /// with a policy that may change them, and where no definition can be had.
+    #[serde(default)]
+    pub definitions: usize,
     /// The day.
     pub date: String,
     /// How long all builds of the case on this engine took, in milliseconds.
@@ -80,6 +84,7 @@ impl Cell {
             equal: 0,
             digests: 0,
             unsteady: 0,
+            definitions: 0,
             date: String::new(),
             wall_ms: 0,
             explained: BTreeMap::new(),
@@ -109,9 +114,14 @@ pub fn run(case: &Case, bench: &Bench, services: &Services, layers: &mut Layers,
     let mut cells = match services.lacks(&case.needs).or(bench.lacks(&case.needs)) {
         Some(reason) => POLICIES.map(|policy| Cell { not_run: Some(reason.to_owned()), ..cell(policy) }),
         None => {
-            Stage::new(case, bench, services).and_then(|stage| build(&stage, layers, table)).unwrap_or_else(
-                |error| POLICIES.map(|policy| Cell { complaint: Some(format!("{error:#}")), ..cell(policy) }),
-            )
+            let built = Stage::new(case, bench, services).and_then(|stage| {
+                let [mut off, auto] = build(&stage, layers, table)?;
+                definitions(&stage, &mut off)?;
+                Ok([off, auto])
+            });
+            built.unwrap_or_else(|error| {
+                POLICIES.map(|policy| Cell { complaint: Some(format!("{error:#}")), ..cell(policy) })
+            })
         }
     };
     let wall_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -123,7 +133,16 @@ pub fn run(case: &Case, bench: &Bench, services: &Services, layers: &mut Layers,
 /// the engine's own race.
 fn build(stage: &Stage, layers: &mut Layers, table: &Table) -> Result<[Cell; 2]> {
     const MOST: usize = 3;
-    let mut build = |way| Ok::<_, Error>(stage.build(way, layers)?.without(|fact| table.leaves_out(fact)));
+    let mut build = |way| {
+        let mut facts = stage.build(way, layers)?;
+        for _ in 1..MOST {
+            if !is_starved(&facts) {
+                break;
+            }
+            facts = stage.build(way, layers)?;
+        }
+        Ok::<_, Error>(facts.without(|fact| table.leaves_out(fact)))
+    };
     let upstream = build(Way::Upstream)?;
     let ours = [build(Way::Off)?, build(Way::Auto)?];
     let mut again = vec![build(Way::Upstream)?];
@@ -136,6 +155,25 @@ fn build(stage: &Stage, layers: &mut Layers, table: &Table) -> Result<[Cell; 2]>
         }
         again.push(build(Way::Upstream)?);
     }
+}
+
+/// Whether the machine was too busy to start a frontend's container: the engine gives up after ten seconds, with whatever
+/// image (docs/decisions.md).
+fn is_starved(facts: &Facts) -> bool {
+    let said = ["cold.said", "warm.said"].into_iter().filter_map(|fact| facts.get(fact));
+    said.into_iter().any(|said| said.contains("frontend grpc server closed unexpectedly"))
+}
+
+/// Holds the definitions that ours solves beside upstream's.
+fn definitions(stage: &Stage, cell: &mut Cell) -> Result<()> {
+    let Some((count, different)) = stage.definitions()? else { return Ok(()) };
+    cell.definitions = count;
+    cell.differences.extend(different.into_iter().map(|fact| Difference {
+        fact,
+        upstream: Some("its own bytes".to_owned()),
+        ours: Some("other ones".to_owned()),
+    }));
+    Ok(())
 }
 
 fn judge(stage: &Stage, table: &Table, policy: Way, upstream: &Facts, again: &[Facts], ours: &Facts) -> Cell {

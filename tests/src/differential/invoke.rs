@@ -1,8 +1,9 @@
 //! One run of a client, and everything that it leaves.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,11 +11,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xtask::build::{Ended, Outcome};
 use xtask::client::Client;
+use xtask::command;
 
 use super::case::{Case, Syntax, TAG, Tool};
 use super::facts::Facts;
 use super::image::{self, Layers};
 use super::{progress, tree};
+use crate::definition;
+
+/// The image of a frontend that may stand behind ours: it is ours once more.
+pub const STAND_IN: &str = "local/stand-in:latest";
 
 /// Who builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,13 +52,16 @@ impl Way {
             (Syntax::Argument, _) => None,
             (_, Self::Upstream) => Some("# a line that names no frontend\n".to_owned()),
             (Syntax::Line, way) => Some(format!("# syntax={frontend} policy={}\n", way.name())),
+            (Syntax::Behind, way) => {
+                Some(format!("# syntax={frontend} policy={} upstream={STAND_IN}\n", way.name()))
+            }
             (Syntax::Over, _) => Some("# syntax=localhost/no-such-frontend\n".to_owned()),
         }
     }
 
     /// The build arguments that choose it.
     fn arguments(self, case: &Case, frontend: &str) -> Vec<String> {
-        if self == Self::Upstream || case.syntax == Syntax::Line {
+        if self == Self::Upstream || matches!(case.syntax, Syntax::Line | Syntax::Behind) {
             return Vec::new();
         }
         let values = [("BUILDKIT_SYNTAX", frontend), ("CI_BUILD_POLICY", self.name())];
@@ -74,7 +83,7 @@ pub struct Setting<'s> {
     /// Who builds.
     pub way: Way,
     /// The working directory.
-    pub work: &'s Path,
+    pub work: PathBuf,
     /// For results; it is empty.
     pub out: PathBuf,
     /// What stands in arguments, and what it stands for.
@@ -108,15 +117,9 @@ impl Setting<'_> {
                 command.arg(self.fill(&case.context));
             }
         });
-        for (name, value) in &case.environment {
-            command.env(name, self.fill(value));
-        }
-        command.stdin(match &case.stdin {
-            Some(name) => File::open(self.work.join(name)).context("cannot open the standard input")?.into(),
-            None => Stdio::null(),
-        });
+        self.surround(case, &mut command)?;
         let mut facts = Facts::default();
-        finish(command, case.tool, &mut facts)?;
+        finish(command, case.tool, case.interrupt_at.as_deref(), &mut facts)?;
         if let Ok(text) = fs::read(&metadata) {
             let document: Value = serde_json::from_slice(&text).context("the metadata is no JSON")?;
             facts.json("metadata", &document);
@@ -138,8 +141,64 @@ impl Setting<'_> {
         });
         command.stdin(Stdio::null());
         let mut facts = Facts::default();
-        finish(command, Tool::Build, &mut facts)?;
+        finish(command, Tool::Build, None, &mut facts)?;
         Ok(facts)
+    }
+
+    /// Has the definitions of a build captured, and gives the directory that they are in. None where the frontends refuse
+    /// the build, and for what is no plain build.
+    ///
+    /// # Errors
+    /// When the client cannot be run.
+    pub fn capture(&self, case: &Case) -> Result<Option<PathBuf>> {
+        /// What becomes of a result: another one, here.
+        const OUTPUTS: [&str; 14] = [
+            "--output",
+            "-o",
+            "--push",
+            "--load",
+            "--tag",
+            "-t",
+            "--iidfile",
+            "--provenance",
+            "--sbom",
+            "--attest",
+            "--cache-to",
+            "--annotation",
+            "--quiet",
+            "--metadata-file",
+        ];
+        let is_question = |argument: &String| argument.starts_with("--call") || argument == "--check";
+        if case.tool != Tool::Build || case.arguments.iter().any(is_question) {
+            return Ok(None);
+        }
+        fs::create_dir_all(&self.out).context("cannot create a directory")?;
+        let captured = self.out.join("definitions");
+        let mut command = self.command(case.tool, &self.out.with_extension("json"), |command| {
+            command.arg(definition::capture_argument(self.frontend));
+            command.args(["--build-arg=CI_BUILD_POLICY=off", "--provenance=false"]);
+            command.arg(format!("--output=type=local,dest={}", captured.display()));
+            let arguments = case.arguments.iter().filter(|argument| {
+                let name = argument.split('=').next().unwrap_or_default();
+                !OUTPUTS.contains(&name)
+            });
+            command.args(arguments.map(|argument| self.fill(argument))).arg(self.fill(&case.context));
+        });
+        self.surround(case, &mut command)?;
+        let is_built = command.output().context("cannot run the client")?.status.success();
+        Ok(is_built.then_some(captured))
+    }
+
+    /// The standard input and the variables of a case.
+    fn surround(&self, case: &Case, command: &mut Command) -> Result<()> {
+        for (name, value) in &case.environment {
+            command.env(name, self.fill(value));
+        }
+        command.stdin(match &case.stdin {
+            Some(name) => File::open(self.work.join(name)).context("cannot open the standard input")?.into(),
+            None => Stdio::null(),
+        });
+        Ok(())
     }
 
     fn command(&self, tool: Tool, metadata: &Path, rest: impl FnOnce(&mut Command)) -> Command {
@@ -160,7 +219,7 @@ impl Setting<'_> {
         }
         rest(&mut command);
         command
-            .current_dir(self.work)
+            .current_dir(&self.work)
             // As much as there is of provenance, and no question about files that bake reads.
             .env("BUILDX_METADATA_PROVENANCE", "max")
             .env("BUILDX_BAKE_ENTITLEMENTS_FS", "0")
@@ -169,9 +228,12 @@ impl Setting<'_> {
     }
 }
 
-/// Runs the client to its end.
-fn finish(mut command: Command, tool: Tool, facts: &mut Facts) -> Result<()> {
-    let output = command.output().context("cannot run the client")?;
+/// Runs the client to its end, which comes when a step writes what `interrupt_at` says, if anything.
+fn finish(mut command: Command, tool: Tool, interrupt_at: Option<&str>, facts: &mut Facts) -> Result<()> {
+    let output = match interrupt_at {
+        None => command.output().context("cannot run the client")?,
+        Some(text) => interrupted(command, text)?,
+    };
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     facts
         .put("exit", output.status.code().map_or_else(|| output.status.to_string(), |code| code.to_string()));
@@ -185,10 +247,27 @@ fn finish(mut command: Command, tool: Tool, facts: &mut Facts) -> Result<()> {
     Ok(())
 }
 
+/// Runs the client and interrupts it when a step writes this text.
+fn interrupted(mut command: Command, text: &str) -> Result<Output> {
+    let mut client =
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot run the client")?;
+    let mut stderr = Vec::new();
+    for line in BufReader::new(client.stderr.take().context("it is a pipe")?).lines() {
+        let line = line.context("cannot read what the client says")?;
+        if progress::tells(&line, text) {
+            command::run(Command::new("kill").arg("-INT").arg(client.id().to_string()))?;
+        }
+        stderr.extend(line.into_bytes());
+        stderr.push(b'\n');
+    }
+    let status = client.wait().context("cannot wait for the client")?;
+    Ok(Output { status, stdout: Vec::new(), stderr })
+}
+
 /// What is known of a build whose progress is for people.
 fn plain(output: String, is_well: bool, facts: &mut Facts) {
     let ended = if is_well { Ended::Well } else { Ended::Failed };
-    let outcome = Outcome { ended, output, wall: Duration::ZERO };
+    let outcome = Outcome { ended, code: None, output, wall: Duration::ZERO };
     let said = outcome.output.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     facts.put("said", said.collect::<Vec<_>>().join("\n"));
     for (name, cached) in outcome.steps() {

@@ -7,6 +7,8 @@ pub mod bench;
 pub mod case;
 pub mod cell;
 pub mod compare;
+#[cfg(test)]
+mod controls;
 pub mod facts;
 pub mod files;
 pub mod image;

@@ -37,6 +37,9 @@ struct Vertex {
 #[derive(Deserialize)]
 struct Log {
     vertex: String,
+    /// 1 is the output, 2 the error output.
+    #[serde(default)]
+    stream: i64,
     #[serde(default)]
     data: String,
 }
@@ -55,17 +58,22 @@ struct Warning {
     range: Option<Value>,
 }
 
+/// Stands for the number of steps where one was cancelled because of another one: how far it got is a race.
+const CANCELLED: &str = "one was cancelled";
+
+/// What steps wrote, by vertex and stream: which of two streams comes first is a race.
+type Logs = BTreeMap<(String, i64), Vec<u8>>;
+
 /// The steps with what became of each, their output, the warnings, and what the client says by itself.
 #[must_use]
 pub fn facts(text: &str) -> Facts {
     let mut steps = BTreeMap::<String, Vertex>::new();
-    let mut logs = BTreeMap::<String, Vec<u8>>::new();
+    let mut logs = Logs::new();
     let mut facts = Facts::default();
-    let mut own = String::new();
+    let mut own = Vec::new();
     for line in text.lines() {
         let Ok(status) = serde_json::from_str::<Status>(line) else {
-            own += without_time(line);
-            own.push('\n');
+            own.push(without_time(line));
             continue;
         };
         for vertex in status.vertexes {
@@ -77,7 +85,7 @@ pub fn facts(text: &str) -> Facts {
             }
         }
         for log in status.logs {
-            logs.entry(log.vertex).or_default().extend(decoded(&log.data));
+            logs.entry((log.vertex, log.stream)).or_default().extend(decoded(&log.data));
         }
         for warning in status.warnings {
             let text = |data: &str| String::from_utf8_lossy(&decoded(data)).into_owned();
@@ -91,14 +99,42 @@ pub fn facts(text: &str) -> Facts {
             );
         }
     }
-    own.truncate(own.trim_end().len());
-    facts.put("said", own);
+    facts.put("said", said(own));
     put_steps(&steps, &logs, &mut facts);
     facts
 }
 
-fn put_steps(steps: &BTreeMap<String, Vertex>, logs: &BTreeMap<String, Vec<u8>>, facts: &mut Facts) {
-    let (mut executed, mut cached) = (0, 0);
+/// What the client says. It has an error of the build twice, from its own request and from the solve that this is part of,
+/// and shows the one that comes first: both are called by one name. The rules that a check fails by come in any order. The end of a failed step's output is in it, from both streams as they came: that is put in order.
+fn said(mut lines: Vec<&str>) -> String {
+    let mut at = 0;
+    while let Some(begin) = lines[at..].iter().position(|line| line.starts_with(" > ")) {
+        let begin = at + begin + 1;
+        let end = lines[begin..].iter().position(|line| line.starts_with("---"));
+        at = end.map_or(lines.len(), |end| begin + end);
+        lines[begin..at].sort_unstable();
+    }
+    let lines: Vec<_> = lines.into_iter().map(with_rules_in_order).collect();
+    lines.join("\n").trim_end().replace("failed to run Build function: ", "failed to solve: ")
+}
+
+fn with_rules_in_order(line: &str) -> String {
+    const FOUND: &str = "lint violation found for rules: ";
+    let Some((before, rules)) = line.split_once(FOUND) else { return line.to_owned() };
+    let mut rules: Vec<_> = rules.split(", ").collect();
+    rules.sort_unstable();
+    format!("{before}{FOUND}{}", rules.join(", "))
+}
+
+/// Whether a line of the progress, or all of several, holds this text in what a step wrote.
+#[must_use]
+pub fn tells(line: &str, text: &str) -> bool {
+    let logs = serde_json::from_str::<Status>(line).map(|status| status.logs).unwrap_or_default();
+    logs.iter().any(|log| String::from_utf8_lossy(&decoded(&log.data)).contains(text))
+}
+
+fn put_steps(steps: &BTreeMap<String, Vertex>, logs: &Logs, facts: &mut Facts) {
+    let (mut executed, mut cached, mut cancelled) = (0, 0, false);
     // By name: digests order them differently each time.
     let mut steps: Vec<_> = steps.values().collect();
     steps.sort_by(|a, b| (&a.name, a.state(), &a.digest).cmp(&(&b.name, b.state(), &b.digest)));
@@ -108,20 +144,25 @@ fn put_steps(steps: &BTreeMap<String, Vertex>, logs: &BTreeMap<String, Vec<u8>>,
             executed += usize::from(step.state() == "executed");
             cached += usize::from(step.state() == "cached");
         }
+        // Beside a step that fails, others may get to their end or not.
+        cancelled |= step.state() == "cancelled";
         facts.put(format!("step[{name}]"), step.state());
         facts.put(format!("digest[{name}]"), &step.digest);
-        if !step.error.is_empty() {
+        if step.state() == "failed" {
             facts.put(format!("error[{name}]"), &step.error);
         }
         if let Some(group) = &step.group {
             facts.put(format!("group[{name}]"), &group["name"]);
         }
-        if let Some(log) = logs.get(&step.digest) {
-            facts.put(format!("log[{name}]"), String::from_utf8_lossy(log));
+        for (stream, kind) in [(1, "log"), (2, "error-log")] {
+            if let Some(log) = logs.get(&(step.digest.clone(), stream)) {
+                facts.put(format!("{kind}[{name}]"), String::from_utf8_lossy(log));
+            }
         }
     }
-    facts.put("executed", executed);
-    facts.put("cached", cached);
+    let count = |number: usize| if cancelled { CANCELLED.to_owned() } else { number.to_string() };
+    facts.put("executed", count(executed));
+    facts.put("cached", count(cached));
 }
 
 impl Vertex {
@@ -177,10 +218,12 @@ mod tests {
     fn steps_have_their_last_state() {
         let text = r##"{"vertexes":[{"digest":"sha256:1","name":"[1/2] RUN a","started":"t"}]}
 {"vertexes":[{"digest":"sha256:1","name":"[1/2] RUN a","completed":"t"},{"digest":"sha256:2","name":"[2/2] RUN b","cached":true,"completed":"t"}]}
-{"vertexes":[{"digest":"sha256:0","name":"[internal] load metadata","completed":"t","error":"no"}],"logs":[{"vertex":"sha256:1","data":"aGk="}]}
+{"vertexes":[{"digest":"sha256:0","name":"[internal] load metadata","completed":"t","error":"no"}],"logs":[{"vertex":"sha256:1","stream":1,"data":"aGk="},{"vertex":"sha256:1","stream":2,"data":"aGE="}]}
 {"warnings":[{"vertex":"sha256:1","level":1,"short":"d2Fy","url":"https://x","range":[{"start":{"line":2}}]}]}
  > [1/2] RUN a:
 0.123 hi
+0.122 ha
+------
 ERROR: failed to solve
 "##;
         let shown: String = facts(text).iter().map(|(name, value)| format!("{name} = {value:?}\n")).collect();
@@ -189,14 +232,37 @@ ERROR: failed to solve
         digest[[1/2] RUN a] = "sha256:1"
         digest[[2/2] RUN b] = "sha256:2"
         digest[[internal] load metadata] = "sha256:0"
+        error-log[[1/2] RUN a] = "ha"
         error[[internal] load metadata] = "no"
         executed = "1"
         log[[1/2] RUN a] = "hi"
-        said = " > [1/2] RUN a:\nhi\nERROR: failed to solve"
+        said = " > [1/2] RUN a:\nha\nhi\n------\nERROR: failed to solve"
         step[[1/2] RUN a] = "executed"
         step[[2/2] RUN b] = "cached"
         step[[internal] load metadata] = "failed"
         warning[war] = "1 https://x [{\"start\":{\"line\":2}}] "
         "#);
+    }
+
+    #[test]
+    fn what_is_cancelled_is_not_counted() {
+        let text = r##"{"vertexes":[{"digest":"sha256:1","name":"[1/2] RUN a","completed":"t","error":"context canceled"},{"digest":"sha256:2","name":"[2/2] RUN b","completed":"t"}]}"##;
+        let facts = facts(text);
+        assert_eq!((facts.get("executed"), facts.get("cached")), (Some(CANCELLED), Some(CANCELLED)));
+        assert_eq!(facts.get("step[[1/2] RUN a]"), Some("cancelled"));
+        assert_eq!(facts.get("error[[1/2] RUN a]"), None);
+    }
+
+    #[test]
+    fn rules_have_no_order() {
+        let said = |rules: &str| facts(&format!("ERROR: lint violation found for rules: {rules}\n"));
+        assert_eq!(said("A, B"), said("B, A"));
+        assert_ne!(said("A, B"), said("A, C"));
+    }
+
+    #[test]
+    fn what_a_step_tells_is_seen() {
+        let line = r#"{"logs":[{"vertex":"sha256:1","stream":1,"data":"aGk="}]}"#;
+        assert!(tells(line, "hi") && !tells(line, "ho") && !tells("hi", "hi"));
     }
 }

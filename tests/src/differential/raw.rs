@@ -48,7 +48,7 @@ impl Raw {
             })
         };
         let used = |row: &Tolerance| self.cells.iter().any(|cell| cell.explained.contains_key(&row.name));
-        table.difference.iter().filter(|row| reached(row) && !used(row)).collect()
+        table.difference.iter().filter(|row| !row.sometimes && reached(row) && !used(row)).collect()
     }
 }
 

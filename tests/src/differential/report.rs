@@ -43,7 +43,9 @@ fn head(raw: &Raw, page: &mut String) -> fmt::Result {
          builds end, what they say, every step with its digest and whether it was cached, warnings, metadata with provenance, the\n\
          image's configuration, every file of every layer, attestations and other results. What differs between the two builds of the\n\
          engine's own frontend is unsteady: of that, only the presence is compared. A step's digest is that of the bytes that are solved,\n\
-         with everything before it; it is steady unless files of the client are in it, which have a name of their own in every build. Every difference that has a reason is a row of\n\
+         with everything before it; it is steady unless files of the client are in it, which have a name of their own in every build. In one\n\
+         build more, the definitions that both frontends solve are captured side by side, and compared byte by byte: operations, their\n\
+         metadata, and where they stand in the source. Every difference that has a reason is a row of\n\
          `testdata/differential/differences.toml`; any other one is a failure, and so is a row that nothing needs any more.\n\n\
          The raw results are in [lab/differential.json](lab/differential.json), from which this page is made\n\
          (`cargo xtask differential --report`).\n\n\
@@ -57,9 +59,9 @@ fn head(raw: &Raw, page: &mut String) -> fmt::Result {
 fn counts(raw: &Raw, page: &mut String) -> fmt::Result {
     writeln!(
         page,
-        "\n## How many\n\n| engine | policy | equal | explained | wrong | not run | facts equal | of which digests of steps | facts unsteady |"
+        "\n## How many\n\n| engine | policy | equal | explained | wrong | not run | facts equal | of which digests of steps | facts unsteady | definitions byte for byte |"
     )?;
-    writeln!(page, "|---|---|---|---|---|---|---|---|---|")?;
+    writeln!(page, "|---|---|---|---|---|---|---|---|---|---|")?;
     for engine in raw.engines.keys() {
         for policy in [Way::Off, Way::Auto] {
             let of = |cell: &&Cell| cell.engine == *engine && cell.policy == policy;
@@ -67,7 +69,7 @@ fn counts(raw: &Raw, page: &mut String) -> fmt::Result {
             let count = |verdict| cells.iter().filter(|cell| cell.verdict() == verdict).count();
             writeln!(
                 page,
-                "| {engine} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {engine} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 policy.name(),
                 count(Verdict::Equal),
                 count(Verdict::Explained),
@@ -76,6 +78,7 @@ fn counts(raw: &Raw, page: &mut String) -> fmt::Result {
                 cells.iter().map(|cell| cell.equal).sum::<usize>(),
                 cells.iter().map(|cell| cell.digests).sum::<usize>(),
                 cells.iter().map(|cell| cell.unsteady).sum::<usize>(),
+                cells.iter().map(|cell| cell.definitions).sum::<usize>(),
             )?;
         }
     }

@@ -14,8 +14,9 @@ use super::cell::last_lines;
 use super::facts::Facts;
 use super::files;
 use super::image::{self, Layers};
-use super::invoke::{Setting, Way};
+use super::invoke::{STAND_IN, Setting, Way};
 use super::services::Services;
+use crate::definition;
 
 /// The place where a case is built. Its files go when this is dropped.
 pub(super) struct Stage<'s> {
@@ -61,22 +62,9 @@ impl<'s> Stage<'s> {
     /// # Errors
     /// Not for what a build does; when something else cannot be done.
     pub(super) fn build(&self, way: Way, layers: &mut Layers) -> Result<Facts> {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let (case, client) = (self.case, &self.bench.client);
-        let name = format!("n{:05}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let out = self.directory.with_extension("out").join("results");
-        let mut setting = Setting {
-            client,
-            frontend: &self.bench.frontend,
-            way,
-            work: &self.directory,
-            words: self.words.clone(),
-            out: out.clone(),
-        };
-        setting.words.push(("@out@", out.display().to_string()));
-        setting.words.push(("@name@", name.clone()));
-        setting.words.push(("@tag@", TAG.to_owned()));
-
+        let mut setting = self.setting(way);
+        let out = setting.out.clone();
         self.write_dockerfile(way)?;
         build::forget(client)?;
         let mut facts = Facts::default();
@@ -105,6 +93,7 @@ impl<'s> Stage<'s> {
         let mut known: Vec<_> =
             setting.words.iter().map(|(word, value)| (value.clone(), (*word).to_owned())).collect();
         known.push((self.bench.frontend.clone(), "@frontend@".to_owned()));
+        known.push((STAND_IN.to_owned(), "@stand-in@".to_owned()));
         if let Some(line) = way.first_line(case.syntax, &self.bench.frontend) {
             known.push((line.trim_end().to_owned(), "@first-line@".to_owned()));
         }
@@ -113,6 +102,33 @@ impl<'s> Stage<'s> {
         known.retain(|(_, word)| word != "@busybox@" && word != "@tag@");
         // What the client sends by itself, an archive from its standard input, has such an address.
         Ok(facts.renamed(&known).anonymous("http://buildkit-session/"))
+    }
+
+    fn setting(&self, way: Way) -> Setting<'s> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("n{:05}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let out = self.directory.with_extension("out").join("results");
+        let mut words = self.words.clone();
+        words.push(("@out@", out.display().to_string()));
+        words.push(("@name@", name));
+        words.push(("@tag@", TAG.to_owned()));
+        let Bench { client, frontend, .. } = self.bench;
+        Setting { client, frontend, way, work: self.directory.clone(), words, out }
+    }
+
+    /// Has the definitions of upstream and of ours captured in one build, and gives how many there are, and what differs.
+    /// None where there are none: where the Dockerfile has an error, say.
+    ///
+    /// # Errors
+    /// When what was captured cannot be compared.
+    pub(super) fn definitions(&self) -> Result<Option<(usize, Vec<String>)>> {
+        self.write_dockerfile(Way::Upstream)?;
+        let setting = self.setting(Way::Off);
+        let captured = setting.capture(self.case)?;
+        let compared = captured.map(|captured| definition::compare(&captured)).transpose();
+        // There is nothing where nothing was captured.
+        let _ = fs::remove_dir_all(&setting.out);
+        compared
     }
 
     fn saved(&self, image: &str, layers: &mut Layers) -> Result<Facts> {

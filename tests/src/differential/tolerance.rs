@@ -28,6 +28,12 @@ pub struct Tolerance {
     /// A pattern of what ours has; a fact that ours lacks is `-`.
     #[serde(default)]
     pub ours: Option<String>,
+    /// A pattern of what one of both has; a fact that is not there is `-`.
+    #[serde(default)]
+    pub either: Option<String>,
+    /// Whether it is a race, which a run need not show.
+    #[serde(default)]
+    pub sometimes: bool,
     /// What ours has beyond upstream: without one of these, in its first place, both are equal.
     #[serde(default)]
     pub without: Vec<String>,
@@ -104,6 +110,7 @@ impl Tolerance {
     #[must_use]
     pub fn explains(&self, place: Place, difference: &Difference) -> bool {
         let ours = difference.ours.as_deref();
+        let both = [ours, difference.upstream.as_deref()].map(|value| value.unwrap_or("-"));
         let is_alike_without = |beyond: &String| {
             let rest = ours.map(|ours| ours.replacen(beyond, "", 1));
             rest.is_some() && rest == difference.upstream
@@ -111,6 +118,7 @@ impl Tolerance {
         self.reaches(place)
             && self.facts.iter().any(|pattern| matches(pattern, &difference.fact))
             && self.ours.as_ref().is_none_or(|pattern| matches(pattern, ours.unwrap_or("-")))
+            && self.either.as_ref().is_none_or(|pattern| both.iter().any(|value| matches(pattern, value)))
             && (self.without.is_empty() || self.without.iter().any(is_alike_without))
     }
 }
@@ -171,6 +179,24 @@ mod tests {
         assert!(explains("docker-20.10", "failed: no", "failed: gateway: no"));
         assert!(!explains("docker-20.10", "failed: no", "failed: gateway: yes"));
         assert!(!explains("docker-28.5", "failed: no", "failed: gateway: no"));
+    }
+
+    #[test]
+    fn what_one_of_both_has_explains() {
+        let text = r#"
+            name = "race"
+            facts = ["step"]
+            either = "cancelled"
+            reason = "It was cancelled."
+        "#;
+        let row: Tolerance = toml::from_str(text).unwrap();
+        let explains = |upstream: Option<&str>, ours: Option<&str>| {
+            let [upstream, ours] = [upstream, ours].map(|text| text.map(str::to_owned));
+            let place = Place { case: "a", engine: "e", policy: "off" };
+            row.explains(place, &Difference { fact: "step".to_owned(), upstream, ours })
+        };
+        assert!(explains(Some("cancelled"), Some("cached")) && explains(None, Some("cancelled")));
+        assert!(!explains(Some("executed"), Some("cached")) && !explains(None, Some("cached")));
     }
 
     #[test]

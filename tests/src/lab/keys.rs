@@ -6,7 +6,7 @@ use xtask::command;
 use xtask::registry::Registry;
 
 use super::Selection;
-use super::raw::Key;
+use super::raw::{Key, LABORATORY_FAILED};
 use super::situation::lab_file;
 use super::strategy::Strategy;
 use crate::Subject;
@@ -22,6 +22,9 @@ enum Export {
     /// In the image, which is pushed: what an engine with a graph driver can do.
     Inline,
 }
+
+const SWITCHED_ON: &str = "switched on, second build";
+const FIRST_STAGE: &str = "first stage changed";
 
 const EXPORTS: [(&str, Export); 3] = [
     ("import, registry, mode=min", Export::Registry("min")),
@@ -41,13 +44,14 @@ pub(super) fn run(subject: &Subject, selection: &Selection) -> Result<Vec<Key>> 
         STRATEGIES.iter().filter(|name| selection.has_strategy(name)).filter_map(|name| Strategy::named(name))
     {
         let asked = Asked { subject, strategy, registry: &registry };
-        keys.push(asked.switched_on()?);
-        keys.push(asked.first_stage_changed()?);
-        for (name, export) in EXPORTS {
-            keys.push(asked.imported(name, export)?);
-        }
-        for key in &keys[keys.len() - 2 - EXPORTS.len()..] {
-            eprintln!("{} {}, {}: {}", key.engine, key.question, key.strategy, shown(key));
+        let own = [(SWITCHED_ON, asked.switched_on()), (FIRST_STAGE, asked.first_stage_changed())];
+        let imports = EXPORTS.iter().map(|(name, export)| (*name, asked.imported(name, *export)));
+        for (question, answer) in own.into_iter().chain(imports) {
+            // One question must not cost the others.
+            let key = answer
+                .unwrap_or_else(|error| asked.not_run(question, &format!("{LABORATORY_FAILED}: {error:#}")));
+            eprintln!("{} {}, {}: {}", key.engine, key.question, key.strategy, shown(&key));
+            keys.push(key);
         }
     }
     Ok(keys)
@@ -82,16 +86,16 @@ impl Asked<'_> {
         must_succeed(&self.build(upstream, self.subject)?.run()?)?;
         let first = self.build(self.strategy, self.subject)?.run()?;
         if let Some(words) = self.strategy.refusal(&first) {
-            return Ok(self.not_run("switched on, second build", words));
+            return Ok(self.not_run(SWITCHED_ON, words));
         }
         must_succeed(&first)?;
         let second = self.build(self.strategy, self.subject)?.run()?;
-        self.key("switched on, second build", &second, |_| true)
+        self.key(SWITCHED_ON, &second, |_| true)
     }
 
     /// Of the other stages nothing has changed. What the last stage copies from the first one has.
     fn first_stage_changed(&self) -> Result<Key> {
-        let question = "first stage changed";
+        let question = FIRST_STAGE;
         build::forget(&self.subject.client)?;
         let first = self.build(self.strategy, self.subject)?.run()?;
         if let Some(words) = self.strategy.refusal(&first) {

@@ -6,23 +6,23 @@ use xtask::emulation::Emulation;
 
 use super::Selection;
 use super::racing_runc::RacingRunc;
-use super::raw::{Cell, Run, median};
+use super::raw::{Cell, LABORATORY_FAILED, Run, median};
 use super::situation::{Course, SITUATIONS, Situation};
 use super::strategy::Strategy;
 use super::trial::{self, Trial};
 use crate::Subject;
 
-/// All cells of an engine that are asked for. `emulation` is needed for two platforms.
+/// All cells of an engine that are asked for, one situation after the other to `keep`. `emulation` is needed for two platforms.
 ///
 /// # Errors
-/// When something fails that no cell can be blamed for.
+/// When something fails that no cell can be blamed for, or that of `keep`.
 pub(super) fn run(
     subject: &Subject,
     selection: &Selection,
     emulation: &Result<Emulation, String>,
-) -> Result<Vec<Cell>> {
+    mut keep: impl FnMut(Vec<Cell>) -> Result<()>,
+) -> Result<()> {
     let kind = subject.engine.kind();
-    let mut cells = Vec::new();
     for situation in SITUATIONS.iter().filter(|situation| selection.has_situation(situation.name)) {
         if !situation.is_for(kind) {
             continue;
@@ -47,9 +47,9 @@ pub(super) fn run(
         for cell in &of_situation {
             eprintln!("{} {}, {}: {}", cell.engine, cell.situation, cell.strategy, shown(cell));
         }
-        cells.extend(of_situation);
+        keep(of_situation)?;
     }
-    Ok(cells)
+    Ok(())
 }
 
 /// Run by run, one after the other all strategies, so that what else the machine does falls on all of them alike.
@@ -72,7 +72,7 @@ fn fill(
                 Ok(Trial::Ran(run)) => cell.runs.push(run),
                 Ok(Trial::Refused(words)) => cell.not_run = Some(words),
                 // One cell must not cost the others.
-                Err(error) => cell.not_run = Some(format!("the laboratory failed: {error:#}")),
+                Err(error) => cell.not_run = Some(format!("{LABORATORY_FAILED}: {error:#}")),
             }
         }
     }

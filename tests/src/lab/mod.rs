@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
+use serde_json::Value;
 use xtask::emulation::Emulation;
 use xtask::engines::{ImageStore, Kind};
 use xtask::{images, machine, workspace};
@@ -33,7 +34,8 @@ use crate::{Subject, results};
 
 /// Builds Dockerfiles that break, by every strategy, on every engine
 ///
-/// Without a choice, everything is run and docs/lab is written. With one, the results go to target/lab.
+/// Without a choice, everything is run and docs/lab is written. With one, the results go to target/lab, unless they are to
+/// update docs.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask lab", bin_name = "cargo xtask lab")]
 pub struct Selection {
@@ -52,6 +54,9 @@ pub struct Selection {
     /// How often each cell is run, also those that are usually run more or less often
     #[arg(long, value_name = "N")]
     runs: Option<usize>,
+    /// Put the results of a choice into docs, in the place of what was there
+    #[arg(long)]
+    update: bool,
     /// Run nothing: make docs/lab.md anew from docs/lab/matrix.json
     #[arg(long)]
     report: bool,
@@ -121,18 +126,16 @@ pub fn run(selection: &Selection) -> Result<bool> {
         return Ok(true);
     }
     ensure!(selection.runs != Some(0), "no runs tell nothing");
-    let begin = Instant::now();
-    let mut raw = Raw { machine: machine::description()?, ..Raw::default() };
-    let (results, page) = places(selection, docs)?;
+    let (path, page) = places(selection, docs)?;
+    let raw = if selection.update { results::load(&path)? } else { Raw::default() };
+    let mut kept = Kept { raw, begin: Instant::now(), machine: machine::description()?, path };
     let kinds = if selection.engines.is_empty() { Kind::ALL.to_vec() } else { selection.engines.clone() };
     for kind in kinds {
-        engine(kind, selection, &mut raw)?;
-        raw.seconds = begin.elapsed().as_secs();
-        // What there is so far, should the next engine cost us the rest.
-        results::save(&raw, &results)?;
+        engine(kind, selection, &mut kept)?;
     }
+    let Kept { raw, path, .. } = kept;
     write_page(&raw, &page)?;
-    eprintln!("wrote {} and {} after {} s", results.display(), page.display(), raw.seconds);
+    eprintln!("wrote {} and {} after {} s", path.display(), page.display(), raw.seconds);
     for line in verdict::not_run(&raw) {
         eprintln!("not run: {line}");
     }
@@ -143,9 +146,26 @@ pub fn run(selection: &Selection) -> Result<bool> {
     Ok(complaints.is_empty())
 }
 
+/// What was seen so far, in its file: what comes later must not cost it.
+struct Kept {
+    raw: Raw,
+    begin: Instant,
+    machine: Value,
+    path: PathBuf,
+}
+
+impl Kept {
+    fn add(&mut self, seen: Raw) -> Result<()> {
+        let seconds = self.begin.elapsed().as_secs();
+        self.begin = Instant::now();
+        self.raw.update(Raw { machine: self.machine.clone(), seconds, ..seen });
+        results::save(&self.raw, &self.path)
+    }
+}
+
 /// Where the results and the page go: only those of a whole run are for the documentation.
 fn places(selection: &Selection, docs: PathBuf) -> Result<(PathBuf, PathBuf)> {
-    if selection.is_all() {
+    if selection.is_all() || selection.update {
         return Ok((docs.join("lab/matrix.json"), docs.join("lab.md")));
     }
     let dir = workspace::target()?.join("lab");
@@ -157,7 +177,7 @@ fn write_page(raw: &Raw, path: &std::path::Path) -> Result<()> {
 }
 
 /// All parts on one engine.
-fn engine(kind: Kind, selection: &Selection, raw: &mut Raw) -> Result<()> {
+fn engine(kind: Kind, selection: &Selection, kept: &mut Kept) -> Result<()> {
     // The engine asks the kernel once, when it starts, which platforms there are.
     let emulation = match kind.image_store() {
         ImageStore::Containerd if selection.has_part(Part::Cells) && selection.has_situation("platforms") => {
@@ -169,18 +189,19 @@ fn engine(kind: Kind, selection: &Selection, raw: &mut Raw) -> Result<()> {
     if emulation.is_ok() {
         images::busybox_of_platforms(&subject.client)?;
     }
-    raw.engines.insert(kind.name().to_owned(), subject.engine.version().to_owned());
+    let engines = [(kind.name().to_owned(), subject.engine.version().to_owned())].into();
+    kept.add(Raw { engines, ..Raw::default() })?;
     if selection.has_part(Part::Cells) {
-        raw.cells.extend(matrix::run(&subject, selection, &emulation)?);
+        matrix::run(&subject, selection, &emulation, |cells| kept.add(Raw { cells, ..Raw::default() }))?;
     }
     if selection.has_part(Part::Walls) {
-        raw.walls.extend(walls::run(&subject, selection)?);
+        kept.add(Raw { walls: walls::run(&subject, selection)?, ..Raw::default() })?;
     }
     if selection.has_part(Part::Keys) {
-        raw.keys.extend(keys::run(&subject, selection)?);
+        kept.add(Raw { keys: keys::run(&subject, selection)?, ..Raw::default() })?;
     }
     if selection.has_part(Part::Odd) {
-        raw.odd.extend(odd::run(&subject, selection)?);
+        kept.add(Raw { odd: odd::run(&subject, selection)?, ..Raw::default() })?;
     }
     subject.engine.stop()
 }

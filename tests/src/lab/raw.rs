@@ -1,6 +1,7 @@
 //! What a laboratory saw, as it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +24,37 @@ pub struct Raw {
     pub keys: Vec<Key>,
     /// Input that nobody should give.
     pub odd: Vec<Odd>,
+}
+
+/// How the reason begins why there are no runs, where that is nobody's fault but the laboratory's.
+pub(super) const LABORATORY_FAILED: &str = "the laboratory failed";
+
+impl Raw {
+    /// Puts what was seen later in the place of what was seen before, cell by cell, and beside it where there was nothing.
+    pub fn update(&mut self, later: Self) {
+        self.machine = later.machine;
+        self.engines.extend(later.engines);
+        self.seconds += later.seconds;
+        replace(&mut self.cells, later.cells, |cell| {
+            [&cell.situation, &cell.engine, &cell.strategy].map(String::clone)
+        });
+        let name = |wall: &Wall| [&wall.file, &wall.change, &wall.engine, &wall.strategy].map(String::clone);
+        replace(&mut self.walls, later.walls, name);
+        replace(&mut self.keys, later.keys, |key| {
+            [&key.question, &key.engine, &key.strategy].map(String::clone)
+        });
+        replace(&mut self.odd, later.odd, |odd| [&odd.input, &odd.engine, &odd.strategy].map(String::clone));
+    }
+}
+
+fn replace<T, N: Eq + Hash>(all: &mut Vec<T>, later: Vec<T>, name: impl Fn(&T) -> N) {
+    let places: HashMap<N, usize> = all.iter().enumerate().map(|(place, one)| (name(one), place)).collect();
+    for one in later {
+        match places.get(&name(&one)) {
+            Some(place) => all[*place] = one,
+            None => all.push(one),
+        }
+    }
 }
 
 /// One situation, built one way on one engine.
@@ -128,4 +160,27 @@ pub fn median(walls: impl IntoIterator<Item = u64>) -> Option<u64> {
     let mut walls: Vec<_> = walls.into_iter().collect();
     walls.sort_unstable();
     walls.get(walls.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_seen_later_takes_the_place_of_what_was_seen_before() {
+        let cell = |strategy: &str, reason: &str| Cell {
+            situation: "race".into(),
+            engine: "docker-28.5".into(),
+            strategy: strategy.into(),
+            not_run: Some(reason.into()),
+            runs: Vec::new(),
+        };
+        let raw = |cells| Raw { seconds: 60, cells, ..Raw::default() };
+        let mut all = raw(vec![cell("auto", "before"), cell("lock", "before")]);
+        all.update(raw(vec![cell("auto", "later"), cell("order", "later")]));
+        let seen =
+            all.cells.iter().map(|cell| (&*cell.strategy, cell.not_run.as_deref().unwrap_or_default()));
+        assert_eq!(seen.collect::<Vec<_>>(), [("auto", "later"), ("lock", "before"), ("order", "later")]);
+        assert_eq!(all.seconds, 120);
+    }
 }

@@ -19,6 +19,8 @@ pub struct Situation {
     dockerfile: &'static str,
     /// How many caches it has, as long as they are shared.
     pub caches: usize,
+    /// How many further ones a text gets that `ci-build rewrite` made: gates, at which steps take turns.
+    pub gates: usize,
     /// How it is built.
     pub course: Course,
     /// The names of the strategies that it is built by.
@@ -73,6 +75,7 @@ const USUAL: Situation = Situation {
     what: "",
     dockerfile: "",
     caches: 1,
+    gates: 0,
     course: Course::Alone,
     strategies: &["upstream", "off", "auto", "lock", "order", "namespace"],
     limit: Duration::from_secs(30),
@@ -140,6 +143,7 @@ pub static SITUATIONS: [Situation; 15] = [
         what: "two stages lock two caches in opposite orders",
         dockerfile: "CacheLockInversion/two",
         caches: 2,
+        gates: 1,
         strategies: LOCKS,
         limit: Duration::from_secs(10),
         control_runs: Some(6),
@@ -150,6 +154,7 @@ pub static SITUATIONS: [Situation; 15] = [
         what: "three stages lock three caches in a circle",
         dockerfile: "CacheLockInversion/three",
         caches: 3,
+        gates: 1,
         strategies: LOCKS,
         limit: Duration::from_secs(10),
         control_runs: Some(6),

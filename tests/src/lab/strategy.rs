@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use xtask::build::{Build, Outcome};
 use xtask::{command, workspace};
 
+use super::situation::Situation;
 use crate::Subject;
 
 /// Who builds what.
@@ -99,6 +100,13 @@ impl Strategy {
         };
         let build = Build::of(&subject.client, dockerfile).through(&subject.frontend);
         Ok(arguments.iter().fold(build, |build, argument| build.argument(&format!("--build-arg={argument}"))))
+    }
+
+    /// How many caches a build of a situation has by then, where that is known.
+    #[must_use]
+    pub(super) fn caches(&self, situation: &Situation) -> Option<usize> {
+        let gates = if matches!(self.means, Means::Text(_)) { situation.gates } else { 0 };
+        self.shares.then_some(situation.caches + gates)
     }
 
     /// Why the frontend that built this did not even try: it does not know the strategy.

@@ -46,7 +46,7 @@ pub(super) fn run(subject: &Subject, situation: &Situation, strategy: &Strategy)
     match strategy.refusal(&outcome) {
         Some(words) => Ok(Trial::Refused(words.trim().to_owned())),
         None => {
-            let caches = strategy.shares.then_some(situation.caches);
+            let caches = strategy.caches(situation);
             let run = observe::run(&subject.client, &outcome, situation.words, caches, &before)?;
             Ok(Trial::Ran(run))
         }
@@ -87,6 +87,7 @@ fn together(one: Build, other: Build) -> Result<Outcome> {
     };
     Ok(Outcome {
         ended: worse(one.ended, other.ended),
+        code: one.code.max(other.code),
         wall: one.wall.max(other.wall),
         output: one.output + &other.output,
     })

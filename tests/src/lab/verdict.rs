@@ -3,14 +3,16 @@
 use xtask::build::Ended;
 
 use super::matrix;
-use super::raw::Raw;
+use super::raw::{LABORATORY_FAILED, Raw};
 use super::situation::SITUATIONS;
 use super::strategy::Strategy;
 use super::{keys, walls};
 
-/// Everything that is not as promised, a line each. What was not run is not in it: see [`not_run`].
+/// Everything that is not as promised, a line each. What an engine or the machine cannot do is not in it: see [`not_run`].
 pub(super) fn complaints(raw: &Raw) -> Vec<String> {
-    [promises(raw), controls(raw), slow(raw), lost(raw), stuck(raw)].concat()
+    let mut unseen = not_run(raw);
+    unseen.retain(|line| line.contains(LABORATORY_FAILED));
+    [promises(raw), controls(raw), slow(raw), lost(raw), stuck(raw), unseen].concat()
 }
 
 /// A strategy that is promised to mend leaves nothing broken where it can help.

@@ -1,107 +1,124 @@
-//! The page that a soak's results make: docs/soak.md.
+//! The page that a soak makes: docs/soak.md.
 
 use std::fmt::{self, Write};
 
-use super::raw::{How, Kills, Raw};
+use super::{Raw, Side};
 use crate::results::{self, escaped};
 
 /// The page, in Markdown.
-#[must_use]
-pub fn page(raw: &Raw) -> String {
+pub(super) fn page(raw: &Raw) -> String {
     let mut page = String::new();
     write_page(raw, &mut page).expect("a string takes all");
     page
 }
 
-fn write_page(raw: &Raw, page: &mut String) -> fmt::Result {
-    writeln!(
-        page,
-        "# Soak\n\n    cargo xtask soak\n\n\
-         runs jobs beside a pruner and ends builds at random times, and writes what it saw to [lab/soak.json](lab/soak.json); this\n\
-         page is made from that file (`cargo xtask soak --report`).\n\n\
-         {}. It took {} minutes; the random times began at {}.\n",
-        results::origin(&raw.machine, &raw.engines),
-        raw.seconds.div_ceil(60),
-        raw.seed,
-    )?;
-    storms(raw, page)?;
-    kills(raw, page)?;
-    results::list(page, "Not as promised", raw.complaints())
+/// What must not be.
+pub(super) fn complaints(raw: &Raw) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (name, side) in [("upstream", &raw.upstream), ("ours", &raw.ours)] {
+        let failed = side.failed.iter().map(|said| format!("{name}: {said}"));
+        complaints.extend(failed.chain(side.left.iter().map(|left| format!("{name}: left over: {left}"))));
+    }
+    // A tenth of what the engine has is what two equal runs differ by.
+    let start = raw.upstream.samples.first().map_or(0, |sample| sample.memory_kib);
+    let (upstream, ours) = (growth(&raw.upstream), growth(&raw.ours));
+    if ours > upstream + i64::try_from(start / 10).unwrap_or(i64::MAX) {
+        complaints.push(format!("the engine grew by {ours} KiB with us, and by {upstream} KiB without"));
+    }
+    complaints
 }
 
-fn storms(raw: &Raw, page: &mut String) -> fmt::Result {
+/// By how much the engine's memory grew, in KiB.
+fn growth(side: &Side) -> i64 {
+    let at = |sample: Option<&super::Sample>| {
+        sample.and_then(|sample| i64::try_from(sample.memory_kib).ok()).unwrap_or_default()
+    };
+    at(side.samples.last()) - at(side.samples.first())
+}
+
+fn write_page(raw: &Raw, page: &mut String) -> fmt::Result {
+    let of = |field: &str| raw.machine[field].as_str().unwrap_or("unknown");
     writeln!(
         page,
-        "## Jobs beside a pruner\n\n\
-         A job builds an image of two stages that share a cache, with something new in each, and runs a container of it. So many loops\n\
-         of jobs run at once, and `docker system prune -af` every few seconds. With ci-build a job is `ci-build lock --shared -- sh`\n\
-         with `ci-build build` and `docker run` in it, and the prune `ci-build lock --exclusive`; without it, they are themselves. A\n\
-         container that runs keeps the base image. An engine that died was started anew.\n\n\
-         | engine | | loops | jobs | builds failed | runs failed | prunes | prunes failed | longest prune with its wait | engine died | seconds |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|"
+        "# Many builds through one engine\n\n    cargo xtask soak\n\n\
+         Two engines of one kind get the same builds in turns, one by its own frontend and one by ours with `policy=auto`: two steps\n\
+         at once that share a cache, which run anew each time. A third of the builds is interrupted, as by Ctrl-C, after a random time of at\n\
+         most 1.5 seconds. The engine's memory is the resident memory of all its processes. What is left over is what there is more of\n\
+         at the end than at the beginning: processes, containers, and directories that BuildKit keeps for a step while it runs.\n\n\
+         The raw results are in [lab/soak.json](lab/soak.json), from which this page is made (`cargo xtask soak --report`).\n\n\
+         {}, on {} with {} cores, {}, kernel {}; {} ({}), seed {}.\n",
+        of("date"),
+        of("cpu"),
+        raw.machine["cores"],
+        of("os"),
+        of("kernel"),
+        raw.engine,
+        raw.version,
+        raw.seed
     )?;
-    for storm in &raw.storms {
+    writeln!(
+        page,
+        "| | succeeded | cancelled | failed | memory at first | at the end | grown | left over |"
+    )?;
+    writeln!(page, "|---|---|---|---|---|---|---|---|")?;
+    for (name, side) in [("the engine's own frontend", &raw.upstream), ("ours", &raw.ours)] {
+        let memory = |sample: Option<&super::Sample>| sample.map_or(0, |sample| sample.memory_kib / 1024);
+        let left = if side.left.is_empty() { "nothing".to_owned() } else { escaped(&side.left.join(", ")) };
         writeln!(
             page,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {:.1} s | {} | {} |",
-            storm.engine,
-            storm.side.name(),
-            storm.loops,
-            storm.jobs,
-            storm.failed_builds,
-            storm.failed_runs,
-            storm.prunes,
-            storm.failed_prunes,
-            seconds(storm.longest_prune_ms),
-            storm.deaths,
-            storm.seconds,
+            "| {name} | {} | {} | {} | {} MiB | {} MiB | {} MiB | {left} |",
+            side.well,
+            side.cancelled,
+            side.failed.len(),
+            memory(side.samples.first()),
+            memory(side.samples.last()),
+            growth(side) / 1024,
         )?;
     }
-    writeln!(page, "\nWhat failures said, and how often:\n")?;
-    for storm in &raw.storms {
-        for (error, times) in &storm.errors {
-            writeln!(page, "- {}, {}, {times}: {}", storm.engine, storm.side.name(), escaped(error))?;
-        }
-    }
-    Ok(())
-}
-
-fn kills(raw: &Raw, page: &mut String) -> fmt::Result {
     writeln!(
         page,
-        "\n## Builds that are ended\n\n\
-         Each build is ended at a random time within its first five seconds, four at a time. It is gone when neither it nor anything\n\
-         that it has started, in the engine neither, is running any more. After all of them and one more build nothing may be left: no\n\
-         lock, process, container, file, lease.\n\n\
-         | engine | by | builds | over before | gone within, median | gone within, at most | never gone |\n\
-         |---|---|---|---|---|---|---|"
+        "\n## On the way\n\n| builds | memory without us | with us | open files without | with | threads without | with |"
     )?;
-    for kills in &raw.kills {
-        for how in How::ALL {
-            row(kills, how, page)?;
-        }
+    writeln!(page, "|---|---|---|---|---|---|---|")?;
+    for (upstream, ours) in raw.upstream.samples.iter().zip(&raw.ours.samples) {
+        writeln!(
+            page,
+            "| {} | {} MiB | {} MiB | {} | {} | {} | {} |",
+            upstream.builds,
+            upstream.memory_kib / 1024,
+            ours.memory_kib / 1024,
+            upstream.files,
+            ours.files,
+            upstream.threads,
+            ours.threads
+        )?;
     }
-    Ok(())
+    results::list(page, "Not as promised", complaints(raw))
 }
 
-fn row(kills: &Kills, how: How, page: &mut String) -> fmt::Result {
-    let runs: Vec<_> = kills.runs.iter().filter(|kill| kill.how == how).collect();
-    let mut gone: Vec<_> = runs.iter().filter_map(|kill| kill.gone_ms).collect();
-    gone.sort_unstable();
-    let shown = |ms: Option<&u64>| ms.map_or_else(|| "–".to_owned(), |ms| format!("{:.1} s", seconds(*ms)));
-    writeln!(
-        page,
-        "| {} | {} | {} | {} | {} | {} | {} |",
-        kills.engine,
-        how.name(),
-        runs.len(),
-        runs.iter().filter(|kill| kill.was_over).count(),
-        shown(gone.get(gone.len() / 2)),
-        shown(gone.last()),
-        runs.iter().filter(|kill| kill.gone_ms.is_none()).count(),
-    )
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
 
-fn seconds(ms: u64) -> f64 {
-    std::time::Duration::from_millis(ms).as_secs_f64()
+    use super::super::Sample;
+    use super::*;
+
+    fn raw(upstream: [u64; 2], ours: [u64; 2], left: &[&str]) -> Raw {
+        let side = |memory: [u64; 2], left: &[&str]| Side {
+            samples: memory.map(|memory_kib| Sample { builds: 0, memory_kib, files: 1, threads: 1 }).into(),
+            left: left.iter().map(|left| (*left).to_owned()).collect(),
+            ..Side::default()
+        };
+        let (upstream, ours) = (side(upstream, &[]), side(ours, left));
+        Raw { machine: Value::Null, engine: String::new(), version: String::new(), seed: 0, upstream, ours }
+    }
+
+    #[test]
+    fn what_is_left_and_what_grows_is_complained_of() {
+        assert_eq!(complaints(&raw([1000, 1500], [1000, 1590], &[])), [""; 0]);
+        assert_eq!(
+            complaints(&raw([1000, 1500], [1000, 1700], &["1 × container"])),
+            ["ours: left over: 1 × container", "the engine grew by 700 KiB with us, and by 500 KiB without"]
+        );
+    }
 }

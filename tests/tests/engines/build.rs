@@ -12,6 +12,7 @@ use ci_build_tests::{Subject, dockerfile};
 use rustix::process::{Pid, Signal, kill_process};
 use xtask::build::{self, Build, Outcome};
 use xtask::command;
+use xtask::engines::Kind;
 
 const RACE: &str = "SharedCacheRace/two-stages";
 
@@ -135,7 +136,9 @@ impl Waiting {
                 n.to_string_lossy().bytes().map(|byte| (b'0' + byte % 10) as char).collect()
             })
         );
-        fs::write(dir.join("Dockerfile"), format!("FROM local/busybox\nRUN echo begun && sleep {mark}\n"))?;
+        let step =
+            format!("RUN --mount=type=cache,target=/waiting,sharing=locked echo begun && sleep {mark}");
+        fs::write(dir.join("Dockerfile"), format!("FROM local/busybox\n{step}\n"))?;
         command.args(["--progress=plain", "--timeout=5m", "-t", "waiting:1"]).arg(dir);
         Self::run(command, mark)
     }
@@ -307,5 +310,70 @@ pub(crate) fn exit_codes(subject: &Subject) -> Result<()> {
     ensure!(code(waiting)? == Some(75), "it did not wait for the lock");
     drop(holder.stdin.take());
     holder.wait()?;
+    Ok(())
+}
+
+/// A step that waits for a cache is named, with the step of the same or of another build that has it.
+pub(crate) fn waits(subject: &Subject) -> Result<()> {
+    // BuildKit 0.8 does not tell which builds run.
+    let is_told = subject.engine.kind() != Kind::Docker20_10;
+    let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
+    let file = dir.path().join("Dockerfile");
+    let stage = |name: &str, run: &str| {
+        format!("FROM local/busybox AS {name}\nRUN --mount=type=cache,target=/own,sharing=locked {run}\n")
+    };
+    let text = stage("a", "echo begun && sleep 8") + &stage("b", "sleep 0.1 && echo begun && sleep 8");
+    fs::write(
+        &file,
+        format!("{text}FROM local/busybox\nCOPY --from=a /bin/sh /a\nCOPY --from=b /bin/sh /b\n"),
+    )?;
+    let outcome = built(host.build(&file))?;
+    let told: Vec<_> = outcome.output.lines().filter(|line| line.starts_with("waiting: ")).collect();
+    let is_right = |line: &&str| line.contains("for the cache /own, which is held by [");
+    ensure!(
+        told.len() == usize::from(is_told) && told.iter().all(is_right),
+        "{told:?} in:\n{}",
+        outcome.output
+    );
+    if !is_told {
+        return Ok(());
+    }
+
+    let holder = Waiting::start(host.command(&["build"]), dir.path())?;
+    let step = "RUN --mount=type=cache,target=/waiting,sharing=locked true";
+    fs::write(&file, format!("FROM local/busybox\n{step}\n"))?;
+    let mut waiting = host.command(&["build", "--progress=plain", "--timeout=2m"]);
+    let mut waiting = waiting.arg(dir.path()).stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(waiting.stderr.take().context("it is a pipe")?).lines();
+    let told = lines.find_map(|line| line.ok().filter(|line| line.starts_with("waiting: ")));
+    holder.signal(Signal::TERM)?;
+    holder.end()?;
+    for _ in lines {}
+    ensure!(waiting.wait()?.success(), "it did not get the cache that was free again");
+    let told = told.context("nothing was told of another build")?;
+    let parts = [
+        step,
+        "for the cache /waiting, which is held by [2/2] RUN",
+        "of another build: 'docker buildx build --progress=plain",
+    ];
+    ensure!(parts.iter().all(|part| told.contains(part)), "{told}");
+    Ok(())
+}
+
+/// How long steps took is measured, and given to the frontend by the next build.
+pub(crate) fn durations(subject: &Subject) -> Result<()> {
+    let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
+    let file = dir.path().join("Dockerfile");
+    let text =
+        "FROM local/busybox\nARG CI_BUILD_DURATIONS\nRUN sleep 1.5 && echo \"given=$CI_BUILD_DURATIONS\"\n";
+    fs::write(&file, text)?;
+    build::forget(&subject.client)?;
+    let given = || -> Result<bool> {
+        let outcome = built(host.build(&file).argument("--no-cache"))?;
+        Ok(outcome.output.contains(r#"given={"schema":1,"seconds":{"#))
+    };
+    let (first, second) = (given()?, given()?);
+    let is_measured = subject.engine.kind() != Kind::Docker20_10;
+    ensure!(!first && second == is_measured, "given at first: {first}, then: {second}");
     Ok(())
 }

@@ -2,6 +2,8 @@
 //! needs them and are stopped at the end. The tests of one engine run one after the other, because they empty its cache.
 
 mod build;
+mod cancel;
+mod definitions;
 mod equal;
 mod hazards;
 mod image;
@@ -10,8 +12,13 @@ mod no_cache;
 mod options;
 mod order;
 mod primer;
+mod proxy;
+mod prune;
+mod pull;
+mod remote;
 mod rewrite;
 mod run;
+mod store;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +29,17 @@ use libtest_mimic::{Arguments, Trial};
 use xtask::engines::Kind;
 
 type Test = fn(&Subject) -> Result<()>;
+type OtherTest = fn() -> Result<()>;
 
-const TESTS: [(&str, Test); 51] = [
+/// Tests of engines that are no docker, and of none at all.
+const OTHERS: &[(&str, OtherTest)] = &[
+    ("containerd-1.6::a_namespace_is_a_store", store::containerd_1_6),
+    ("containerd-2.1::a_namespace_is_a_store", store::containerd_2_1),
+    ("none::a_socket_without_permission_is_told", store::without_permission),
+];
+
+/// Tests of every docker.
+const TESTS: &[(&str, Test)] = &[
     ("a_lock_inversion_ends", hazards::lock_inversion),
     ("apt_installs_side_by_side", hazards::apt),
     ("a_mixed_cache_is_never_empty", hazards::mixed_sharing),
@@ -44,6 +60,9 @@ const TESTS: [(&str, Test); 51] = [
     ("no_cache_may_keep_the_caches", no_cache::own_cache),
     ("no_cache_may_keep_a_neighbours_cache", no_cache::neighbours_cache),
     ("nothing_is_left_running", messages::nothing_left),
+    ("with_policy_off_upstreams_bytes_are_solved", definitions::with_policy_off),
+    ("a_cancelled_build_ends_as_upstreams", cancel::cancelled),
+    ("an_engine_elsewhere_takes_the_image_from_a_registry", remote::over_tcp),
     ("rewritten_races_are_none", rewrite::races),
     ("rewritten_mixed_caches_are_never_empty", rewrite::mixed_sharing),
     ("rewritten_lock_inversions_end", rewrite::lock_inversion),
@@ -54,6 +73,25 @@ const TESTS: [(&str, Test); 51] = [
     ("a_primer_runs_each_time_and_alone", primer::primer),
     ("a_primer_finds_its_caches_gone", primer::primer_after_prune),
     ("a_primer_leaves_nothing_in_the_image", primer::primer_leaves_nothing),
+    ("pull_takes_the_mirror_first", pull::from_the_mirror),
+    ("pull_knows_a_digest", pull::by_digest),
+    ("pull_takes_its_platform_of_an_index", pull::of_an_index),
+    ("pull_gets_past_every_fault", pull::faults),
+    ("pull_is_done_once_for_sixteen_jobs", pull::sixteen_jobs),
+    ("pull_finds_the_newest", pull::latest),
+    ("pull_of_docker_itself_may_keep_wrong_content", pull::dockers_own),
+    ("a_prune_takes_the_least_recently_used_first", prune::least_recently_used_first),
+    ("a_prune_spares_what_is_needed", prune::spares_what_is_needed),
+    ("a_prune_spares_parents_of_what_stays", prune::parents_stay_with_their_children),
+    ("a_prune_skips_beside_another", prune::prunes_do_not_queue),
+    ("a_prune_takes_build_cache_by_its_id", prune::build_cache_by_its_id),
+    ("a_prune_goes_on_after_a_refusal", prune::goes_on_after_a_refusal),
+    ("a_prune_tells_that_the_engine_died", prune::engine_that_dies),
+    ("a_watch_outlives_the_engine", prune::watch_outlives_the_engine),
+    ("two_ways_to_an_engine_are_one_lock", store::one_lock),
+    ("two_engines_are_two_locks", store::two_locks),
+    ("leases_are_of_what_is_there", store::leases),
+    ("status_and_doctor_see_the_engine", store::status_and_doctor),
     ("build_makes_upstreams_image", build::upstreams_image),
     ("build_mends_a_race", build::race),
     ("build_reads_standard_input", build::standard_input),
@@ -65,6 +103,8 @@ const TESTS: [(&str, Test); 51] = [
     ("build_ends_in_time", build::timeout),
     ("build_leases_what_it_made", build::lease),
     ("build_exit_codes_are_buildxs", build::exit_codes),
+    ("build_names_who_waits_for_whom", build::waits),
+    ("build_remembers_durations", build::durations),
     ("run_is_as_dockers", run::as_docker),
     ("run_ends_by_signals_and_in_time", run::signals),
     ("run_ends_with_its_job", run::ends_with_its_job),
@@ -89,6 +129,10 @@ fn main() -> ExitCode {
             let run = move || Ok(on(kind, &subject, test).map_err(|e| format!("{e:#}"))?);
             trials.push(Trial::test(format!("{}::{name}", kind.name()), run));
         }
+    }
+    for (name, test) in OTHERS {
+        let run = move || Ok(test().map_err(|error| format!("{error:#}"))?);
+        trials.push(Trial::test(*name, run));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut failed = conclusion.has_failed();

@@ -115,7 +115,7 @@ pub(crate) fn nothing_left(subject: &Subject) -> Result<()> {
 }
 
 /// The processes of frontends, by number.
-fn frontends() -> Result<Vec<OsString>> {
+pub(crate) fn frontends() -> Result<Vec<OsString>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
         let entry = entry?;

@@ -1,16 +1,26 @@
 //! `cargo xtask docs`: the pages and pictures that come from data.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ci_build_frontend::dockerfile::{self, Options};
 use ci_build_frontend::hazard::RULES;
 use ci_build_frontend::plan::{Plan, Policy};
 use ci_build_frontend::report::{self, plan};
-use xtask::workspace;
+use xtask::{artifacts, workspace};
 
-/// Writes a page for each rule, that of the options, and a picture of a plan. Tests of the frontend's say when one is out of date.
+/// Writes a page for each rule, that of the options, those of the host command, and a picture of a plan. Tests say when one is
+/// out of date.
 pub(crate) fn run() -> Result<()> {
     pages()?;
+    of_the_command()?;
     picture()
+}
+
+/// The command's own example writes them, so that xtask need not be linked with an engine's client.
+fn of_the_command() -> Result<()> {
+    let mut example = artifacts::cargo();
+    example.args(["run", "--quiet", "--package", "ci-build", "--example", "docs"]);
+    ensure!(example.status().context("cannot run cargo")?.success(), "the command's pages are not written");
+    Ok(())
 }
 
 /// What `ci-build plan --format svg` draws of a Dockerfile in testdata.

@@ -6,5 +6,6 @@ pub(crate) mod corpus;
 pub(crate) mod demo;
 pub(crate) mod docs;
 pub(crate) mod engines;
+pub(crate) mod locks;
 pub(crate) mod program;
 pub(crate) mod test;

@@ -1,4 +1,5 @@
-//! `cargo xtask lab`, `soak`, `recovery` and `differential`: programs of the crate that holds the engine tests.
+//! `cargo xtask lab`, `lab-prune`, `differential`, `soak`, `storm`, `copies`, `pulls` and `recovery`: programs of the crate that holds the
+//! engine tests.
 
 use std::ffi::OsString;
 

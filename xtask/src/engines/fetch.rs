@@ -20,10 +20,11 @@ use super::{
 use crate::command;
 
 /// What lies in `bin`, and the places where packages of the suites put it.
-const PROGRAMS: [(&str, &[&str]); 12] = [
+const PROGRAMS: [(&str, &[&str]); 14] = [
     ("busybox", &["usr/bin/busybox", "bin/busybox"]),
     ("containerd", &["usr/bin/containerd"]),
     ("containerd-shim-runc-v2", &["usr/bin/containerd-shim-runc-v2"]),
+    ("crane", &["usr/bin/crane"]),
     ("ctr", &["usr/bin/ctr"]),
     ("docker", &["usr/bin/docker"]),
     ("docker-buildx", &["usr/libexec/docker/cli-plugins/docker-buildx"]),
@@ -33,6 +34,7 @@ const PROGRAMS: [(&str, &[&str]); 12] = [
     ("docker-registry", &["usr/bin/docker-registry"]),
     ("dockerd", &["usr/sbin/dockerd", "usr/bin/dockerd"]),
     ("qemu-aarch64-static", &["usr/bin/qemu-aarch64-static"]),
+    ("skopeo", &["usr/bin/skopeo"]),
 ];
 
 /// Written last; holds the version of each package.

@@ -41,7 +41,7 @@ pub(crate) use self::{
     machine::{MMDEBSTRAP, SETPRIV, need},
     owned::spawn_for_life,
     place::{engines_dir, lock},
-    suite::{ARM64, COMPOSE, QEMU, REGISTRY, TOOLS},
+    suite::{ARM64, BOOKWORM, COMPOSE, CRANE, QEMU, REGISTRY, SKOPEO, Suite, TOOLS},
 };
 pub use self::{
     fetch::fetch,

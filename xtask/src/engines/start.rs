@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File},
+    net::SocketAddrV4,
     os::unix::{fs::symlink, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -43,6 +44,8 @@ pub enum Lifetime {
 pub struct Options {
     /// How long it lives.
     pub lifetime: Lifetime,
+    /// Another address that it answers on, without TLS: one of the loopback.
+    pub tcp: Option<SocketAddrV4>,
     /// More arguments for dockerd. What the engine's own configuration file sets cannot be set again.
     pub dockerd_arguments: Vec<OsString>,
 }
@@ -65,7 +68,7 @@ pub fn start(kind: Kind, options: Options) -> Result<Engine> {
 
     let (mut run, owned) = begin(kind)?;
     let held = owned.hold()?;
-    configure(&run, kind, &tools)?;
+    configure(&run, kind, &tools, options.tcp)?;
     let mut child = spawn(&run, &programs, &options)?;
     run.state.dockerd = Identity::of(child.id())?;
     run.save()?;
@@ -126,7 +129,7 @@ fn sockets_dir(dir: &Path) -> Result<PathBuf> {
 }
 
 /// Writes all that dockerd and the command line find in files.
-fn configure(run: &Run, kind: Kind, tools: &Path) -> Result<()> {
+fn configure(run: &Run, kind: Kind, tools: &Path, tcp: Option<SocketAddrV4>) -> Result<()> {
     let mut daemon = json!({
         "data-root": run.data_root(),
         "exec-root": run.exec_root(),
@@ -140,6 +143,11 @@ fn configure(run: &Run, kind: Kind, tools: &Path) -> Result<()> {
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
         "features": { "containerd-snapshotter": kind.image_store() == ImageStore::Containerd },
     });
+    if let Some(address) = tcp {
+        daemon["hosts"] = json!([daemon["hosts"][0], format!("tcp://{address}")]);
+        // Said aloud: dockerd waits, and newer ones refuse, where nothing is said.
+        daemon["tls"] = json!(false);
+    }
     if let Some(setting) = kind.key_file() {
         daemon[setting] = json!(run.dir.join("key.json"));
     }

@@ -61,3 +61,15 @@ pub(crate) const ARM64: Suite =
 /// The plugin in Go; older suites have the program in Python.
 pub(crate) const COMPOSE: Suite =
     Suite { name: "compose", debian: "trixie", architecture: None, packages: &["docker-compose"] };
+
+/// Copies images from registry to registry, with the libraries that it needs.
+pub(crate) const SKOPEO: Suite = Suite {
+    name: "skopeo",
+    debian: "bookworm",
+    architecture: None,
+    packages: &["skopeo", "libgpgme11", "libassuan0", "libgpg-error0", "libdevmapper1.02.1"],
+};
+
+/// Copies images from registry to registry; only the newest suite has it.
+pub(crate) const CRANE: Suite =
+    Suite { name: "crane", debian: "forky", architecture: None, packages: &["crane"] };

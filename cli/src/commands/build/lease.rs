@@ -1,15 +1,10 @@
 //! The lease of what a build has made.
 
-use std::time::Duration;
-
 use crate::build::Made;
 use crate::commands::block_on;
 use crate::engine::{self, Endpoint, Engine};
 use crate::error::Failure;
 use crate::store::{Lease, Quiet, Store, Term, job};
-
-/// Deletions are short; who holds them up for longer than this leaves the result without a lease.
-const WAIT: Duration = Duration::from_secs(60);
 
 /// Leases what was made until the CI job ends, where the engine has it. A build that went well does not fail for want of
 /// a lease.
@@ -27,7 +22,7 @@ fn lease(made: &Made, store: &Store) -> Result<(), Failure> {
     let Some(job) = job::process() else { return Ok(()) };
     let leases = store.leases()?;
     // From the look at the engine until the lease is there nobody deletes an image.
-    let _quiet = Quiet::for_addition(&leases, WAIT)?;
+    let _quiet = Quiet::for_addition(&leases, Quiet::PATIENCE)?;
     let Some(id) = id(made)? else { return Ok(()) };
     let names = if made.names.is_empty() { std::slice::from_ref(&id) } else { &made.names };
     for name in names {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ci_build_frontend::plan::{Policy, Scope};
 use clap::Args;
 
-use super::lock::StoreArgument;
+use super::store::DockerStore;
 use super::{duration, frontend, lock};
 use crate::build::words::part;
 use crate::build::{self, Asked, Frontend, Source};
@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     #[arg(long, env = "CI_BUILD_SCOPE", value_parser = super::plan::scopes())]
     scope: Option<Scope>,
     #[command(flatten)]
-    store: StoreArgument,
+    store: DockerStore,
     /// How long to wait for the lock; 0 is not at all
     #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
     wait: Duration,

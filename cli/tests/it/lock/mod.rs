@@ -1,7 +1,11 @@
 //! `ci-build lock`, as scripts use it, and the lock beneath it, with real processes.
 
 pub(crate) mod command;
+mod disk;
 mod figures;
 mod history;
+mod job;
 mod starvation;
 mod status;
+
+pub(crate) use command::ci_build;

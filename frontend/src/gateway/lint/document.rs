@@ -83,7 +83,7 @@ impl LintResult {
             let location = graph.step(finding.at.step).location.as_ref();
             let detail = report::told(graph, finding);
             let mut warning = json!({"ruleName": rule.name, "description": rule.summary, "detail": detail});
-            let url = url(rule.name);
+            let url = url(REPOSITORY, rule.name);
             // Writing to a string does not fail.
             let _ = write!(text, "\nWARNING: {}", rule.name);
             if let Some(url) = &url {
@@ -121,8 +121,8 @@ impl LintResult {
     }
 }
 
-fn url(rule: &str) -> Option<String> {
-    (!REPOSITORY.is_empty()).then(|| format!("{REPOSITORY}/blob/main/docs/rules/{rule}.md"))
+fn url(repository: &str, rule: &str) -> Option<String> {
+    (!repository.is_empty()).then(|| format!("{repository}/blob/main/docs/rules/{rule}.md"))
 }
 
 /// Some lines of a file in the form of BuildKit's `errdefs.Source`.
@@ -143,6 +143,17 @@ fn excerpt(text: &mut String, file: &str, source: &str, start: u32, end: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_is_linked_where_the_project_has_an_address() {
+        let linked = url("https://host/ci-build", "SharedCacheRace");
+        assert_eq!(linked.as_deref(), Some("https://host/ci-build/blob/main/docs/rules/SharedCacheRace.md"));
+        assert_eq!(url("", "SharedCacheRace"), None);
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules");
+        for rule in crate::hazard::RULES {
+            assert!(docs.join(format!("{}.md", rule.name)).exists(), "{} has no page", rule.name);
+        }
+    }
 
     #[test]
     fn an_excerpt_has_lines_around() {

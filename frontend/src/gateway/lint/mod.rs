@@ -10,7 +10,7 @@ use super::options::Options;
 use super::{result, source};
 use crate::dockerfile::{self, Dockerfile, Platform};
 use crate::graph::BuildGraph;
-use crate::hazard;
+use crate::hazard::{self, Checks};
 use crate::llb::{self, Definition};
 use crate::options::Check;
 use crate::plan::Policy;
@@ -42,21 +42,23 @@ pub(super) async fn add_findings(
     };
     let Ok(dockerfile) = dockerfile::parse(&text) else { return Ok(answer) };
     // A build that cannot be lowered, for want of an image say, is read from its text.
-    let graph = match definitions(client, &options.as_build()).await {
+    let read = match definitions(client, &options.as_build()).await {
         Ok(solvables) => {
             let parse = |solvable: super::Solvable| {
                 Ok(Definition::parse(solvable.definition)?.built_for(solvable.platform))
             };
             let definitions = solvables.into_iter().map(parse).collect::<Result<Vec<_>, GatewayError>>()?;
             let graph = llb::read(&definitions)?;
-            source::asked(&definitions, &graph, options)?;
-            Some(graph)
+            let checks = source::asked(&definitions, &graph, options)?.checks;
+            Some((graph, checks))
         }
-        Err(_) => read_text(&file, &dockerfile, options),
+        Err(_) => read_text(&file, &dockerfile, options).map(|graph| {
+            let checks = dockerfile::checks(&file, &dockerfile, &options.arguments());
+            (graph, Checks::from_iter([checks]))
+        }),
     };
-    let Some(graph) = graph else { return Ok(answer) };
+    let Some((graph, checks)) = read else { return Ok(answer) };
 
-    let checks = dockerfile::checks(&dockerfile, &options.arguments());
     let found = hazard::find_except(&graph, &checks);
     let end_of = |start: u32| {
         let instruction = dockerfile.instructions.iter().find(|instruction| instruction.line == start);
@@ -65,7 +67,8 @@ pub(super) async fn add_findings(
     let mut findings = Vec::with_capacity(found.len());
     for finding in &found {
         let location = graph.step(finding.at.step).location.as_ref();
-        findings.push(LintFinding { finding, end: location.and_then(|location| end_of(location.line)) });
+        let own = location.filter(|location| location.file == file);
+        findings.push(LintFinding { finding, end: own.and_then(|location| end_of(location.line)) });
     }
     let told = lint.add(&graph, &findings, &checks, dockerfile.source);
     if told.is_empty() {

@@ -30,6 +30,8 @@ pub(super) struct Engine {
     /// What `dockerfile.v0` makes of the build: an encoded `Result`.
     pub inner: Result<Vec<u8>, Status>,
     pub inputs: HashMap<String, Vec<u8>>,
+    /// What it answers instead of the inputs.
+    pub inputs_error: Option<Status>,
     /// Whether it shows warnings.
     pub warnings: bool,
     pub asked: Arc<Mutex<Asked>>,
@@ -90,7 +92,8 @@ pub(super) fn reference(id: &str, definition: &[u8]) -> Vec<u8> {
 
 impl Engine {
     pub(super) fn new(inner: Result<Vec<u8>, Status>) -> Self {
-        Self { inner, inputs: HashMap::new(), warnings: true, asked: Arc::default() }
+        let inputs = HashMap::new();
+        Self { inner, inputs, inputs_error: None, warnings: true, asked: Arc::default() }
     }
 
     /// Has the frontend serve one build, and gives what it asked.
@@ -193,7 +196,11 @@ impl Service<http::Request<Body>> for Bridge {
                     unary(request, ping).await
                 }
                 "Inputs" => {
-                    let inputs = |Empty {}| Ok(InputsResponse { definitions: engine.inputs.clone() });
+                    let definitions = engine.inputs.clone();
+                    let inputs = |Empty {}| match &engine.inputs_error {
+                        None => Ok(InputsResponse { definitions: definitions.clone() }),
+                        Some(error) => Err(error.clone()),
+                    };
                     unary(request, inputs).await
                 }
                 "Solve" => unary(request, |solve| engine.solve(solve)).await,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::captured;
 use super::engine::{Asked, Engine, single};
-use crate::llb::wire::{self, WireError};
+use crate::llb::wire::{self, WireError, encode_bytes, encode_varint};
 use crate::llb::{self, Definition};
 
 /// Two stages whose steps, in the lines 3 and 5, share a cache.
@@ -22,6 +22,50 @@ pub(super) fn with_text(definition: &[u8], text: &str) -> Vec<u8> {
 async fn build(first: &str, second: &str, options: &[(&str, &str)]) -> Asked {
     let text = format!("FROM a\n{first}\nRUN a\n{second}\nRUN b\n");
     Engine::new(Ok(single(&with_text(&captured(RACE), &text)))).build(options).await
+}
+
+/// The same definition, in which what stands in line 3 stands in another text of the same name: as where a build starts
+/// from what another target of a bake file makes.
+fn with_base(definition: &[u8], base: &str) -> Vec<u8> {
+    let name = b"two-stages.Dockerfile";
+    let info = [encode_bytes(1, name), encode_bytes(2, base.as_bytes())].concat();
+    let is_third = |locations: &[u8]| -> Result<bool, WireError> {
+        let location = wire::get_bytes(locations, 1)?.unwrap_or_default();
+        let range = wire::get_bytes(location, 2)?.unwrap_or_default();
+        Ok(wire::get_bytes(range, 1)? == Some(&encode_varint(1, 3)))
+    };
+    let definition = wire::map_bytes(definition, 3, |source| {
+        let moved = wire::map_bytes(source, 1, |entry| {
+            wire::map_bytes(entry, 2, |locations| match is_third(locations)? {
+                true => wire::map_bytes(locations, 1, |location| wire::set_varint(location, 1, 1)),
+                false => Ok(Cow::Borrowed(locations)),
+            })
+        })?;
+        Ok(Cow::Owned(wire::append(&moved, 2, &encode_bytes(2, &info))?))
+    });
+    definition.map(Cow::into_owned).map_err(|error: WireError| error).expect("what an engine gave")
+}
+
+#[tokio::test]
+async fn each_text_speaks_of_its_own_steps() {
+    let build = async |own: &str, base: &str| {
+        let definition = with_base(&with_text(&captured(RACE), own), base);
+        Engine::new(Ok(single(&definition))).build(&[]).await
+    };
+    let plain = "FROM x\n\nRUN a\n\nRUN b\n";
+    let above = |line: usize| {
+        let mut lines: Vec<_> = plain.lines().collect();
+        lines[line - 2] = "# check=skip=all";
+        lines.join("\n")
+    };
+    // The finding is placed in line 3 of the other text.
+    let told = async |own: &str, base: &str| build(own, base).await.warnings.len();
+    assert_eq!(told(&above(3), &format!("{plain}#")).await, 1);
+    assert_eq!(told(plain, &above(3)).await, 0);
+    assert_eq!(told(plain, &above(5)).await, 1);
+    assert_eq!(told(&format!("# check=skip=all\n{plain}"), plain).await, 0);
+    let shown = build(plain, &format!("{plain}#")).await;
+    insta::assert_snapshot!(shown.warnings[0].short, @"SharedCacheRace: 2 concurrent steps use the cache /cache at once with sharing=shared: two-stages.Dockerfile:5 (stage b), two-stages.Dockerfile (2):3 (stage a); ci-build has them lock /cache, and each may wait for the others (line 3)");
 }
 
 fn sharing(asked: &Asked) -> Vec<String> {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use prost::Message;
 use tonic::{Code, Status};
 
-use super::captured;
 use super::engine::{Engine, reference, single};
 use super::ops::{definition, exec, op};
+use super::{all_captured, captured};
 use crate::llb::wire::{self, WireError, encode_bytes, encode_varint};
 use crate::llb::{self, Definition};
 
@@ -26,7 +26,10 @@ async fn a_build_without_hazards_is_solved_byte_for_byte_and_says_nothing() {
 
 #[tokio::test]
 async fn with_policy_off_every_definition_is_solved_byte_for_byte() {
-    for definition in [captured(RACE), b"\xff\xff no protobuf".to_vec()] {
+    let mut definitions = all_captured();
+    assert!(definitions.len() > 30, "only {} definitions", definitions.len());
+    definitions.push(b"\xff\xff no protobuf".to_vec());
+    for definition in definitions {
         let engine = Engine::new(Ok(single(&definition)));
         let asked = engine.build(&[("cmdline", "image policy=off")]).await;
         assert_eq!(asked.definition(0), definition);
@@ -127,6 +130,20 @@ async fn options_inputs_and_caches_are_passed_on() {
 }
 
 #[tokio::test]
+async fn an_error_of_the_inputs_ends_the_build_as_it_came() {
+    let mut engine = Engine::new(Ok(single(&captured(PLAIN))));
+    engine.inputs_error = Some(Status::unknown("the caller's inputs cannot be had"));
+    let asked = engine.build(&[]).await;
+    assert_eq!(asked.error(), "the caller's inputs cannot be had");
+    assert_eq!((asked.frontends.len(), asked.definitions.len()), (0, 0));
+    // An engine that does not know the question has none.
+    engine.inputs_error = Some(Status::unimplemented("unknown method Inputs"));
+    let asked = engine.build(&[]).await;
+    assert_eq!(asked.definition(0), captured(PLAIN));
+    assert_eq!(asked.frontends[0].frontend_inputs, HashMap::new());
+}
+
+#[tokio::test]
 async fn platforms_attestations_empty_references_and_metadata_survive() {
     let entry = |key: &str, value: &[u8]| [encode_bytes(1, key.as_bytes()), encode_bytes(2, value)].concat();
     let attestation = |reference: &[u8]| {
@@ -183,6 +200,31 @@ async fn an_error_of_the_dockerfile_goes_back_with_its_details() {
     let plain = Engine::new(Err(Status::new(Code::Unknown, "plain"))).build(&[]).await;
     let status = super::super::messages::RpcStatus { code: 2, message: "plain".to_owned() };
     assert_eq!(plain.returned[0].error, Some(status.encode_to_vec()));
+}
+
+/// Each way through a gateway turns the typed details round, and leaves traces of the stack as they are.
+#[tokio::test]
+async fn an_errors_positions_go_back_turned_round() {
+    let detail = |kind: &str, value: &str| {
+        let kind = format!("github.com/moby/buildkit/{kind}+json");
+        encode_bytes(3, &[encode_bytes(1, kind.as_bytes()), encode_bytes(2, value.as_bytes())].concat())
+    };
+    let (source, vertex) = (|value| detail("errdefs.Source", value), detail("errdefs.Vertex", "v"));
+    let (inner, outer) = (detail("stack.Stack", "inner"), detail("stack.Stack", "outer"));
+    let status = |details: &[&Vec<u8>]| {
+        let head = [encode_varint(1, 2), encode_bytes(2, b"circular dependency")].concat();
+        details.iter().fold(head, |status, detail| [status, (*detail).clone()].concat())
+    };
+    let (first, second) = (source("first"), source("second"));
+    let came = status(&[&inner, &outer, &first, &vertex, &second]);
+    let error = Status::with_details(Code::Unknown, "circular dependency", came.into());
+    let asked = Engine::new(Err(error)).build(&[]).await;
+    let gone = status(&[&inner, &outer, &second, &vertex, &first]);
+    assert_eq!(asked.returned[0].error, Some(gone));
+
+    let unread = Status::with_details(Code::Unknown, "no status", (&b"\xff\xff"[..]).into());
+    let asked = Engine::new(Err(unread)).build(&[]).await;
+    assert_eq!(asked.returned[0].error.as_deref(), Some(&b"\xff\xff"[..]));
 }
 
 #[tokio::test]

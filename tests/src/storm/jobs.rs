@@ -103,7 +103,7 @@ fn one_life(
                         if number >= jobs {
                             break;
                         }
-                        if !job(subject, &host, side, storm, number, context.path())? && !is_alive(subject)? {
+                        if !job(&host, side, storm, number, context.path())? && !is_alive(subject)? {
                             is_dead.store(true, Ordering::Relaxed);
                         }
                     }
@@ -131,14 +131,7 @@ fn is_alive(subject: &Subject) -> Result<bool> {
 }
 
 /// One job: it builds an image and runs it. Whether all went well.
-fn job(
-    subject: &Subject,
-    host: &Host,
-    side: Side,
-    storm: &Mutex<Storm>,
-    number: usize,
-    context: &Path,
-) -> Result<bool> {
+fn job(host: &Host, side: Side, storm: &Mutex<Storm>, number: usize, context: &Path) -> Result<bool> {
     // The exit code tells the steps apart: 3 is the build's, 4 the run's.
     let (build, lock) = match side {
         Side::CiBuild => ("\"$CI_BUILD\" build", &["lock", "--shared", "--wait", "1h", "--"][..]),

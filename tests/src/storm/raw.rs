@@ -1,4 +1,4 @@
-//! What a soak saw, as it is kept.
+//! What a storm saw, as it is kept.
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,248 @@
+//! One blob: there already, taken from another repository of the registry, or streamed from one registry to the other.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use reqwest::{Method, Response, StatusCode, Url, header};
+use sha2::{Digest as _, Sha256};
+
+use super::{Copier, CopyError, Place};
+use crate::image::Digest;
+use crate::registry::client::{Ask, first_byte};
+use crate::registry::failure::Failure;
+use crate::registry::fetch::{Event, Watch, goes_on_from};
+use crate::registry::manifest::Descriptor;
+
+/// An upload that the destination has begun.
+#[derive(Debug)]
+struct Upload {
+    location: String,
+    flow: Arc<Mutex<Flow>>,
+}
+
+/// What went through our hands of one blob.
+#[derive(Debug, Default)]
+struct Flow {
+    bytes: u64,
+    hash: Sha256,
+    /// Why the source stopped before the end.
+    broke: Option<Failure>,
+}
+
+impl Copier {
+    /// Lets the destination have this blob.
+    pub(super) async fn blob(
+        &self,
+        from: Place<'_>,
+        to: Place<'_>,
+        blob: &Descriptor,
+    ) -> Result<(), CopyError> {
+        let Descriptor { digest, size, .. } = blob;
+        let counts = &self.count;
+        if self.has(to, &format!("blobs/{digest}")).await? {
+            counts.there.fetch_add(1, Ordering::Relaxed);
+        } else if let Some(upload) = self.begin(from, to, digest).await? {
+            self.watch.tell(Event::Began(digest, *size));
+            self.send(from, to, blob, upload).await?;
+            self.watch.tell(Event::Done(digest, &from.client.address().host));
+            counts.sent.fetch_add(1, Ordering::Relaxed);
+        } else {
+            counts.mounted.fetch_add(1, Ordering::Relaxed);
+        }
+        self.known().insert(digest.clone(), to.repository.into());
+        Ok(())
+    }
+
+    /// Begins an upload; nothing is to be sent where the registry finds the blob in another of its repositories.
+    async fn begin(
+        &self,
+        from: Place<'_>,
+        to: Place<'_>,
+        digest: &Digest,
+    ) -> Result<Option<Upload>, CopyError> {
+        let is_same_registry = from.client.address().host == to.client.address().host;
+        let elsewhere = self.known().get(digest).cloned();
+        let elsewhere = elsewhere.or_else(|| is_same_registry.then(|| from.repository.to_owned()));
+        let elsewhere = elsewhere.filter(|repository| repository != to.repository);
+        let begin = async || {
+            let mut ask = Ask::to_write(Method::POST, to.repository, "blobs/uploads/");
+            ask = ask.header(header::CONTENT_LENGTH, "0");
+            if let Some(elsewhere) = &elsewhere {
+                ask.path.push_str(&format!("?mount={digest}&from={elsewhere}"));
+                ask.scopes.push(format!("repository:{elsewhere}:pull"));
+            }
+            let response = first_byte(self.limits, to.client.send(ask)).await?;
+            if response.status() == StatusCode::CREATED {
+                return Ok(None);
+            }
+            let location = location(to, &response)?;
+            Ok(Some(Upload { location, flow: Arc::default() }))
+        };
+        self.patiently(to.client, || format!("upload of {digest}"), begin).await
+    }
+
+    /// Streams the blob, and goes on where a connection broke.
+    async fn send(
+        &self,
+        from: Place<'_>,
+        to: Place<'_>,
+        blob: &Descriptor,
+        mut upload: Upload,
+    ) -> Result<(), CopyError> {
+        let Descriptor { digest, size, .. } = blob;
+        let what = format!("blob {digest}");
+        let mut failures = 0;
+        while lock(&upload.flow).bytes < *size {
+            let before = lock(&upload.flow).bytes;
+            let opened = self.open(from, digest, &upload).await;
+            let response = match opened {
+                Ok(response) => response,
+                Err(failure) => {
+                    self.pause(from.client, &what, failure, &mut failures).await?;
+                    continue;
+                }
+            };
+            let body = body(
+                response,
+                Arc::clone(&upload.flow),
+                *size,
+                self.limits.window,
+                self.watch.clone(),
+                digest.clone(),
+            );
+            let mut ask = Ask::at(Method::PATCH, &upload.location, to.repository);
+            ask = ask.header(header::CONTENT_TYPE, "application/octet-stream");
+            ask.body = Some(reqwest::Body::wrap_stream(body));
+            let patched = match to.client.send(ask).await {
+                Ok(response) => location(to, &response),
+                Err(failure) => Err(failure),
+            };
+            let (now, broke) = {
+                let mut flow = lock(&upload.flow);
+                (flow.bytes, flow.broke.take())
+            };
+            self.count.bytes.fetch_add(now - before, Ordering::Relaxed);
+            match patched {
+                Ok(location) => upload.location = location,
+                Err(failure) => {
+                    self.pause(to.client, &what, failure, &mut failures).await?;
+                    upload = self.resume(from, to, digest, upload).await?;
+                }
+            }
+            if let Some(failure) = broke {
+                self.pause(from.client, &what, failure, &mut failures).await?;
+            }
+        }
+        let got: Digest = lock(&upload.flow).hash.clone().into();
+        if got != *digest {
+            // The registry forgets it by itself too.
+            let _ = to.client.send(Ask::at(Method::DELETE, &upload.location, to.repository)).await;
+            let failure = Failure::WrongDigest { expected: digest.clone(), got };
+            return Err(CopyError { registry: from.client.address().host.clone(), what, failure });
+        }
+        let finish = async || {
+            let mut url = Url::parse(&upload.location)
+                .map_err(|_| Failure::Malformed(format!("it points to '{}'", upload.location)))?;
+            url.query_pairs_mut().append_pair("digest", digest.as_str());
+            let ask = Ask::at(Method::PUT, url.as_str(), to.repository).header(header::CONTENT_LENGTH, "0");
+            match to.client.send(ask).await {
+                // An answer that was lost on its way: the first request did it.
+                Err(failure) if failure.is_absence() => {
+                    let there = Ask::to_read(Method::HEAD, to.repository, &format!("blobs/{digest}"));
+                    to.client.send(there).await.map(drop).map_err(|_| failure)
+                }
+                answer => answer.map(drop),
+            }
+        };
+        self.patiently(to.client, || what.clone(), finish).await
+    }
+
+    /// The source's answer, from where we are.
+    async fn open(&self, from: Place<'_>, digest: &Digest, upload: &Upload) -> Result<Response, Failure> {
+        let at = lock(&upload.flow).bytes;
+        let response = first_byte(self.limits, from.client.blob(from.repository, digest, at)).await?;
+        if goes_on_from(&response, at)? {
+            Ok(response)
+        } else {
+            Err(Failure::Malformed("it cannot go on in the middle of a blob".into()))
+        }
+    }
+
+    /// Finds out how far the destination got. Where that is not as far as we are, all begins anew.
+    async fn resume(
+        &self,
+        from: Place<'_>,
+        to: Place<'_>,
+        digest: &Digest,
+        upload: Upload,
+    ) -> Result<Upload, CopyError> {
+        let asked = to.client.send(Ask::at(Method::GET, &upload.location, to.repository)).await;
+        if let Ok(response) = asked
+            && end_of(&response) == Some(lock(&upload.flow).bytes)
+            && let Ok(location) = location(to, &response)
+        {
+            return Ok(Upload { location, ..upload });
+        }
+        self.watch.tell(Event::Has(digest, 0));
+        let fresh = self.begin(from, to, digest).await?;
+        // A mount that works now would be a surprise: then nothing is left to send.
+        Ok(fresh.unwrap_or(upload))
+    }
+}
+
+/// How many bytes the destination has, by `Range: 0-99`.
+fn end_of(response: &Response) -> Option<u64> {
+    let range = response.headers().get(header::RANGE)?.to_str().ok()?;
+    let last: u64 = range.rsplit('-').next()?.parse().ok()?;
+    Some(last + 1)
+}
+
+fn location(to: Place<'_>, response: &Response) -> Result<String, Failure> {
+    let location = response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
+    let location = location.ok_or_else(|| Failure::Malformed("no address for the upload".into()))?;
+    to.client.join(response.url(), location)
+}
+
+/// The source's bytes on their way. Where the source stops, this ends as if all were there: so the destination keeps what it
+/// has, and the next request goes on from there.
+fn body(
+    response: Response,
+    flow: Arc<Mutex<Flow>>,
+    size: u64,
+    stall: Duration,
+    watch: Watch,
+    digest: Digest,
+) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
+    stream::unfold(response, move |mut response| {
+        let (flow, watch, digest) = (Arc::clone(&flow), watch.clone(), digest.clone());
+        async move {
+            let left = size.saturating_sub(lock(&flow).bytes);
+            if left == 0 {
+                return None;
+            }
+            let chunk = tokio::time::timeout(stall, response.chunk()).await;
+            let failure = match chunk {
+                Ok(Ok(Some(mut chunk))) => {
+                    chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                    let mut flow = lock(&flow);
+                    flow.hash.update(&chunk);
+                    flow.bytes += chunk.len() as u64;
+                    watch.tell(Event::Bytes(&digest, chunk.len() as u64));
+                    return Some((Ok(chunk), response));
+                }
+                Ok(Ok(None)) => Failure::Truncated { got: size - left, expected: size },
+                Ok(Err(error)) => Failure::of(&error),
+                Err(_) => Failure::Stalled { limit: stall },
+            };
+            lock(&flow).broke = Some(failure);
+            None
+        }
+    })
+}
+
+fn lock(flow: &Mutex<Flow>) -> MutexGuard<'_, Flow> {
+    flow.lock().unwrap_or_else(PoisonError::into_inner)
+}

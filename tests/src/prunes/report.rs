@@ -1,0 +1,188 @@
+//! The page that is made of the results, and what in them is not as promised.
+
+use std::fmt::{self, Write};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::job::KINDS;
+use super::load::PRUNERS;
+use super::raw::{Load, Raw};
+use super::speed::{Speed, median};
+use crate::results::{escaped, list, origin};
+
+/// Writes the page.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(raw: &Raw, speed: &Speed, path: &Path) -> Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(path)).context("cannot create a directory")?;
+    fs::write(path, page(raw, speed)).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// One load on one line, for whoever waits.
+#[must_use]
+pub fn line(load: &Load) -> String {
+    let jobs = load.jobs.iter().map(|(kind, jobs)| format!("{kind}: {} of {} failed", jobs.failed, jobs.all));
+    format!(
+        "{}, {}: {}; {} prunes, {} of them failed, {} images deleted, {} s",
+        load.engine,
+        load.pruner,
+        jobs.collect::<Vec<_>>().join(", "),
+        load.prunes,
+        load.failed_prunes.len(),
+        load.deleted,
+        load.seconds
+    )
+}
+
+/// What is not as promised.
+#[must_use]
+pub fn complaints(raw: &Raw, speed: &Speed) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for load in &raw.loads {
+        let is_ours = load.pruner == PRUNERS[0].name;
+        let failed: usize = load.jobs.values().map(|jobs| jobs.failed).sum();
+        let all: usize = load.jobs.values().map(|jobs| jobs.all).sum();
+        if load.pruner == "nobody" || is_ours {
+            if failed > 0 || load.has_died || !load.failed_prunes.is_empty() {
+                complaints.push(line(load));
+            }
+        } else if load.engine != "docker-20.10" && load.pruner == "image prune -af" && failed == 0 && all > 0
+        {
+            complaints.push(format!("the control has no failure: {}", line(load)));
+        }
+        if is_ours && (load.deleted == 0 || load.prunes < 200 && all >= 5000) {
+            complaints.push(format!("too few prunes to tell: {}", line(load)));
+        }
+    }
+    for kills in &raw.kills {
+        complaints.extend(kills.complaints.iter().map(|text| format!("{}: {text}", kills.engine)));
+        if kills.all >= 20 && kills.between == 0 {
+            complaints.push(format!("{}: no prune was killed in its middle", kills.engine));
+        }
+    }
+    if speed.choose_ms.iter().chain(&speed.choose_first_ms).any(|&ms| ms >= 1000.0) {
+        complaints.push("choosing among 10,000 images takes a second".to_owned());
+    }
+    complaints
+}
+
+fn page(raw: &Raw, speed: &Speed) -> String {
+    let mut page = String::new();
+    // Writing to a string does not fail.
+    let _ = write_page(&mut page, raw, speed);
+    page
+}
+
+fn write_page(page: &mut String, raw: &Raw, speed: &Speed) -> fmt::Result {
+    writeln!(page, "# The prune laboratory\n")?;
+    writeln!(
+        page,
+        "`cargo xtask lab-prune` makes this page of docs/lab/prune.json and docs/bench/prune.json, where all runs are.\n"
+    )?;
+    writeln!(page, "{}.", origin(&raw.machine, &raw.engines))?;
+    writeln!(page, "\n## Jobs that failed beside a prune\n")?;
+    writeln!(
+        page,
+        "Four jobs at a time, of all kinds in turn, and a pruner that rests for 50 ms between two prunes. Each job leases its \
+         images from before its first step until its end (`ci-build lease add --ahead --owner $$ IMAGE`). `ci-build prune` \
+         deletes whatever it saw a second before and no job needs: `--older-than 1s --grace 1s --dangling`. The engine's own \
+         `image prune -af` and `system prune -f` know no leases; `nobody` is the control.\n"
+    )?;
+    let kinds = KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>();
+    writeln!(page, "| engine | pruner | {} | prunes | images deleted |", kinds.join(" | "))?;
+    writeln!(page, "|---|---|{}---|---|", "---|".repeat(kinds.len()))?;
+    for load in &raw.loads {
+        let jobs = kinds.iter().map(|kind| {
+            load.jobs.get(*kind).map_or(String::new(), |jobs| {
+                let bold = if jobs.failed > 0 { "**" } else { "" };
+                format!("{bold}{} of {}{bold}", jobs.failed, jobs.all)
+            })
+        });
+        let jobs = jobs.collect::<Vec<_>>().join(" | ");
+        writeln!(
+            page,
+            "| {} | {} | {jobs} | {} | {} |",
+            load.engine, load.pruner, load.prunes, load.deleted
+        )?;
+    }
+    let said = raw.loads.iter().flat_map(|load| {
+        let of_jobs = load.jobs.iter().flat_map(move |(kind, jobs)| {
+            jobs.said.iter().map(move |said| format!("{}, {}, {kind}: {said}", load.engine, load.pruner))
+        });
+        let of_prunes =
+            load.failed_prunes.iter().map(move |said| format!("{}, {}: {said}", load.engine, load.pruner));
+        of_jobs.chain(of_prunes)
+    });
+    list(page, "What they said", said)?;
+    writeln!(page, "\n## Prunes that were killed\n")?;
+    writeln!(
+        page,
+        "`kill -9` at moments spread over a prune of 6 images with 2 names each; then a prune to the end.\n"
+    )?;
+    writeln!(
+        page,
+        "| engine | prunes | killed | with some of the images deleted | something wrong afterwards |"
+    )?;
+    writeln!(page, "|---|---|---|---|---|")?;
+    for kills in &raw.kills {
+        let wrong = if kills.complaints.is_empty() {
+            "nothing".into()
+        } else {
+            escaped(&kills.complaints.join("; "))
+        };
+        writeln!(
+            page,
+            "| {} | {} | {} | {} | {wrong} |",
+            kills.engine, kills.all, kills.killed, kills.between
+        )?;
+    }
+    writeln!(page, "\n## Speed\n")?;
+    writeln!(
+        page,
+        "Choosing among 10,000 images and 1,000 containers (`--dry-run`, all of the program, median of {}): {:.0} ms the first \
+         time, {:.0} ms with a record of each image's last use. The engine is a fake one, which tells what a real one told, \
+         many times over: a real one needs its own time for the list.\n",
+        speed.choose_ms.len(),
+        median(&speed.choose_first_ms),
+        median(&speed.choose_ms)
+    )?;
+    writeln!(
+        page,
+        "Deleting 200 images, median of {}:\n",
+        speed.delete.values().map(|delete| delete.ours_ms.len()).max().unwrap_or(0)
+    )?;
+    writeln!(page, "| engine | `ci-build prune` | `docker rmi` of the same list |")?;
+    writeln!(page, "|---|---|---|")?;
+    for (engine, delete) in &speed.delete {
+        writeln!(
+            page,
+            "| {engine} | {:.0} ms | {:.0} ms |",
+            median(&delete.ours_ms),
+            median(&delete.rmi_ms)
+        )?;
+    }
+    list(page, "Not as promised", complaints(raw, speed))
+}
+
+#[cfg(test)]
+mod tests {
+    use xtask::workspace;
+
+    use super::*;
+    use crate::results;
+
+    #[test]
+    fn the_page_is_made_from_the_results() {
+        let docs = workspace::root().join("docs");
+        let raw: Raw = results::load(&docs.join("lab/prune.json")).unwrap();
+        let speed: Speed = results::load(&docs.join("bench/prune.json")).unwrap();
+        let written = fs::read_to_string(docs.join("lab-prune.md")).unwrap();
+        assert!(
+            written == page(&raw, &speed),
+            "docs/lab-prune.md is out of date\n  help: `cargo xtask lab-prune --report` makes it anew"
+        );
+    }
+}

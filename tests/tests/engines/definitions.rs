@@ -1,0 +1,66 @@
+//! What is solved with `policy=off` is upstream's, byte by byte: on a real engine, for every Dockerfile of testdata.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use ci_build_tests::{Subject, definition};
+use xtask::build::Build;
+use xtask::engines::{ImageStore, Kind};
+use xtask::workspace;
+
+pub(crate) fn with_policy_off(subject: &Subject) -> Result<()> {
+    definition::install_capture(&subject.client)?;
+    let mut compared = 0;
+    let mut mended = 0;
+    for dockerfile in dockerfiles()? {
+        let text = fs::read_to_string(&dockerfile).context("cannot read testdata")?;
+        let platforms = text.lines().next().and_then(|line| line.strip_prefix("# platforms: "));
+        let is_too_old =
+            dockerfile.ends_with("none/heredoc.Dockerfile") && subject.engine.kind() == Kind::Docker20_10;
+        let is_refused =
+            platforms.is_some() && subject.engine.kind().image_store() == ImageStore::GraphDriver;
+        if is_too_old || is_refused {
+            continue;
+        }
+        let differences = |policy: &str| -> Result<(usize, Vec<String>)> {
+            let captured = tempfile::tempdir().context("cannot create a directory")?;
+            let mut build = Build::of(&subject.client, &dockerfile)
+                .argument(&definition::capture_argument(&subject.frontend))
+                .argument(&format!("--build-arg=CI_BUILD_POLICY={policy}"))
+                .argument(&format!("--output=type=local,dest={}", captured.path().display()));
+            if let Some(platforms) = platforms {
+                build = build.argument(&format!("--platform={platforms}"));
+            }
+            let outcome = build.run()?;
+            ensure!(outcome.succeeded(), "{}: {}", dockerfile.display(), outcome.output);
+            definition::compare(captured.path())
+        };
+        let (count, different) = differences("off")?;
+        ensure!(different.is_empty(), "{}: {different:?}", dockerfile.display());
+        compared += count;
+        // The control: what is mended differs.
+        if dockerfile.ends_with("SharedCacheRace/two-stages.Dockerfile") {
+            mended += differences("auto")?.1.len();
+        }
+    }
+    ensure!(compared >= 16, "only {compared} definitions were compared");
+    ensure!(mended > 0, "a difference is not seen");
+    Ok(())
+}
+
+/// Those that a frontend takes.
+fn dockerfiles() -> Result<Vec<PathBuf>> {
+    let root = workspace::root().join("testdata/dockerfiles");
+    let mut found = Vec::new();
+    for dir in fs::read_dir(root).context("cannot read testdata")? {
+        let dir = dir?.path();
+        if dir.is_dir() && !dir.ends_with("bad") {
+            for file in fs::read_dir(dir).context("cannot read testdata")? {
+                found.push(file?.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

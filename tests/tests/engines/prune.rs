@@ -1,0 +1,372 @@
+//! `ci-build prune` and `ci-build watch` on real engines. Each test prunes only images that it made.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ci_build_tests::Subject;
+use serde_json::Value;
+use tempfile::TempDir;
+use xtask::engines::{self, Options};
+use xtask::{command, images, poll};
+
+use crate::proxy::Proxy;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A state directory of its own, and commands that use it.
+struct Host<'a> {
+    subject: &'a Subject,
+    state: TempDir,
+}
+
+impl<'a> Host<'a> {
+    fn new(subject: &'a Subject) -> Result<Self> {
+        Ok(Self { subject, state: tempfile::tempdir().context("cannot create a directory")? })
+    }
+
+    fn ci_build(&self, arguments: &[&str]) -> Command {
+        let mut command = self.subject.client.set_up(Command::new(&self.subject.command));
+        command.env("CI_BUILD_STATE_DIR", self.state.path()).args(arguments);
+        command
+    }
+
+    fn docker(&self, arguments: &[&str]) -> Result<String> {
+        Ok(command::output(self.subject.client.docker().args(arguments))?.trim().to_owned())
+    }
+
+    /// Makes an image whose content is its name, and gives its id.
+    fn image(&self, name: &str) -> Result<String> {
+        let directory = tempfile::tempdir().context("cannot create a directory")?;
+        let text = format!("FROM {}\nRUN echo {name} > /name\n", images::BUSYBOX);
+        fs::write(directory.path().join("Dockerfile"), text).context("cannot write a Dockerfile")?;
+        let mut build = self.subject.client.buildx();
+        command::run(build.args(["build", "--quiet", "--tag", name]).arg(directory.path()))?;
+        self.docker(&["image", "inspect", "--format", "{{.Id}}", name])
+    }
+
+    fn has(&self, image: &str) -> Result<bool> {
+        command::succeeds(self.subject.client.docker().args(["image", "inspect", image]))
+    }
+
+    /// The report of a prune of this repository, and its exit code.
+    fn prune(&self, repository: &str, arguments: &[&str]) -> Result<(Value, Option<i32>)> {
+        let mut prune = self.ci_build(&["prune", "--format", "json", "--repository", repository]);
+        let output = prune.args(arguments).output().context("cannot prune")?;
+        let report = serde_json::from_slice(&output.stdout);
+        let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok((report.with_context(said)?, output.status.code()))
+    }
+
+    /// Follows the engine's events. On return it does.
+    fn watch(&self) -> Result<Watch> {
+        let mut child = self.ci_build(&["watch"]).stderr(Stdio::piped()).spawn().context("cannot watch")?;
+        let stderr = child.stderr.take().context("it has a stderr")?;
+        let mut watch = Watch { child, stderr: BufReader::new(stderr) };
+        watch.wait_for("following")?;
+        Ok(watch)
+    }
+}
+
+struct Watch {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+}
+
+impl Watch {
+    fn wait_for(&mut self, word: &str) -> Result<()> {
+        let mut line = String::new();
+        self.stderr.read_line(&mut line).context("the watch does not speak")?;
+        ensure!(line.contains(word), "the watch said {line:?}");
+        Ok(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // One that has ended by itself is as good.
+        let _ = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
+
+/// The names of the things that came out like this, in their order.
+fn names<'a>(report: &'a Value, action: &str) -> Vec<&'a str> {
+    let things = report["things"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let of_action = things.iter().filter(|thing| thing["action"] == action);
+    of_action.filter_map(|thing| thing["name"].as_str()).collect()
+}
+
+/// When an image was used last, as a prune would know.
+fn used(host: &Host, repository: &str, name: &str) -> Result<String> {
+    let (report, _) = host.prune(repository, &["--dry-run"])?;
+    let things = report["things"].as_array().context("there are no things")?;
+    let thing = things.iter().find(|thing| thing["name"] == name).context("the image is gone")?;
+    Ok(thing["used"].as_str().unwrap_or_default().to_owned())
+}
+
+const FULL: [&str; 8] = ["--disk-high", "0", "--disk-low", "0", "--grace", "0", "--older-than", "24h"];
+const ALL: [&str; 8] = ["--disk-high", "100", "--disk-low", "100", "--grace", "0", "--older-than", "0"];
+
+/// Uses in the reverse order of creation; the watch knows of them, also of those in a container that is gone.
+pub(crate) fn least_recently_used_first(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    for name in ["lru:a", "lru:b", "lru:c"] {
+        host.image(name)?;
+    }
+    let created = |name| host.docker(&["image", "inspect", "--format", "{{.Created}}", name]);
+    ensure!(
+        created("lru:a")? <= created("lru:b")? && created("lru:b")? <= created("lru:c")?,
+        "made in this order"
+    );
+    let watch = host.watch()?;
+    for name in ["lru:c", "lru:b", "lru:a"] {
+        let before = used(&host, "lru", name)?;
+        host.docker(&["run", "--rm", "--network=none", name, "true"])?;
+        let after = poll::until(PATIENCE, || Ok((used(&host, "lru", name)? > before).then_some(())))?;
+        ensure!(after.is_some(), "the watch did not see that {name} was used");
+    }
+    let (report, code) = host.prune("lru", &FULL)?;
+    ensure!(names(&report, "deleted") == ["lru:c", "lru:b", "lru:a"] && code == Some(0), "{report:#}");
+    ensure!(report["ages"] == "watch", "{report:#}");
+    drop(watch);
+    let last = fs::read(record(&host)?).context("there is no record of the prune")?;
+    let last: Value = serde_json::from_slice(&last).context("the record is broken")?;
+    ensure!(last["removed"] == 3 && last["failed"] == 0 && last["freed_bytes"].is_u64(), "{last:#}");
+    Ok(())
+}
+
+fn record(host: &Host) -> Result<std::path::PathBuf> {
+    let mut stores = fs::read_dir(host.state.path().join("stores")).context("there is no state")?;
+    Ok(stores
+        .next()
+        .context("there is no store")?
+        .context("cannot list stores")?
+        .path()
+        .join("last-prune.json"))
+}
+
+/// What somebody needs stays, for the reason that the report tells; the rest goes, with all of its names.
+pub(crate) fn spares_what_is_needed(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    for tag in ["leased", "ahead", "created", "ended", "kept", "free", "shared", "renewed"] {
+        host.image(&format!("spare:{tag}"))?;
+    }
+    let lease = |arguments: &[&str]| {
+        command::run(&mut host.ci_build(&[&["lease", "add", "--ttl", "1h"], arguments].concat()))
+    };
+    lease(&["spare:leased"])?;
+    // A lease of a name is for whatever image has the name by then.
+    host.docker(&["rmi", "spare:ahead"])?;
+    ensure!(lease(&["spare:ahead"]).is_err(), "there is no such image");
+    lease(&["--ahead", "spare:ahead"])?;
+    host.image("spare:ahead")?;
+    lease(&["spare:renewed"])?;
+    host.docker(&["tag", "spare:free", "spare:renewed"])?;
+    host.docker(&["create", "--name", "spare-created", "spare:created"])?;
+    host.docker(&["run", "--name", "spare-ended", "--network=none", "spare:ended", "true"])?;
+    host.docker(&["tag", "spare:shared", "other/spare:1"])?;
+
+    let arguments = [&ALL[..], &["--keep", "spare:kept"]].concat();
+    let (dry, code) = host.prune("spare", &[&arguments[..], &["--dry-run"]].concat())?;
+    ensure!(code == Some(0) && names(&dry, "goes").is_empty() && host.has("spare:shared")?, "{dry:#}");
+    let why = |report: &Value, name: &str| {
+        let things = report["things"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let thing = things.iter().find(|thing| thing["name"].as_str().is_some_and(|of| of.contains(name)));
+        thing.map(|thing| thing["cause"].as_str().unwrap_or_default().to_owned())
+    };
+    for (name, cause) in [
+        ("spare:leased", "leased"),
+        ("spare:ahead", "leased"),
+        ("spare:renewed", "leased"),
+        ("spare:created", "container"),
+        ("spare:ended", "container"),
+        ("spare:kept", "kept"),
+        ("other/spare:1", "outside"),
+    ] {
+        ensure!(why(&dry, name).as_deref() == Some(cause), "{name}: {dry:#}");
+    }
+
+    // By the id, to which the lease was given, and the name, which another image has now.
+    host.docker(&["tag", "spare:shared", "spare:again"])?;
+    command::run(&mut host.ci_build(&["lease", "remove", "spare:leased", "spare:ahead", "spare:renewed"]))?;
+    host.docker(&["rm", "spare-created", "spare-ended"])?;
+    let both = [&arguments[..], &["--repository", "other/*"]].concat();
+    let (report, code) = host.prune("spare", &both)?;
+    ensure!(code == Some(0) && report["failed"] == 0, "{report:#}");
+    let stay: Vec<_> = names(&report, "stays").into_iter().filter(|name| name.contains("spare")).collect();
+    ensure!(stay == ["spare:kept"], "{report:#}");
+    for tag in ["leased", "ahead", "created", "ended", "free", "shared", "again", "renewed"] {
+        ensure!(!host.has(&format!("spare:{tag}"))?, "spare:{tag} is there: {report:#}");
+    }
+    ensure!(!host.has("other/spare:1")? && host.has("spare:kept")?, "{report:#}");
+    host.docker(&["rmi", "spare:kept"]).map(drop)
+}
+
+/// What the engine refuses is told, the rest goes on, and the exit code says so.
+pub(crate) fn goes_on_after_a_refusal(subject: &Subject) -> Result<()> {
+    const WORDS: &str = "conflict: unable to delete (cannot be forced)";
+    let host = Host::new(subject)?;
+    let ids = ["refused:a", "refused:b", "refused:c"].map(|name| host.image(name));
+    let [_, id, _] = ids;
+    let proxy = Proxy::new(&subject.engine.socket(), &id?, WORDS)?;
+    let mut prune = host.ci_build(&["prune", "--format", "json", "--repository", "refused"]);
+    prune.args(ALL).env("DOCKER_HOST", format!("unix://{}", proxy.socket().display()));
+    let output = prune.output().context("cannot prune")?;
+    let report: Value = serde_json::from_slice(&output.stdout).context("there is no report")?;
+    ensure!(output.status.code() == Some(1), "{:?}: {report:#}", output.status);
+    ensure!(names(&report, "deleted") == ["refused:a", "refused:c"] && report["failed"] == 1, "{report:#}");
+    ensure!(names(&report, "failed") == ["refused:b"], "{report:#}");
+    let told =
+        report["things"].as_array().is_some_and(|things| things.iter().any(|thing| thing["why"] == WORDS));
+    ensure!(told && host.has("refused:b")?, "{report:#}");
+    host.docker(&["rmi", "refused:b"]).map(drop)
+}
+
+/// A parent stays with a child that stays, and goes after one that goes.
+pub(crate) fn parents_stay_with_their_children(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    host.image("family:parent")?;
+    host.docker(&["run", "--name", "family", "--network=none", "family:parent", "true"])?;
+    host.docker(&["commit", "family", "family:child"])?;
+    host.docker(&["rm", "family"])?;
+    let (report, code) = host.prune("family", &[&ALL[..], &["--keep", "family:child"]].concat())?;
+    ensure!(code == Some(0), "{report:#}");
+    ensure!(host.has("family:parent")? && host.has("family:child")?, "{report:#}");
+    let (report, code) = host.prune("family", &ALL)?;
+    ensure!(code == Some(0) && report["failed"] == 0, "{report:#}");
+    ensure!(!host.has("family:parent")? && !host.has("family:child")?, "{report:#}");
+    Ok(())
+}
+
+/// A run that meets another skips and says so.
+pub(crate) fn prunes_do_not_queue(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    ensure!(host.prune("nothing", &ALL)?.0["skipped"] == false, "it skipped for nobody");
+    let lock = record(&host)?.with_file_name("prune");
+    let mut held = host.subject.client.set_up(Command::new("flock"));
+    held.env("CI_BUILD_STATE_DIR", host.state.path()).arg(lock).arg(&host.subject.command).args([
+        "prune",
+        "--repository",
+        "nothing",
+    ]);
+    let said = command::output(&mut held)?;
+    ensure!(said.trim() == "another prune is at work: skipped", "{said}");
+    Ok(())
+}
+
+/// Build cache of one cache mount goes, other cache stays.
+pub(crate) fn build_cache_by_its_id(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    let directory = tempfile::tempdir().context("cannot create a directory")?;
+    let mount = |id: &str| {
+        format!("RUN --mount=type=cache,id={id},target=/c dd if=/dev/zero of=/c/x bs=1024 count=64\n")
+    };
+    let text = format!("FROM {}\n{}{}", images::BUSYBOX, mount("prune-one"), mount("prune-two"));
+    fs::write(directory.path().join("Dockerfile"), text).context("cannot write a Dockerfile")?;
+    command::run(subject.client.buildx().args(["build", "--quiet", "--no-cache"]).arg(directory.path()))?;
+    let prune = |id: &str, more: &[&str]| {
+        host.prune("nothing", &[&ALL[..], &["--build-cache", "--cache-mount", id], more].concat())
+    };
+    let (report, code) = prune("prune-on?", &[])?;
+    ensure!(code == Some(0) && names(&report, "deleted").len() == 1, "{report:#}");
+    ensure!(names(&report, "deleted")[0].contains("prune-one"), "{report:#}");
+    let (report, _) = prune("prune-*", &["--dry-run"])?;
+    ensure!(
+        names(&report, "goes").len() == 1 && names(&report, "goes")[0].contains("prune-two"),
+        "{report:#}"
+    );
+    prune("prune-*", &[]).map(drop)
+}
+
+/// An engine that is killed in the middle is told of, with what was done.
+pub(crate) fn engine_that_dies(subject: &Subject) -> Result<()> {
+    const IMAGES: u64 = 60;
+    let engine = engines::start(subject.engine.kind(), Options::default())?;
+    let client = engine.client().clone();
+    images::busybox(&client)?;
+    command::run(client.docker().args(["create", "--name", "dies", images::BUSYBOX]))?;
+    for number in 0..IMAGES {
+        let change = format!("LABEL number={number}");
+        command::run(client.docker().args([
+            "commit",
+            "--change",
+            &change,
+            "dies",
+            &format!("dies:{number}"),
+        ]))?;
+    }
+    let state = tempfile::tempdir().context("cannot create a directory")?;
+    let mut prune = client.set_up(Command::new(&subject.command));
+    prune.env("CI_BUILD_STATE_DIR", state.path()).args(["prune", "--repository", "dies"]).args(ALL);
+    let mut child = prune.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot prune")?;
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().context("it has a stdout")?)
+        .read_line(&mut first)
+        .context("it says nothing")?;
+    ensure!(first.starts_with("deleted image"), "{first}");
+    signal(engine.pid(), "KILL")?;
+    let output = child.wait_with_output().context("cannot wait for the prune")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(125) && said.contains("error: "), "{:?}: {said}", output.status);
+    let store = fs::read_dir(state.path().join("stores"))?.next().context("there is no store")??.path();
+    let last: Value = serde_json::from_slice(&fs::read(store.join("last-prune.json"))?)?;
+    let removed = last["removed"].as_u64().unwrap_or(0);
+    ensure!((1..IMAGES).contains(&removed), "{last:#}");
+    Ok(())
+}
+
+/// A watch sees uses from before and after a restart of the engine.
+pub(crate) fn watch_outlives_the_engine(subject: &Subject) -> Result<()> {
+    let engine = engines::start(subject.engine.kind(), Options::default())?;
+    let client = engine.client().clone();
+    images::busybox(&client)?;
+    let beside =
+        Subject { client: client.clone(), frontend: String::new(), command: subject.command.clone(), engine };
+    let host = Host::new(&beside)?;
+    host.image("lives:a")?;
+    let mut watch = host.watch()?;
+    let use_it = || -> Result<()> {
+        let before = used(&host, "lives", "lives:a")?;
+        host.docker(&["run", "--rm", "--network=none", "lives:a", "true"])?;
+        let seen = poll::until(PATIENCE, || Ok((used(&host, "lives", "lives:a")? > before).then_some(())))?;
+        seen.context("the watch did not see the use")
+    };
+    use_it()?;
+    let mut dockerd = restart(beside.engine.pid())?;
+    let restarted = watch.wait_for("lost").and_then(|()| watch.wait_for("following")).and_then(|()| use_it());
+    signal(dockerd.id(), "TERM")?;
+    dockerd.wait().context("cannot wait for dockerd")?;
+    restarted
+}
+
+fn signal(pid: u32, name: &str) -> Result<()> {
+    command::run(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]))
+}
+
+/// Ends a dockerd and starts it anew, as it was started.
+fn restart(pid: u32) -> Result<Child> {
+    let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).context("the engine is gone");
+    let words = |bytes: Vec<u8>| -> Vec<String> {
+        let words = bytes.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+        words.filter(|word| !word.is_empty()).collect()
+    };
+    let (line, environment) = (words(of("cmdline")?), words(of("environ")?));
+    let directory = fs::read_link(format!("/proc/{pid}/cwd")).context("the engine is gone")?;
+    let variables = environment.iter().filter_map(|variable| variable.split_once('='));
+    let [program, arguments @ ..] = &*line else { anyhow::bail!("the engine has no command line") };
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(variables).current_dir(directory).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    signal(pid, "TERM")?;
+    let is_gone = poll::until(PATIENCE, || {
+        let stat =
+            fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
+        Ok((stat.is_empty() || stat.contains(") Z ")).then_some(()))
+    })?;
+    ensure!(is_gone.is_some(), "dockerd does not end");
+    command.spawn().context("dockerd does not start")
+}

@@ -1,0 +1,127 @@
+//! A containerd of our own, without docker, out of Debian's packages.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::{
+    command::{quoted_tail, search_path},
+    engines::{self, BOOKWORM, SETPRIV, Suite, TOOLS},
+    poll,
+};
+
+/// A containerd that can be fetched and started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 1.6.
+    Containerd1_6,
+    /// 2.1.
+    Containerd2_1,
+}
+
+impl Kind {
+    /// Every one, the oldest first.
+    pub const ALL: [Kind; 2] = [Kind::Containerd1_6, Kind::Containerd2_1];
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Containerd1_6 => "containerd-1.6",
+            Kind::Containerd2_1 => "containerd-2.1",
+        }
+    }
+
+    fn suite(self) -> &'static Suite {
+        match self {
+            Kind::Containerd1_6 => &BOOKWORM,
+            Kind::Containerd2_1 => &TOOLS,
+        }
+    }
+}
+
+/// A running containerd. It ends when this is dropped; and when this process ends, in whatever way.
+#[derive(Debug)]
+pub struct Containerd {
+    child: Child,
+    /// Short, since sockets have short names.
+    dir: TempDir,
+    programs: PathBuf,
+}
+
+impl Containerd {
+    /// Fetches it if need be and starts it over this root directory, which outlives it. It answers on return.
+    ///
+    /// # Errors
+    /// When it cannot be fetched, or does not answer within 30 seconds: then with what it said.
+    pub fn start(kind: Kind, root: &Path) -> Result<Self> {
+        engines::need(&[SETPRIV])?;
+        let programs = engines::fetch_suite(kind.suite())?.bin();
+        let dir = tempfile::tempdir().context("cannot create a directory")?;
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("config.toml"), "version = 2\n").context("cannot write containerd's configuration")?;
+        let log = File::create(path("log")).context("cannot create containerd's log")?;
+        let mut command = Command::new(SETPRIV.program);
+        command.args(["--pdeathsig", "TERM", "--"]).arg(programs.join("containerd"));
+        command.arg("--config").arg(path("config.toml")).arg("--root").arg(root);
+        command.arg("--state").arg(path("state")).arg("--address").arg(path("containerd.sock"));
+        command.env("PATH", search_path(std::slice::from_ref(&programs))?).stdin(Stdio::null());
+        command.stdout(log.try_clone().context("cannot share the log")?).stderr(log);
+        let child = engines::spawn_for_life(command)?;
+        // From here on, dropping it ends the process.
+        let mut containerd = Self { child, dir, programs };
+        containerd.wait()?;
+        Ok(containerd)
+    }
+
+    /// Its socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("containerd.sock")
+    }
+
+    /// `ctr`, talking to it.
+    #[must_use]
+    pub fn ctr(&self) -> Command {
+        let mut command = Command::new(self.programs.join("ctr"));
+        command.arg("--address").arg(self.socket());
+        command
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let (log, socket) = (self.dir.path().join("log"), self.socket());
+        let said = || quoted_tail(&fs::read(&log).unwrap_or_default());
+        let ready = poll::until(PATIENCE, || {
+            if let Some(status) = self.child.try_wait().context("cannot wait for containerd")? {
+                bail!("containerd ended, {status}{}", said());
+            }
+            Ok(UnixStream::connect(&socket).ok())
+        })?;
+        match ready {
+            Some(_) => Ok(()),
+            None => bail!("containerd did not answer within {} seconds{}", PATIENCE.as_secs(), said()),
+        }
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        // It has nothing to lose. One that has ended by itself cannot be killed.
+        match self.child.kill().and_then(|()| self.child.wait().map(drop)) {
+            Err(error) if error.kind() != ErrorKind::InvalidInput => {
+                // The last resort: nobody is left to tell.
+                let _ = writeln!(std::io::stderr(), "warning: cannot end containerd: {error}");
+            }
+            _ => {}
+        }
+    }
+}
