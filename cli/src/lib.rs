@@ -12,6 +12,10 @@
 //! - [`doctor`]: what is wrong with a host, one check a file,
 //! - [`engine`]: the Docker engine,
 //! - [`store`]: the lock of a store of images and caches, and which of them are needed,
+//! - [`journal`]: what was made for somebody and has to go with them,
+//! - [`run`]: containers that leave nothing,
+//! - [`recover`]: what dead owners left goes,
+//! - [`failpoint`]: where tests kill us,
 //! - [`process`]: commands that are run for somebody,
 //! - [`prune`]: which images go, and how they go one by one,
 //! - [`watch`]: when images are used, from the engine's events,
@@ -33,11 +37,15 @@ pub mod docker_config;
 pub mod doctor;
 pub mod engine;
 pub mod error;
+pub mod failpoint;
 pub mod image;
+pub mod journal;
 pub mod process;
 pub mod prune;
 pub mod pull;
+pub mod recover;
 pub mod registry;
+pub mod run;
 pub mod store;
 pub mod watch;
 

@@ -1,5 +1,5 @@
 //! What the engine tests share, an engine with the frontend in it; the host command with a state of its own; the
-//! hazard laboratory; the prune laboratory; the soak; the storm; and the differential suite.
+//! hazard laboratory; the prune and the recovery laboratory; the soak; the storm; and the differential suite.
 
 pub mod copies;
 pub mod definition;
@@ -9,6 +9,7 @@ pub mod host;
 pub mod lab;
 pub mod prunes;
 pub mod pulls;
+pub mod recovery;
 pub mod results;
 pub mod soak;
 pub mod storm;

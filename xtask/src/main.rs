@@ -34,6 +34,8 @@ enum Command {
     Locks,
     /// Build many times through one engine, cancel some of it, and write docs/soak.md
     Soak(commands::program::Arguments),
+    /// Kill runs and recoveries at every labelled place, look at what is left, and write docs/lab/recovery.json
+    Recovery(commands::program::Arguments),
     /// Copy an image between two registries beside skopeo and crane, and write docs/bench/copies.json
     Copies(commands::program::Arguments),
     /// Pull past slow mirrors and rate limits beside docker and crane, and write docs/bench/pulls.json
@@ -62,6 +64,9 @@ fn main() -> ExitCode {
         Command::Storm(arguments) => commands::program::run("storm", "the storm", &arguments),
         Command::Locks => commands::locks::run(),
         Command::Soak(arguments) => commands::program::run("soak", "the soak", &arguments),
+        Command::Recovery(arguments) => {
+            commands::program::run("recovery", "the recovery laboratory", &arguments)
+        }
         Command::Copies(arguments) => commands::program::run("copies", "the copies", &arguments),
         Command::Pulls(arguments) => commands::program::run("pulls", "the pulls", &arguments),
         Command::Capture => commands::capture::run(),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::build::words::OurFlag;
 use crate::error::{Blame, Explain, Failure};
 
 mod build;
@@ -22,8 +23,10 @@ mod plan;
 mod progress;
 mod prune;
 mod pull;
+mod recover;
 mod replace;
 mod rewrite;
+mod run;
 mod size;
 mod sources;
 mod status;
@@ -63,7 +66,9 @@ enum Command {
     Lease(lease::Command),
     Lock(lock::Arguments),
     Prune(Box<prune::Arguments>),
+    Recover(recover::Arguments),
     Rewrite(rewrite::Arguments),
+    Run(run::Arguments),
     Status(status::Arguments),
     Watch(watch::Arguments),
 }
@@ -78,7 +83,7 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// Help, the version, or wrong usage.
 pub fn read(command: clap::Command, words: Vec<OsString>) -> Result<Arguments, clap::Error> {
-    Arguments::from_arg_matches(&command.try_get_matches_from(build::arrange(words))?)
+    Arguments::from_arg_matches(&command.try_get_matches_from(run::arrange(build::arrange(words)))?)
 }
 
 /// Runs one command and gives its exit code.
@@ -97,7 +102,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Lease(command) => lease::run(command).map(|()| ExitCode::SUCCESS),
         Command::Lock(arguments) => lock::run(&arguments),
         Command::Prune(arguments) => prune::run(&arguments),
+        Command::Recover(arguments) => recover::run(&arguments),
         Command::Rewrite(arguments) => rewrite::run(arguments),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Watch(arguments) => watch::run(&arguments),
     }
@@ -120,9 +127,24 @@ impl Explain for ShellError {
 
 /// Runs async work to its end on this thread.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ShellError::Runtime)?;
-    Ok(runtime.block_on(work))
+    Ok(event_loop()?.block_on(work))
+}
+
+/// What runs async work on this thread, piece by piece, with one connection.
+fn event_loop() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ShellError::Runtime)?)
+}
+
+/// The flags of a command of ours, which another program's arguments stand between.
+fn flags_of(name: &str) -> Vec<OurFlag> {
+    let command = Arguments::command();
+    let of = |argument: &clap::Arg| {
+        let name = argument.get_long()?.to_owned();
+        Some(OurFlag { name, has_value: argument.get_action().takes_values() })
+    };
+    let ours =
+        command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments).filter_map(of);
+    ours.chain([OurFlag { name: "help".into(), has_value: false }]).collect()
 }
 
 /// Runs async work to its end on all cores.

@@ -17,6 +17,11 @@ pub(super) struct DockerStore {
 }
 
 impl DockerStore {
+    /// The store's name, where it has one.
+    pub(super) fn name(&self) -> Option<&Identity> {
+        self.name.as_ref()
+    }
+
     /// Opens the store's state.
     pub(super) fn open(&self) -> Result<Store, Failure> {
         Ok(Store::open(self.identity()?)?)

@@ -50,6 +50,9 @@ pub enum Error {
     /// The engine takes the question and does not answer.
     #[error("the docker engine at {0} takes questions and does not answer")]
     Hangs(Endpoint),
+    /// The address of an engine is now another one's.
+    #[error("another engine answers at {0} than the one that was there")]
+    Another(Endpoint),
     /// The engine does not tell who it is.
     #[error("the engine at {0} has no identity that a lock could be about")]
     Nameless(Endpoint),
@@ -93,6 +96,7 @@ impl Explain for Error {
             Error::Unreachable { .. }
             | Error::Refused { .. }
             | Error::Hangs(_)
+            | Error::Another(_)
             | Error::Nameless(_)
             | Error::Lost { .. } => Blame::Surroundings,
         }
@@ -115,6 +119,7 @@ impl Explain for Error {
                 vec!["name the store with --store, the same for all who use the engine".into()]
             }
             Error::Refused { .. } | Error::Hangs(_) => vec!["the engine's log may say more".into()],
+            Error::Another(_) => vec!["was it set up anew? Then what it had is gone".into()],
             Error::Lost { .. } => {
                 vec!["somebody may have given the name to another image meanwhile: try again".into()]
             }

@@ -24,6 +24,7 @@ enum Origin {
     Host,
     Context(String),
     Default,
+    Record,
 }
 
 /// Why it is not known which engine is meant.
@@ -67,6 +68,12 @@ impl Endpoint {
         Self::of(|name| std::env::var_os(name))
     }
 
+    /// The engine at an address that was written down.
+    #[must_use]
+    pub fn at(address: String) -> Self {
+        Self { address, origin: Origin::Record }
+    }
+
     fn of(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, EndpointError> {
         let set = |name| {
             variable(name).filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
@@ -97,6 +104,7 @@ impl fmt::Display for Endpoint {
         match origin {
             Origin::Host => write!(f, "{address} (from DOCKER_HOST)"),
             Origin::Context(name) => write!(f, "{address} (from docker's context '{name}')"),
+            Origin::Record => write!(f, "{address} (from the journal)"),
             Origin::Default => write!(f, "{address} (the default)"),
         }
     }

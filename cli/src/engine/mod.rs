@@ -9,6 +9,7 @@ mod events;
 mod images;
 mod info;
 mod networks;
+mod owned;
 mod pull;
 mod raw;
 mod volumes;
@@ -21,6 +22,7 @@ pub use events::{Event, Subject};
 pub use images::{Deletion, StoredImage};
 pub use info::{Builder, ImageStore, Info};
 pub use networks::Network;
+pub use owned::OwnedContainer;
 pub use pull::{Account, Found};
 pub use volumes::Volume;
 

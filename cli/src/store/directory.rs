@@ -173,13 +173,13 @@ impl Directory {
         prepare: impl FnOnce(&File) -> Result<(), Errno>,
     ) -> Result<(String, File), Error> {
         let name = unpredictable();
-        let file = self.write(&name, bytes, prepare)?;
+        let file = self.write(&name, bytes, prepare, false)?;
         Ok((name, file))
     }
 
     /// Gives the file of this name these bytes, whatever it had: readers see the old ones or the new ones.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        self.write(name, bytes, |_| Ok(())).map(drop)
+        self.write(name, bytes, |_| Ok(()), false).map(drop)
     }
 
     fn write(
@@ -187,12 +187,14 @@ impl Directory {
         name: &str,
         bytes: &[u8],
         prepare: impl FnOnce(&File) -> Result<(), Errno>,
+        is_synced: bool,
     ) -> Result<File, Error> {
         let hidden = format!(".{}", unpredictable());
         let file = self.create(&hidden).map_err(|source| self.refused("make", &hidden, source))?;
         let written = prepare(&file)
             .map_err(Into::into)
             .and_then(|()| (&file).write_all(bytes))
+            .and_then(|()| if is_synced { file.sync_all() } else { Ok(()) })
             .and_then(|()| Ok(fs::renameat(&self.fd, &hidden, &self.fd, name)?));
         match written {
             Ok(()) => Ok(file),
@@ -201,6 +203,16 @@ impl Directory {
                 Err(Error::refused("write", self.path.join(name), source))
             }
         }
+    }
+
+    /// As [`Directory::replace`], on the disk, and the new file as it is then. `prepare` sees it before anybody else does.
+    pub(super) fn put(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        prepare: impl FnOnce(&File) -> Result<(), Errno>,
+    ) -> Result<File, Error> {
+        self.write(name, bytes, prepare, true)
     }
 
     /// Has an empty file of this name that was changed at this time, or later: an earlier time than it has is not taken.
@@ -270,6 +282,16 @@ impl Directory {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// The names of what is being written, or was by somebody who was killed.
+    pub(super) fn unfinished(&self) -> Result<Vec<String>, Error> {
+        let refused = |source: Errno| Error::refused("list", &self.path, source);
+        let entries = fs::Dir::read_from(&self.fd).map_err(refused)?;
+        let names =
+            entries.map(|entry| Ok(entry.map_err(refused)?.file_name().to_string_lossy().into_owned()));
+        let names: Vec<String> = names.collect::<Result<_, _>>()?;
+        Ok(names.into_iter().filter(|name| name.starts_with('.') && !matches!(&**name, "." | "..")).collect())
     }
 
     /// Whoever may not remove it leaves it to those who may.

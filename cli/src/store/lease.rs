@@ -98,6 +98,23 @@ impl Leases {
         self.directory.sync(&file)
     }
 
+    /// Adds a lease that ends with this value. It need not outlive a crash of the machine, since its owner does not.
+    ///
+    /// # Errors
+    /// When it cannot be written; then there is no lease.
+    pub fn hold(&self, lease: &Lease) -> Result<HeldLease<'_>, Error> {
+        let bytes = serde_json::to_vec(lease).unwrap_or_default();
+        let (name, _) = self.directory.add(&bytes, |_| Ok(()))?;
+        Ok(HeldLease { leases: self, name })
+    }
+
+    /// Removes what has ended, and tells how many leases that were.
+    pub(super) fn tidy(&self) -> Result<usize, Error> {
+        let before = self.directory.names()?.len();
+        self.read()?;
+        Ok(before.saturating_sub(self.directory.names()?.len()))
+    }
+
     /// What is needed now, the oldest first. What has ended is removed.
     ///
     /// # Errors
@@ -137,6 +154,20 @@ impl Leases {
             }
         }
         Ok(leases)
+    }
+}
+
+/// A lease that ends with this value.
+#[derive(Debug)]
+pub struct HeldLease<'a> {
+    leases: &'a Leases,
+    name: String,
+}
+
+impl Drop for HeldLease<'_> {
+    fn drop(&mut self) {
+        // What cannot be removed ends with its owner, and goes with the next look.
+        let _ = self.leases.directory.remove(&self.name);
     }
 }
 

@@ -15,6 +15,7 @@ mod lease;
 mod lock;
 mod memory;
 mod owner;
+mod records;
 mod scratch;
 mod turn;
 mod wait;
@@ -27,10 +28,11 @@ pub use holders::{Mode, Record, Role};
 pub use identity::{Identity, NameError};
 pub use last_prune::LastPrune;
 pub use last_use::LastUses;
-pub use lease::{Lease, Leases, Quiet, Term};
+pub use lease::{HeldLease, Lease, Leases, Quiet, Term};
 pub use lock::{ExclusiveGuard, Guard, Notice, SharedGuard};
 pub use memory::Memory;
 pub use owner::{Liveness, Process};
+pub(crate) use records::{Alone, Found, Held, Records};
 pub use scratch::Scratch;
 pub use turn::Turn;
 pub use wait::Patience;
@@ -88,6 +90,15 @@ impl Overview {
     }
 }
 
+/// What was removed that had ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tidied {
+    /// So many leases.
+    pub leases: usize,
+    /// So many directories with files of commands that were killed.
+    pub scratch: usize,
+}
+
 impl Store {
     /// Opens the store's state, and makes it where it is missing.
     ///
@@ -130,6 +141,22 @@ impl Store {
             }))
         };
         stores.names()?.into_iter().filter_map(|name| look(name).transpose()).collect()
+    }
+
+    /// Removes leases that have ended, and files of commands that were killed, in all stores of this process's state
+    /// directory.
+    ///
+    /// # Errors
+    /// When the state directory cannot be used.
+    pub fn tidy() -> Result<Tidied, Error> {
+        let stores = Directory::state(&directory::place()?)?.directory("stores")?;
+        let mut tidied = Tidied::default();
+        for name in stores.names()? {
+            let directory = stores.directory(&name)?;
+            tidied.leases += Leases::of(&directory)?.tidy()?;
+            tidied.scratch += scratch::tidy(&directory)?;
+        }
+        Ok(tidied)
     }
 
     /// Which store this is.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::failpoint;
 use crate::process::proc::stat;
 
 /// One process among all that ever ran on the host.
@@ -39,8 +40,7 @@ impl Process {
     /// The process that has this pid now, seen from here.
     pub fn of(pid: u32) -> Option<Self> {
         let stat = stat(pid).filter(|stat| !stat.has_ended)?;
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
-        Some(Self { boot, namespace: namespace()?, pid, start: stat.start })
+        Some(Self { boot: boot()?, namespace: namespace()?, pid, start: stat.start })
     }
 
     /// Whether it still runs.
@@ -57,6 +57,11 @@ impl Process {
             _ => Liveness::Gone,
         }
     }
+}
+
+fn boot() -> Option<String> {
+    let ours = || std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    failpoint::boot().or_else(ours).map(|boot| boot.trim().to_owned())
 }
 
 fn namespace() -> Option<String> {

@@ -29,9 +29,7 @@ impl Store {
         // For a moment: nobody is to remove what is not locked yet.
         let gate = parent.lock_file(".lock")?;
         flock(&gate, FlockOperation::LockExclusive).map_err(refused)?;
-        for name in parent.names()? {
-            remove_if_left(&parent, &name);
-        }
+        remove_left(&parent)?;
         let directory = parent.new_directory()?;
         let lock = directory.lock_file(".lock")?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(refused)?;
@@ -39,13 +37,27 @@ impl Store {
     }
 }
 
-/// What cannot be removed is tried again by the next.
-fn remove_if_left(parent: &Directory, name: &str) {
-    let Ok(directory) = parent.directory(name) else { return };
-    let Ok(lock) = directory.lock_file(".lock") else { return };
-    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-        let _ = std::fs::remove_dir_all(directory.path());
+/// Removes what was left in a store by those who were killed, and tells how many directories that were. Where somebody
+/// makes one, none.
+pub(super) fn tidy(store: &Directory) -> Result<usize, Error> {
+    let parent = store.directory("scratch")?;
+    let gate = parent.lock_file(".lock")?;
+    match flock(&gate, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => remove_left(&parent),
+        Err(_) => Ok(0),
     }
+}
+
+fn remove_left(parent: &Directory) -> Result<usize, Error> {
+    Ok(parent.names()?.iter().filter(|name| remove_if_left(parent, name)).count())
+}
+
+/// What cannot be removed is tried again by the next.
+fn remove_if_left(parent: &Directory, name: &str) -> bool {
+    let Ok(directory) = parent.directory(name) else { return false };
+    let Ok(lock) = directory.lock_file(".lock") else { return false };
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+        && std::fs::remove_dir_all(directory.path()).is_ok()
 }
 
 impl Scratch {

@@ -17,6 +17,7 @@ mod prune;
 mod pull;
 mod remote;
 mod rewrite;
+mod run;
 mod store;
 
 use std::process::ExitCode;
@@ -104,6 +105,16 @@ const TESTS: &[(&str, Test)] = &[
     ("build_exit_codes_are_buildxs", build::exit_codes),
     ("build_names_who_waits_for_whom", build::waits),
     ("build_remembers_durations", build::durations),
+    ("run_is_as_dockers", run::as_docker),
+    ("run_ends_by_signals_and_in_time", run::signals),
+    ("run_ends_with_its_job", run::ends_with_its_job),
+    ("run_that_is_detached_goes_with_its_job", run::detached),
+    ("run_killed_leaves_nothing", run::killed),
+    ("run_of_a_killed_docker_is_left", run::killed_docker),
+    ("run_leaves_nothing_over_a_reboot", run::reboot),
+    ("run_owns_no_copy_of_its_container", run::commit),
+    ("run_beside_recoveries_is_no_victim", run::side_by_side),
+    ("run_whose_removal_fails_is_kept", run::failing),
 ];
 
 fn main() -> ExitCode {

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ci_build_frontend::plan::{Policy, Scope};
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 
 use super::store::DockerStore;
 use super::{duration, frontend, lock};
-use crate::build::words::{OurFlag, part};
+use crate::build::words::part;
 use crate::build::{self, Asked, Frontend, Source};
 use crate::docker_config::DockerConfig;
 use crate::error::Failure;
@@ -84,22 +84,11 @@ pub(super) fn arrange(mut words: Vec<OsString>) -> Vec<OsString> {
     if words.get(1).is_none_or(|command| command != NAME) {
         return words;
     }
-    let (ours, theirs) = part(&words.split_off(2), &our_flags());
+    let (ours, theirs) = part(&words.split_off(2), &super::flags_of(NAME));
     words.extend(ours);
     words.push("--".into());
     words.extend(theirs);
     words
-}
-
-fn our_flags() -> Vec<OurFlag> {
-    let command = super::Arguments::command();
-    let of = |argument: &clap::Arg| {
-        let name = argument.get_long()?.to_owned();
-        Some(OurFlag { name, has_value: argument.get_action().takes_values() })
-    };
-    let ours =
-        command.find_subcommand(NAME).into_iter().flat_map(clap::Command::get_arguments).filter_map(of);
-    ours.chain([OurFlag { name: "help".into(), has_value: false }]).collect()
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -135,8 +124,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(ended.code))
 }
 
-/// Who wants the build: the CI job, whose end is the build's too, unless the caller asked with nohup to live on.
-fn owner() -> Option<u32> {
+/// Who wants a command: the CI job, whose end is the command's too, unless the caller asked with nohup to live on.
+pub(super) fn owner() -> Option<u32> {
     if process::is_ignored(signal_hook::consts::SIGHUP) { None } else { job::process().map(|job| job.pid) }
 }
 
@@ -185,7 +174,7 @@ mod tests {
 
     #[test]
     fn our_flags_are_those_that_clap_knows() {
-        let names: Vec<_> = our_flags().into_iter().map(|flag| flag.name).collect();
+        let names: Vec<_> = crate::commands::flags_of(NAME).into_iter().map(|flag| flag.name).collect();
         insta::assert_snapshot!(names.join(" "), @"policy scope store wait timeout grace frontend frontend-binary frontend-name help");
     }
 

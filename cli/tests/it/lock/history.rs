@@ -153,13 +153,13 @@ fn history(processes: usize, operations: usize, is_locked: bool) -> (Vec<Event>,
             killed += 1;
         }
     }
-    // The history ends when nobody has it open any more.
-    drop(log);
-    events.extend(lines);
     for (id, mut worker) in workers {
         let status = worker.wait().unwrap();
         assert!(status.success(), "worker {id}: {status}");
     }
+    // The history ends when nobody has it open any more. Not before all have ended: who opens it when nobody reads waits.
+    drop(log);
+    events.extend(lines);
     (events, killed)
 }
 

@@ -1,0 +1,105 @@
+//! `ci-build recover`, and what other commands do of it first.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{block_on, duration, print_line};
+use crate::engine::{Endpoint, Engine};
+use crate::error::Failure;
+use crate::journal::{Journal, Place};
+use crate::recover::{self, Options, Report};
+
+const EXAMPLES: &str = "\
+Examples:
+  ci-build recover --dry-run
+  ci-build recover
+  ci-build recover --format json | jq .freed
+
+What `ci-build run` makes has a record and a label with its owner. If that is dead (killed, out of memory, the host was
+started anew), the container goes, and then the record. What has a living owner stays, and what is not ours.
+
+Exit codes: 0 fine; 1 something could not be removed, and is tried again later; 2 wrong usage; 125 our own failure";
+
+/// Remove what killed commands left in the engine
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Remove nothing, and say what would be
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait for another recovery
+    #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
+    wait: Duration,
+    /// How it is shown
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For scripts
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { dry_run, wait, format } = *arguments;
+    let journal = Journal::open()?;
+    let options = Options { is_dry_run: dry_run, is_eager: true, wait };
+    let report = block_on(async {
+        let here = match here().await {
+            Ok(here) => Some(here),
+            // The journal may name others, or this one.
+            Err(failure) => {
+                anstream::eprintln!("warning: only what the journal names can be recovered");
+                failure.print();
+                None
+            }
+        };
+        let here = here.as_ref().map(|(engine, place)| (engine, place));
+        Ok::<_, Failure>(recover::recover(&journal, here, options).await?)
+    })??;
+    match format {
+        Format::Text => print_line(&report)?,
+        Format::Json => print_line(serde_json::to_string(&report).unwrap_or_default())?,
+    }
+    Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The engine that docker would use, and what the journal calls it.
+pub(super) async fn here() -> Result<(Engine, Place), Failure> {
+    let endpoint = Endpoint::of_this_process()?;
+    let engine = Engine::connect(&endpoint).await?;
+    let place = Place::Docker { address: endpoint.address.clone(), engine: engine.identity().await? };
+    Ok((engine, place))
+}
+
+/// What a command does before its own work: what it cannot do within the limit is left to the next.
+pub(super) async fn first(journal: &Journal, engine: &Engine, place: &Place, limit: Duration) {
+    let options = Options { is_dry_run: false, is_eager: false, wait: Duration::ZERO };
+    let recovery = recover::recover(journal, Some((engine, place)), options);
+    match tokio::time::timeout(limit, recovery).await {
+        Ok(Ok(report)) => tell(&report),
+        Ok(Err(error)) => {
+            anstream::eprintln!("warning: what killed commands left could not be looked for");
+            Failure::from(error).print();
+        }
+        Err(_) => {
+            anstream::eprintln!(
+                "warning: not all that killed commands left is removed yet: `ci-build recover` goes on"
+            );
+        }
+    }
+}
+
+fn tell(report: &Report) {
+    if !report.removed.is_empty() || !report.failed.is_empty() {
+        anstream::eprintln!("recovered what killed commands left:");
+        for line in report.to_string().lines() {
+            anstream::eprintln!("  {line}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Containers that `ci-build` made: found by their labels, stopped, and removed whatever they do.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bollard::errors::Error::DockerResponseServerError;
+use bollard::query_parameters::{
+    ListContainersOptions, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
+};
+use futures_util::TryStreamExt as _;
+
+use super::{Deletion, Engine, Error, OWNER_LABEL};
+use crate::failpoint;
+
+/// A removal is over within this time: a container of many gigabytes takes minutes.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// A container with our labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedContainer {
+    /// Its id.
+    pub id: String,
+    /// Its name, without the slash before it.
+    pub name: String,
+    /// Its image as it was named when the container was made.
+    pub image: String,
+    /// Its image's id.
+    pub image_id: String,
+    /// Its state in the engine's words: `created`, `running`, `exited`, …
+    pub state: String,
+    /// All its labels.
+    pub labels: HashMap<String, String>,
+    /// The bytes that it wrote, where they were asked for.
+    pub written: Option<u64>,
+}
+
+impl OwnedContainer {
+    /// Whether its process is there.
+    pub fn runs(&self) -> bool {
+        matches!(self.state.as_str(), "running" | "paused" | "restarting")
+    }
+}
+
+impl Engine {
+    /// The containers that have this label, with this value if one is given, whatever their state. With their `sizes`,
+    /// it takes the engine a walk through the files of each.
+    ///
+    /// # Errors
+    /// When the engine does not list them in time.
+    pub async fn labelled(
+        &self,
+        label: &str,
+        value: Option<&str>,
+        sizes: bool,
+    ) -> Result<Vec<OwnedContainer>, Error> {
+        let label = value.map_or_else(|| label.to_owned(), |value| format!("{label}={value}"));
+        let filters = Some(HashMap::from([("label".to_owned(), vec![label])]));
+        let options = ListContainersOptions { all: true, size: sizes, filters, ..Default::default() };
+        let listed = async {
+            injected()?;
+            self.docker.list_containers(Some(options)).await
+        };
+        let listed = match sizes {
+            false => self.in_time(listed, "list its containers").await?,
+            true => listed.await.map_err(|source| self.refused("list its containers", source))?,
+        };
+        Ok(listed.into_iter().map(owned).collect())
+    }
+
+    /// All containers that `ci-build` made, whoever owns them.
+    ///
+    /// # Errors
+    /// When the engine does not list them in time.
+    pub async fn owned(&self, sizes: bool) -> Result<Vec<OwnedContainer>, Error> {
+        self.labelled(OWNER_LABEL, None, sizes).await
+    }
+
+    /// The labels of an image, which its containers have too; none where it is gone.
+    ///
+    /// # Errors
+    /// When the engine does not say in time.
+    pub async fn image_labels(&self, id: &str) -> Result<Option<HashMap<String, String>>, Error> {
+        let inspect = async {
+            injected()?;
+            match self.docker.inspect_image(id).await {
+                Err(DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+                answer => answer.map(|image| Some(image.config.and_then(|c| c.labels).unwrap_or_default())),
+            }
+        };
+        self.in_time(inspect, "look at an image").await
+    }
+
+    /// Asks a container to end, and kills it when it has not within this time. One that is gone is no error.
+    ///
+    /// # Errors
+    /// When the engine does not do so.
+    pub async fn stop(&self, id: &str, grace: Duration) -> Result<(), Error> {
+        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::new().t(seconds).build();
+        let stop = async {
+            injected()?;
+            self.docker.stop_container(id, Some(options)).await
+        };
+        match tokio::time::timeout(grace + PATIENCE, stop).await {
+            Err(_) => Err(Error::Hangs(self.endpoint.clone())),
+            Ok(Ok(()) | Err(DockerResponseServerError { status_code: 404, .. })) => Ok(()),
+            Ok(Err(source)) => Err(self.refused("stop a container", source)),
+        }
+    }
+
+    /// Kills and deletes a container, and its anonymous volumes.
+    ///
+    /// # Errors
+    /// When the engine does not answer in time.
+    pub async fn remove(&self, id: &str) -> Result<Deletion, Error> {
+        let options = RemoveContainerOptionsBuilder::new().v(true).force(true).build();
+        let remove = async {
+            injected()?;
+            self.docker.remove_container(id, Some(options)).await
+        };
+        let Ok(answer) = tokio::time::timeout(PATIENCE, remove).await else {
+            return Err(Error::Hangs(self.endpoint.clone()));
+        };
+        match answer {
+            // Its own --rm is at it, or somebody else: then it is enough that it goes.
+            Err(DockerResponseServerError { status_code: 409, message })
+                if message.contains("in progress") =>
+            {
+                self.removed(id, message).await
+            }
+            answer => self.deletion(answer, "remove a container"),
+        }
+    }
+
+    /// Waits until a container that is being removed is gone.
+    async fn removed(&self, id: &str, message: String) -> Result<Deletion, Error> {
+        let options = WaitContainerOptionsBuilder::new().condition("removed").build();
+        let wait = self.docker.wait_container(id, Some(options)).try_for_each(|_| async { Ok(()) });
+        match tokio::time::timeout(PATIENCE, wait).await {
+            Err(_) => Ok(Deletion::Refused(message)),
+            // What it ended with is told as an error too.
+            Ok(Ok(()) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(Deletion::Done),
+            Ok(Err(DockerResponseServerError { status_code: 404, .. })) => Ok(Deletion::Gone),
+            Ok(Err(source)) => Err(self.refused("remove a container", source)),
+        }
+    }
+}
+
+/// An error where a test asks for one.
+fn injected() -> Result<(), bollard::errors::Error> {
+    match failpoint::call_fails() {
+        true => Err(std::io::Error::other("a test lets this call fail").into()),
+        false => Ok(()),
+    }
+}
+
+fn owned(listed: bollard::models::ContainerSummary) -> OwnedContainer {
+    let name = listed.names.and_then(|names| names.into_iter().next()).unwrap_or_default();
+    OwnedContainer {
+        id: listed.id.unwrap_or_default(),
+        name: name.trim_start_matches('/').into(),
+        image: listed.image.unwrap_or_default(),
+        image_id: listed.image_id.unwrap_or_default(),
+        state: listed.state.map(|state| state.to_string()).unwrap_or_default(),
+        labels: listed.labels.unwrap_or_default(),
+        written: listed.size_rw.and_then(|bytes| bytes.try_into().ok()),
+    }
+}

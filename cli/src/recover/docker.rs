@@ -1,0 +1,146 @@
+//! Recovery on one Docker engine.
+
+use std::collections::HashMap;
+
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+
+use super::choose::{Task, choose};
+use super::report::{Failed, Removed, Report};
+use super::{Error, Recovery};
+use crate::engine::{Deletion, Engine, OWNER_LABEL, OwnedContainer};
+use crate::failpoint;
+use crate::journal::{Found, Owner, Place, RUN_LABEL, Record};
+
+/// So many removals are asked for at a time: the engine does most of each alone.
+const AT_ONCE: usize = 8;
+
+/// Sets one engine right, whose records these are.
+pub(super) async fn recover(
+    recovery: &Recovery<'_>,
+    engine: &Engine,
+    place: &Place,
+    records: &[&Found],
+    report: &mut Report,
+) -> Result<(), Error> {
+    let containers = engine.owned(false).await?;
+    failpoint::reach("recover.listed");
+    let tasks = choose(records, containers, recovery.options.is_eager, Timestamp::now());
+    failpoint::reach("recover.chosen");
+    let tasks = genuine(engine, tasks).await?;
+    let sizes = sizes(engine, &tasks).await?;
+    let mut removals = Vec::new();
+    for task in tasks {
+        match task {
+            Task::Stay => report.alive += 1,
+            Task::Unknown { container } => report.unknown.push(container.name),
+            Task::Later { record } => report.later.push(failed(&record)),
+            Task::Forget { name, record } if recovery.is_current(&name, &record)? => {
+                recovery.forget(&name)?;
+                report.records += 1;
+            }
+            Task::Remove { container, record: Some((name, record)) }
+                if recovery.is_current(&name, &record)? =>
+            {
+                removals.push((container, Some((name, record))));
+            }
+            Task::Remove { container, record: None } => removals.push((container, None)),
+            // Handed over while we looked.
+            Task::Forget { .. } | Task::Remove { .. } => report.alive += 1,
+        }
+    }
+    let remove = |(container, record): (OwnedContainer, Option<(String, Record)>)| async {
+        let outcome =
+            if recovery.options.is_dry_run { Ok(Deletion::Done) } else { remove(engine, &container).await };
+        (container, record, outcome)
+    };
+    let mut removals = stream::iter(removals).map(remove).buffer_unordered(AT_ONCE);
+    while let Some((container, record, outcome)) = removals.next().await {
+        let reason = match outcome {
+            Ok(Deletion::Done | Deletion::Gone) => None,
+            Ok(Deletion::Refused(reason)) => Some(reason),
+            Err(error) => Some(super::told(&error)),
+        };
+        match (reason, record) {
+            (None, record) => {
+                if let Some((name, _)) = record {
+                    recovery.forget(&name)?;
+                    report.records += 1;
+                }
+                let bytes = sizes.get(&container.id).copied().flatten();
+                report.freed += bytes.unwrap_or(0);
+                let OwnedContainer { id, name, image, .. } = container;
+                report.removed.push(Removed { kind: "container", id, name, image, bytes });
+            }
+            (Some(reason), record) => {
+                let record = record.or_else(|| new_record(place, &container));
+                let Some((name, record)) = record else {
+                    report.failed.push(Failed { what: container.name, reason, times: 1 });
+                    continue;
+                };
+                recovery.note(&name, &record, reason.clone())?;
+                report.failed.push(failed(&record.failed(reason, Timestamp::now())));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn remove(engine: &Engine, container: &OwnedContainer) -> Result<Deletion, crate::engine::Error> {
+    failpoint::reach("recover.removing");
+    let deletion = engine.remove(&container.id).await;
+    failpoint::reach("recover.removed");
+    deletion
+}
+
+/// A removal that failed is kept, so what had no record gets one.
+fn new_record(place: &Place, container: &OwnedContainer) -> Option<(String, Record)> {
+    let owner: Owner = container.labels.get(OWNER_LABEL)?.parse().ok()?;
+    let name = container.labels.get(RUN_LABEL).filter(|name| is_name(name))?;
+    Some((name.clone(), Record::new(place.clone(), owner, &format!("container {}", container.name))))
+}
+
+/// A label is others' text; a record's name is what we make up.
+fn is_name(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn failed(record: &Record) -> Failed {
+    let failure = record.failure.as_ref();
+    Failed {
+        what: record.command.clone(),
+        reason: failure.map(|failure| failure.reason.clone()).unwrap_or_default(),
+        times: failure.map_or(0, |failure| failure.times),
+    }
+}
+
+/// Without the containers that have our labels from their image, which was made from one of ours (`docker commit`): they
+/// are somebody else's.
+async fn genuine(engine: &Engine, tasks: Vec<Task>) -> Result<Vec<Task>, Error> {
+    let mut of_images: HashMap<String, Option<String>> = HashMap::new();
+    let mut genuine = Vec::new();
+    for task in tasks {
+        let Task::Remove { container, .. } = &task else {
+            genuine.push(task);
+            continue;
+        };
+        let image = &container.image_id;
+        if !of_images.contains_key(image) {
+            let label = engine.image_labels(image).await?.and_then(|mut labels| labels.remove(RUN_LABEL));
+            of_images.insert(image.clone(), label);
+        }
+        let inherited = of_images.get(image).and_then(Option::as_ref);
+        if inherited.is_none_or(|inherited| container.labels.get(RUN_LABEL) != Some(inherited)) {
+            genuine.push(task);
+        }
+    }
+    Ok(genuine)
+}
+
+/// What those that go have written, which the engine walks through their files for.
+async fn sizes(engine: &Engine, tasks: &[Task]) -> Result<HashMap<String, Option<u64>>, Error> {
+    if !tasks.iter().any(|task| matches!(task, Task::Remove { .. })) {
+        return Ok(HashMap::new());
+    }
+    Ok(engine.owned(true).await?.into_iter().map(|container| (container.id, container.written)).collect())
+}

@@ -1,0 +1,212 @@
+//! What dead owners left goes; what the living have stays (docs/recovery.md).
+//!
+//! - [`choose`](choose()): what goes and what stays, pure,
+//! - `docker`: how it goes, on one engine,
+//! - [`Report`]: what went.
+
+use std::time::Duration;
+
+use crate::engine::{self, Endpoint, Engine};
+use crate::error::{Blame, Explain};
+use crate::failpoint;
+use crate::journal::{Fate, Found, Journal, Place, Record};
+use crate::store::{self, Alone};
+
+mod choose;
+mod docker;
+mod report;
+
+pub use choose::{Task, choose};
+pub use report::{Failed, Removed, Report};
+
+/// How a recovery is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Remove nothing, and tell what would be.
+    pub is_dry_run: bool,
+    /// Try again at once what failed before.
+    pub is_eager: bool,
+    /// How long to wait for another recovery.
+    pub wait: Duration,
+}
+
+/// Why a recovery could not be.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] store::Error),
+    /// The engine does not do its part.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+}
+
+impl Explain for Error {
+    fn blame(&self) -> Blame {
+        match self {
+            Self::Journal(error) => error.blame(),
+            Self::Engine(error) => error.blame(),
+        }
+    }
+
+    fn help(&self) -> Vec<String> {
+        match self {
+            Self::Journal(error) => error.help(),
+            Self::Engine(error) => error.help(),
+        }
+    }
+}
+
+/// A recovery whose turn it is.
+struct Recovery<'a> {
+    journal: &'a Journal,
+    turn: Alone,
+    options: Options,
+}
+
+impl Recovery<'_> {
+    fn forget(&self, name: &str) -> Result<(), Error> {
+        failpoint::reach("recover.forgetting");
+        if !self.options.is_dry_run {
+            self.journal.forget(name, &self.turn)?;
+        }
+        failpoint::reach("recover.forgotten");
+        Ok(())
+    }
+
+    /// Whether a record still says what it said when its owner was seen to be dead: from then on nobody changes it, but
+    /// it may have been handed over to a job before.
+    fn is_current(&self, name: &str, record: &Record) -> Result<bool, Error> {
+        Ok(self.journal.find(name)?.and_then(|found| found.record).as_ref() == Some(record))
+    }
+
+    fn note(&self, name: &str, record: &Record, reason: String) -> Result<(), Error> {
+        failpoint::reach("recover.failing");
+        Ok(self.journal.note(name, record, reason, &self.turn)?)
+    }
+}
+
+/// Sets right what dead owners left: on this engine, if one is given, and on all that the journal names.
+///
+/// # Errors
+/// When the journal cannot be used, or the engine that is given does not play along. Another engine that does not is told
+/// in the report.
+pub async fn recover(
+    journal: &Journal,
+    here: Option<(&Engine, &Place)>,
+    options: Options,
+) -> Result<Report, Error> {
+    failpoint::reach("recover.asked");
+    let mut report = Report::new(options.is_dry_run);
+    let Some(turn) = journal.turn(options.wait)? else {
+        report.busy = true;
+        return Ok(report);
+    };
+    failpoint::reach("recover.turn");
+    let recovery = Recovery { journal, turn, options };
+    if !options.is_dry_run {
+        report.files = journal.tidy(&recovery.turn)?;
+    }
+    failpoint::reach("recover.tidied");
+    let found = journal.list()?;
+    let unreadable = found.iter().filter(|found| found.record.is_none() && !found.is_held);
+    report.unreadable = unreadable.map(|found| found.name.clone()).collect();
+    if let Some((engine, place)) = here {
+        docker::recover(&recovery, engine, place, &of_engine(&found, place), &mut report).await?;
+    }
+    for (place, records) in elsewhere(&found, here.map(|(_, place)| place)) {
+        if let Err(error) = there(&recovery, place, &records, &mut report).await {
+            unreached(&recovery, &records, &told(&error), &mut report)?;
+        }
+    }
+    failpoint::reach("recover.leases");
+    if !options.is_dry_run {
+        let tidied = store::Store::tidy()?;
+        report.leases = tidied.leases;
+        report.files += tidied.scratch;
+    }
+    failpoint::reach("recover.done");
+    Ok(report)
+}
+
+/// The records of this engine, by whatever address.
+fn of_engine<'a>(found: &'a [Found], here: &Place) -> Vec<&'a Found> {
+    found
+        .iter()
+        .filter(|found| found.record.as_ref().is_some_and(|record| is_same(&record.place, here)))
+        .collect()
+}
+
+fn is_same(one: &Place, other: &Place) -> bool {
+    let (Place::Docker { engine: one, .. }, Place::Docker { engine: other, .. }) = (one, other);
+    one == other
+}
+
+/// The records of dead owners on other engines, an engine each.
+fn elsewhere<'a>(found: &'a [Found], here: Option<&Place>) -> Vec<(&'a Place, Vec<&'a Found>)> {
+    let mut places: Vec<(&Place, Vec<&Found>)> = Vec::new();
+    for found in found {
+        let Some(record) = &found.record else { continue };
+        if here.is_some_and(|here| is_same(&record.place, here)) {
+            continue;
+        }
+        match places.iter_mut().find(|(place, _)| **place == record.place) {
+            Some((_, records)) => records.push(found),
+            None => places.push((&record.place, vec![found])),
+        }
+    }
+    let now = jiff::Timestamp::now();
+    let is_dead = |found: &&Found| {
+        found.record.as_ref().is_some_and(|record| record.fate(found.is_held, now) == Fate::Goes)
+    };
+    places.retain(|(_, records)| records.iter().any(|found| is_dead(found)));
+    places
+}
+
+/// Sets right an engine that only the journal names.
+async fn there(
+    recovery: &Recovery<'_>,
+    place: &Place,
+    records: &[&Found],
+    report: &mut Report,
+) -> Result<(), Error> {
+    let Place::Docker { address, engine: name } = place;
+    let endpoint = Endpoint::at(address.clone());
+    let engine = Engine::connect(&endpoint).await?;
+    if engine.identity().await? != *name {
+        return Err(engine::Error::Another(endpoint).into());
+    }
+    docker::recover(recovery, &engine, place, records, report).await
+}
+
+/// What could not even be tried counts as a removal that failed.
+fn unreached(
+    recovery: &Recovery<'_>,
+    records: &[&Found],
+    reason: &str,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let now = jiff::Timestamp::now();
+    for found in records {
+        let Some(record) =
+            found.record.as_ref().filter(|record| record.fate(found.is_held, now) == Fate::Goes)
+        else {
+            report.alive += 1;
+            continue;
+        };
+        let waits = record.waits(now) && !recovery.options.is_eager;
+        let failed = if waits { record.clone() } else { record.clone().failed(reason.into(), now) };
+        if !waits && !recovery.options.is_dry_run {
+            recovery.note(&found.name, record, reason.into())?;
+        }
+        let times = failed.failure.as_ref().map_or(0, |failure| failure.times);
+        let told = Failed { what: record.command.clone(), reason: reason.into(), times };
+        if waits { &mut report.later } else { &mut report.failed }.push(told);
+    }
+    Ok(())
+}
+
+/// An error and what is at the bottom of it, on one line.
+fn told(error: &dyn std::error::Error) -> String {
+    crate::error::with_cause(error)
+}

@@ -1,0 +1,171 @@
+//! What a recovery did.
+
+use std::fmt;
+
+use bytesize::ByteSize;
+use serde::Serialize;
+
+/// What a recovery removed and what it could not, for people and for scripts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The version of this form.
+    pub schema: u32,
+    /// Whether nothing was removed, and this tells what would be.
+    pub dry_run: bool,
+    /// Whether another recovery is at work, so that this one did nothing.
+    pub busy: bool,
+    /// What was removed.
+    pub removed: Vec<Removed>,
+    /// Records that were removed, those of what was removed too.
+    pub records: usize,
+    /// Half-written files that were removed.
+    pub files: usize,
+    /// Leases that had ended and were removed.
+    pub leases: usize,
+    /// The bytes that came free: what the removed containers had written; their anonymous volumes are not counted.
+    pub freed: u64,
+    /// What could not be removed.
+    pub failed: Vec<Failed>,
+    /// What failed before and waits for its next time.
+    pub later: Vec<Failed>,
+    /// How many have an owner who lives.
+    pub alive: usize,
+    /// What has our label, and an owner on another machine or in another container.
+    pub unknown: Vec<String>,
+    /// Records that this version cannot read. They stay.
+    pub unreadable: Vec<String>,
+}
+
+/// Something that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// What it was, such as `container`.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its image.
+    pub image: String,
+    /// The bytes that it had written, where that is known.
+    pub bytes: Option<u64>,
+}
+
+/// Something that could not be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failed {
+    /// What it is for: its command, or its name.
+    pub what: String,
+    /// Why not.
+    pub reason: String,
+    /// How often it was tried.
+    pub times: u32,
+}
+
+impl Report {
+    /// An empty one.
+    #[must_use]
+    pub fn new(dry_run: bool) -> Self {
+        Self { schema: 1, dry_run, ..Self::default() }
+    }
+
+    /// Whether there was nothing to do.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.removed.is_empty()
+            && self.records == 0
+            && self.failed.is_empty()
+            && self.files == 0
+            && self.leases == 0
+    }
+}
+
+/// What others named is shown without control characters.
+fn clean(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.busy {
+            return write!(f, "another recovery is at work");
+        }
+        let verb = if self.dry_run { "would remove" } else { "removed" };
+        for Removed { kind, id, name, image, bytes } in &self.removed {
+            let short: String = id.chars().take(12).collect();
+            let size = bytes.map(|bytes| format!(", {}", ByteSize(bytes).display().si())).unwrap_or_default();
+            writeln!(f, "{verb} {kind} {} ({short}) of {}{size}", clean(name), clean(image))?;
+        }
+        for Failed { what, reason, times } in &self.failed {
+            writeln!(
+                f,
+                "could not remove what '{}' left, tried {times} times: {}",
+                clean(what),
+                clean(reason)
+            )?;
+        }
+        for Failed { what, reason, .. } in &self.later {
+            writeln!(f, "waits before it tries again what '{}' left: {}", clean(what), clean(reason))?;
+        }
+        for name in &self.unknown {
+            writeln!(f, "left {} alone: its owner cannot be seen from here", clean(name))?;
+        }
+        for name in &self.unreadable {
+            writeln!(f, "left the record {name} alone: this version cannot read it")?;
+        }
+        match (self.removed.len(), self.records) {
+            (0, 0) => write!(f, "nothing to recover"),
+            (removed, records) => {
+                let freed = ByteSize(self.freed).display().si();
+                write!(
+                    f,
+                    "{verb} {} and {}, {freed}",
+                    counted(removed, "container"),
+                    counted(records, "record")
+                )
+            }
+        }
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_what_went_and_what_did_not() {
+        let removed = Removed {
+            kind: "container",
+            id: "0123456789abcdef".into(),
+            name: "brave_\u{1b}turing".into(),
+            image: "debian:12".into(),
+            bytes: Some(1_500_000),
+        };
+        let failed = Failed { what: "docker run x".into(), reason: "device busy".into(), times: 2 };
+        let report = Report {
+            removed: vec![removed],
+            records: 1,
+            freed: 1_500_000,
+            failed: vec![failed.clone()],
+            later: vec![failed],
+            unknown: vec!["far".into()],
+            unreadable: vec!["0f".into()],
+            ..Report::new(false)
+        };
+        insta::assert_snapshot!(report, @r"
+        removed container brave_ turing (0123456789ab) of debian:12, 1.5 MB
+        could not remove what 'docker run x' left, tried 2 times: device busy
+        waits before it tries again what 'docker run x' left: device busy
+        left far alone: its owner cannot be seen from here
+        left the record 0f alone: this version cannot read it
+        removed 1 container and 1 record, 1.5 MB
+        ");
+        insta::assert_snapshot!(Report::new(true), @"nothing to recover");
+        assert!(Report::new(true).is_quiet());
+        assert!(!report.is_quiet());
+    }
+}

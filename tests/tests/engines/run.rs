@@ -1,0 +1,253 @@
+//! `ci-build run` and `ci-build recover`: what docker does is done, and nothing is left on any way out.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write as _};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ci_build_tests::Subject;
+use ci_build_tests::host::Host;
+use ci_build_tests::recovery::{self, SCENARIOS};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use xtask::command;
+use xtask::images::BUSYBOX;
+
+/// Says that it runs, and then does nothing until it is killed.
+const STAYS: &str = "trap '' TERM; echo up; while :; do sleep 1; done";
+
+/// Says that it runs, and ends when it is asked to.
+const OBEYS: &str = "trap 'exit 5' TERM INT HUP; echo up; while :; do sleep 1; done";
+
+fn ended(command: &mut Command) -> Result<Output> {
+    command.stdin(Stdio::null()).output().context("cannot run ci-build")
+}
+
+/// All containers and volumes.
+fn there(subject: &Subject) -> Result<BTreeSet<String>> {
+    let containers = command::output(subject.client.docker().args(["ps", "--all", "--quiet"]))?;
+    let volumes = command::output(subject.client.docker().args(["volume", "ls", "--quiet"]))?;
+    Ok(containers.lines().chain(volumes.lines()).map(str::to_owned).collect())
+}
+
+fn recovered(host: &Host) -> Result<Value> {
+    let told = ended(&mut host.command(&["recover", "--format", "json"]))?;
+    serde_json::from_slice(&told.stdout)
+        .with_context(|| format!("no report: {}", String::from_utf8_lossy(&told.stderr)))
+}
+
+/// A run that is up.
+fn up(mut command: Command) -> Result<Child> {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run ci-build")?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
+    ensure!(line == "up\n", "it says {line:?}");
+    Ok(child)
+}
+
+fn kill(child: &Child, signal: Signal) -> Result<()> {
+    Ok(kill_process(Pid::from_child(child), signal)?)
+}
+
+/// Codes, output and input are docker's, and nothing is left.
+pub(crate) fn as_docker(subject: &Subject) -> Result<()> {
+    let (host, before) = (Host::new(subject)?, there(subject)?);
+    for (words, code) in [
+        (&[BUSYBOX, "true"][..], 0),
+        (&[BUSYBOX, "sh", "-c", "exit 7"], 7),
+        (&[BUSYBOX, "nothing-of-this-name"], 127),
+        (&[BUSYBOX, "/tmp"], 126),
+        (&["--no-such-flag", BUSYBOX], 125),
+        (&["-v", "/anonymous", "--rm=false", BUSYBOX, "true"], 0),
+        (&["--restart", "no", BUSYBOX, "true"], 0),
+    ] {
+        let mut run = host.command(&["run"]);
+        let output = ended(run.args(words))?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(code), "{words:?} ended {}: {told}", output.status);
+        ensure!(there(subject)? == before, "{words:?} left something");
+    }
+    let mut cat = host.command(&["run", "-i", BUSYBOX, "cat"]);
+    let mut cat = cat.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    cat.stdin.take().context("no input")?.write_all(b"to and fro")?;
+    ensure!(cat.wait_with_output()?.stdout == b"to and fro");
+    let report = recovered(&host)?;
+    ensure!(report["records"] == 0 && report["removed"] == Value::Array(vec![]), "{report}");
+    ensure!(host.holders()?.is_empty() && host.leases()?.is_empty());
+    Ok(())
+}
+
+/// A signal reaches the container, whose code it is; one that does not obey is killed.
+pub(crate) fn signals(subject: &Subject) -> Result<()> {
+    let (host, before) = (Host::new(subject)?, there(subject)?);
+    // Where we were started with a signal ignored, the engine was too, and then a shell in it cannot trap it.
+    for (signal, script, codes) in [
+        (Signal::TERM, OBEYS, &[5][..]),
+        (Signal::INT, OBEYS, &[5, 137]),
+        (Signal::HUP, OBEYS, &[5, 137]),
+        (Signal::TERM, STAYS, &[137]),
+    ] {
+        if ci_build::process::is_ignored(signal.as_raw()) {
+            continue;
+        }
+        let mut run =
+            up(host.command(&["run", "--grace", "2s", "-v", "/anonymous", BUSYBOX, "sh", "-c", script]))?;
+        kill(&run, signal)?;
+        let status = run.wait()?;
+        let is_known = status.code().is_some_and(|code| codes.contains(&code));
+        ensure!(is_known, "{signal:?} ended it {status}");
+        ensure!(there(subject)? == before, "{signal:?} left something");
+    }
+    let output =
+        ended(&mut host.command(&["run", "--timeout", "1s", "--grace", "1s", BUSYBOX, "sleep", "4000"]))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(137) && told.contains("--timeout"), "{}: {told}", output.status);
+    ensure!(there(subject)? == before, "a timeout left something");
+    Ok(())
+}
+
+/// It runs for as long as its job, and no longer.
+pub(crate) fn ends_with_its_job(subject: &Subject) -> Result<()> {
+    let (host, before) = (Host::new(subject)?, there(subject)?);
+    let script = format!("\"$CI_BUILD\" run --grace 1s {BUSYBOX} sh -c \"{STAYS}\"; exit 3");
+    let mut session = host.session(&script.replace("''", "'' "));
+    let session = up({
+        session.stderr(Stdio::null());
+        session
+    })?;
+    // setsid has become the shell, which is the job.
+    kill(&session, Signal::KILL)?;
+    let mut session = session;
+    session.wait()?;
+    host.quiet(Duration::from_secs(60))?;
+    let gone = xtask::poll::until(Duration::from_secs(60), || Ok((there(subject)? == before).then_some(())))?;
+    ensure!(gone.is_some(), "the end of a job left something");
+    Ok(())
+}
+
+/// A detached container stays with its job, and goes after it.
+pub(crate) fn detached(subject: &Subject) -> Result<()> {
+    let (host, before) = (Host::new(subject)?, there(subject)?);
+    let script = format!("\"$CI_BUILD\" run -d {BUSYBOX} sleep 4000; \"$CI_BUILD\" recover >&2");
+    let output = ended(&mut host.session(&script))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(told.contains("nothing to recover"), "its job lives: {told}");
+    let id = String::from_utf8(output.stdout)?.trim().to_owned();
+    ensure!(there(subject)?.iter().any(|container| id.starts_with(container.as_str())), "it is gone");
+    let report = recovered(&host)?;
+    ensure!(report["removed"][0]["id"] == id.as_str() && report["records"] == 1, "{report}");
+    ensure!(there(subject)? == before, "a detached container was left");
+    Ok(())
+}
+
+/// Whatever kills a run or a recovery: after one recovery nothing is left, and what others have stands. The whole of it is
+/// `cargo xtask recovery`.
+pub(crate) fn killed(subject: &Subject) -> Result<()> {
+    for scenario in SCENARIOS {
+        for place in scenario.places() {
+            let (client, program) = (&subject.client, &subject.command);
+            let row = recovery::repeat("", client, program, scenario, &place, 2)?;
+            ensure!(row.left.is_empty(), "{} at {place}: {:#?}", scenario.name, row.left);
+        }
+    }
+    Ok(())
+}
+
+/// The control: docker's own promise ends with docker.
+pub(crate) fn killed_docker(subject: &Subject) -> Result<()> {
+    let before = there(subject)?;
+    let mut docker = subject.client.docker();
+    docker.args(["run", "--rm", BUSYBOX, "sh", "-c", STAYS]);
+    let mut docker = up(docker)?;
+    docker.kill()?;
+    docker.wait()?;
+    let left: Vec<_> = there(subject)?.difference(&before).cloned().collect();
+    ensure!(left.len() == 1, "the control leaves nothing: {left:?}");
+    command::run(subject.client.docker().args(["rm", "--force"]).args(left))
+}
+
+/// After a reboot all that the journal knows is left over, and what only labels tell of where the machine is known.
+pub(crate) fn reboot(subject: &Subject) -> Result<()> {
+    let (host, before) = (Host::new(subject)?, there(subject)?);
+    let mut run = up(host.command(&["run", BUSYBOX, "sh", "-c", STAYS]))?;
+    let report = recovered(&host)?;
+    ensure!(report["alive"] == 1 && report["removed"] == Value::Array(vec![]), "{report}");
+    let mut recover = host.command(&["recover", "--format", "json"]);
+    let told = ended(recover.env("CI_BUILD_TEST_BOOT", "another"))?;
+    let report: Value = serde_json::from_slice(&told.stdout)?;
+    // Its owner holds the record's lock, which a real boot would have ended.
+    ensure!(report["alive"] == 1, "{report}");
+    kill(&run, Signal::KILL)?;
+    run.wait()?;
+    let told = ended(recover.env("CI_BUILD_TEST_BOOT", "another"))?;
+    let report: Value = serde_json::from_slice(&told.stdout)?;
+    ensure!(report["removed"].as_array().is_some_and(|removed| removed.len() == 1), "{report}");
+    ensure!(there(subject)? == before, "a reboot left something");
+    Ok(())
+}
+
+/// Who makes an image of our container, and a container of that, has it for himself.
+pub(crate) fn commit(subject: &Subject) -> Result<()> {
+    let (host, before) = (Host::new(subject)?, there(subject)?);
+    let docker = |words: &[&str]| command::output(subject.client.docker().args(words));
+    let mut run = up(host.command(&["run", "--name", "ours", BUSYBOX, "sh", "-c", STAYS]))?;
+    docker(&["commit", "ours", "local/committed"])?;
+    kill(&run, Signal::KILL)?;
+    run.wait()?;
+    let theirs = docker(&["run", "-d", "local/committed", "sleep", "4000"])?;
+    // Its command is the one of the container; what counts is that it stands.
+    let report = recovered(&host)?;
+    ensure!(report["removed"].as_array().is_some_and(|removed| removed.len() == 1), "{report}");
+    ensure!(report["removed"][0]["name"] == "ours", "{report}");
+    let left: Vec<_> = there(subject)?.difference(&before).cloned().collect();
+    ensure!(left.len() == 1 && theirs.starts_with(&left[0]), "{left:?} for {theirs}");
+    docker(&["rm", "--force", theirs.trim()])?;
+    docker(&["rmi", "local/committed"])?;
+    Ok(())
+}
+
+/// Two recoveries share the work, and a run beside them is nobody's victim.
+pub(crate) fn side_by_side(subject: &Subject) -> Result<()> {
+    let (host, before) = (Host::new(subject)?, there(subject)?);
+    for _ in 0..4 {
+        let mut run = host.command(&["run", "-d", BUSYBOX, "sleep", "4000"]);
+        let _ = ended(run.env("CI_BUILD_TEST_KILL_AT", "run.ended"))?;
+    }
+    let recover = || host.command(&["recover", "--format", "json"]).stdout(Stdio::piped()).spawn();
+    let recoveries = [recover()?, recover()?, recover()?];
+    let run = ended(&mut host.command(&["run", BUSYBOX, "sh", "-c", "exit 7"]))?;
+    ensure!(run.status.code() == Some(7), "a run beside recoveries ended {}", run.status);
+    let mut removed = BTreeSet::new();
+    for recovery in recoveries {
+        let report: Value = serde_json::from_slice(&recovery.wait_with_output()?.stdout)?;
+        for container in report["removed"].as_array().into_iter().flatten() {
+            ensure!(removed.insert(container["id"].to_string()), "removed twice: {container}");
+        }
+    }
+    // The run may have recovered some first.
+    ensure!(removed.len() <= 4 && there(subject)? == before, "{removed:?}");
+    Ok(())
+}
+
+/// What cannot be removed is kept with its reason, not tried at once by a run, and tried by a recovery.
+pub(crate) fn failing(subject: &Subject) -> Result<()> {
+    let (host, before) = (Host::new(subject)?, there(subject)?);
+    let mut run = host.command(&["run", "-d", BUSYBOX, "sleep", "4000"]);
+    let _ = ended(run.env("CI_BUILD_TEST_KILL_AT", "run.ended"))?;
+    let mut recover = host.command(&["recover", "--format", "json"]);
+    let output = ended(recover.env("CI_BUILD_TEST_FAIL_CALL", "4"))?;
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(output.status.code() == Some(1), "it ended {}", output.status);
+    ensure!(
+        report["failed"][0]["reason"].as_str().is_some_and(|reason| reason.contains("a test lets")),
+        "{report}"
+    );
+    ensure!(ended(&mut host.command(&["run", BUSYBOX, "true"]))?.status.success());
+    ensure!(there(subject)? != before, "a run tried again at once");
+    let report = recovered(&host)?;
+    ensure!(report["removed"].as_array().is_some_and(|removed| removed.len() == 1), "{report}");
+    ensure!(there(subject)? == before, "a failure was forgotten");
+    Ok(())
+}
