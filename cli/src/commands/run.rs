@@ -241,7 +241,8 @@ impl Aftermath<'_> {
                     failpoint::reach("run.handed-over");
                     return Ok(());
                 }
-                Err((kept, error)) => {
+                Err(refused) => {
+                    let (kept, error) = *refused;
                     Failure::from(error).print();
                     entry = kept;
                 }
