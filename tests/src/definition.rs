@@ -29,11 +29,31 @@ pub fn capture_argument(frontend: &str) -> String {
     format!("--build-arg=BUILDKIT_SYNTAX={CAPTURE} upstream={frontend}")
 }
 
+/// How many definitions there are, and what differs between them.
+pub type Compared = (usize, Vec<String>);
+
+/// Captures until what is captured is alike, several times at most. What belongs to two stages, a base image say, is called after
+/// either, and stands where either begins: older engines choose by the order of a Go map, anew for each frontend that asks.
+///
+/// # Errors
+/// Those of `capture`.
+pub fn alike_once(mut capture: impl FnMut() -> Result<Option<Compared>>) -> Result<Option<Compared>> {
+    const MOST: usize = 6;
+    let mut compared = capture()?;
+    for _ in 1..MOST {
+        if compared.as_ref().is_none_or(|(_, different)| different.is_empty()) {
+            break;
+        }
+        compared = capture()?;
+    }
+    Ok(compared)
+}
+
 /// What differs between the captured definitions in a directory, a line each; and how many pairs there are.
 ///
 /// # Errors
 /// When there is none, when one has no other, or when one cannot be read.
-pub fn compare(captured: &Path) -> Result<(usize, Vec<String>)> {
+pub fn compare(captured: &Path) -> Result<Compared> {
     let mut differences = Vec::new();
     let count = fs::read_dir(captured).context("cannot list the captured definitions")?.count();
     ensure!(count > 0 && count % 2 == 0, "there are {count} definitions, which are no pairs");

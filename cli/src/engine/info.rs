@@ -97,7 +97,11 @@ impl Engine {
         }
     }
 
-    async fn info(&self) -> Result<Info, Error> {
+    /// What the engine tells of itself.
+    ///
+    /// # Errors
+    /// When it does not say in time.
+    pub async fn info(&self) -> Result<Info, Error> {
         let info = self.in_time(self.docker.info(), "tell of itself").await?;
         let version = self.in_time(self.docker.version(), "name its version").await?;
         let components = version.components.unwrap_or_default();

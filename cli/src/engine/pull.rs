@@ -68,17 +68,6 @@ impl Engine {
         Ok(Platform { os, architecture, variant: None })
     }
 
-    /// Whether containerd keeps the engine's images, and not a graph driver.
-    ///
-    /// # Errors
-    /// When the engine does not say in time.
-    pub async fn has_containerd_store(&self) -> Result<bool, Error> {
-        let info = self.in_time(self.docker.info(), "tell about itself").await?;
-        let status = info.driver_status.unwrap_or_default();
-        // What moby's daemon/containerd says of itself.
-        Ok(status.iter().flatten().any(|word| word == "io.containerd.snapshotter.v1"))
-    }
-
     /// Lets the engine pull an image by its digest.
     ///
     /// # Errors

@@ -1,14 +1,16 @@
 //! Who signals a command while it runs: whoever signals us, its time limit, the end of those who wanted it.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook::iterator::{Handle, Signals};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
 
 use super::proc;
 
@@ -34,95 +36,152 @@ pub enum Stopped {
     Ownerless,
 }
 
+/// What happens while a command runs.
+#[derive(Clone, Copy)]
 enum Event {
     Signal(i32),
     Ownerless,
-    Ended,
+    Late,
 }
 
-/// What is signalled, until [`Control::finish`].
-pub(super) struct Control {
-    events: Sender<Event>,
-    signals: Handle,
-    listener: JoinHandle<()>,
-    controller: JoinHandle<Option<Stopped>>,
+/// The signals that are meant for a command, and that of its end. One thread waits for all that can happen, so a short
+/// command costs no others.
+pub(super) struct Watch {
+    signals: SignalDelivery<UnixStream, SignalOnly>,
+}
+
+impl Watch {
+    /// Listens to these signals. Before the command runs: what comes in between is kept for it.
+    pub(super) fn new(heard: Vec<i32>) -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        let all = heard.into_iter().chain([SIGCHLD]);
+        Ok(Self { signals: SignalDelivery::with_pipe(read, write, SignalOnly, all)? })
+    }
+
+    /// Signals the command until it has ended, and tells what it was asked to end for. It is not waited for: nobody signals
+    /// its pid once that may be another's.
+    pub(super) fn until_end(mut self, pid: Pid, limits: Limits) -> io::Result<Option<Stopped>> {
+        let mut control = Control::new(limits);
+        let mut owner = limits.owner.and_then(Owner::of);
+        loop {
+            for signal in self.signals.pending().filter(|signal| *signal != SIGCHLD) {
+                send(pid, control.on(Event::Signal(signal)));
+            }
+            if has_ended(pid)? {
+                return Ok(control.stopped);
+            }
+            if control.is_late() {
+                send(pid, control.on(Event::Late));
+            }
+            if owner.take_if(|owner| owner.has_ended()).is_some() {
+                send(pid, control.on(Event::Ownerless));
+            }
+            self.wait(owner.as_ref(), control.rest())?;
+        }
+    }
+
+    /// Until a signal comes, the owner ends, or the time is over.
+    fn wait(&self, owner: Option<&Owner>, rest: Option<Duration>) -> io::Result<()> {
+        // A time that the kernel cannot count is never over.
+        let rest = rest.and_then(|rest| Timespec::try_from(rest).ok());
+        let mut waited = vec![PollFd::new(self.signals.get_read(), PollFlags::IN)];
+        if let Some(Owner::Alive(handle)) = owner {
+            waited.push(PollFd::new(handle, PollFlags::IN));
+        }
+        match poll(&mut waited, rest.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(refused) => Err(refused.into()),
+        }
+    }
+}
+
+/// What was asked of a command so far, and what comes next.
+struct Control {
+    grace: Option<Duration>,
+    stopped: Option<Stopped>,
+    /// When it gets which signal.
+    deadline: Option<(Instant, Signal)>,
 }
 
 impl Control {
-    pub(super) fn start(pid: Pid, mut signals: Signals, limits: Limits) -> Self {
-        let (events, received) = channel();
-        let handle = signals.handle();
-        let sender = events.clone();
-        let listener = std::thread::spawn(move || {
-            for signal in &mut signals {
-                // Nobody listens once the command has ended.
-                let _ = sender.send(Event::Signal(signal));
-            }
-        });
-        if let Some(owner) = limits.owner {
-            wait_for_end_of(owner, events.clone());
-        }
-        let controller = std::thread::spawn(move || control(pid, &received, limits));
-        Self { events, signals: handle, listener, controller }
+    fn new(limits: Limits) -> Self {
+        let deadline = limits.timeout.map(|timeout| (Instant::now() + timeout, Signal::TERM));
+        Self { grace: limits.grace, stopped: None, deadline }
     }
 
-    /// Ends the signalling, and tells what the command was asked to end for.
-    pub(super) fn finish(self) -> Option<Stopped> {
-        self.signals.close();
-        let _ = self.events.send(Event::Ended);
-        let _ = self.listener.join();
-        self.controller.join().unwrap_or(None)
-    }
-}
-
-fn control(pid: Pid, events: &Receiver<Event>, limits: Limits) -> Option<Stopped> {
-    let mut stopped = None;
-    let mut deadline = limits.timeout.map(|timeout| (Instant::now() + timeout, Signal::TERM));
-    loop {
-        let event = match deadline {
-            None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some((at, _)) => events.recv_timeout(at.saturating_duration_since(Instant::now())),
-        };
+    /// The signal that the command gets for it.
+    fn on(&mut self, event: Event) -> Option<Signal> {
         let (signal, reason) = match event {
-            Ok(Event::Ended) | Err(RecvTimeoutError::Disconnected) => return stopped,
-            Ok(Event::Signal(signal)) => {
+            Event::Signal(signal) => {
                 let ends = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&signal);
                 let sent = Signal::from_named_raw(signal).filter(|_| !is_heard_by_all(signal));
                 (sent, ends.then_some(Stopped::Signal(signal)))
             }
-            Ok(Event::Ownerless) => (Some(Signal::TERM), Some(Stopped::Ownerless)),
-            Err(RecvTimeoutError::Timeout) => {
-                (deadline.take().map(|(_, signal)| signal), Some(Stopped::Timeout))
-            }
+            Event::Ownerless => (Some(Signal::TERM), Some(Stopped::Ownerless)),
+            Event::Late => (self.deadline.take().map(|(_, signal)| signal), Some(Stopped::Timeout)),
         };
-        if let Some(signal) = signal {
-            // Its end is seen by whoever waits.
-            let _ = kill_process(pid, signal);
+        if reason.is_some() && self.stopped.is_none() {
+            self.stopped = reason;
+            self.deadline = self.grace.map(|grace| (Instant::now() + grace, Signal::KILL)).or(self.deadline);
         }
-        if reason.is_some() && stopped.is_none() {
-            stopped = reason;
-            deadline = limits.grace.map(|grace| (Instant::now() + grace, Signal::KILL)).or(deadline);
+        signal
+    }
+
+    fn is_late(&self) -> bool {
+        self.rest().is_some_and(|rest| rest.is_zero())
+    }
+
+    /// How long until the next signal is due.
+    fn rest(&self) -> Option<Duration> {
+        self.deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+fn send(pid: Pid, signal: Option<Signal>) {
+    if let Some(signal) = signal {
+        // Its end is seen by whoever waits.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Whether the process is there only to be waited for.
+fn has_ended(pid: Pid) -> io::Result<bool> {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    loop {
+        match waitid(WaitId::Pid(pid), look) {
+            Err(Errno::INTR) => {}
+            looked => return Ok(looked?.is_some()),
         }
     }
 }
 
-/// Tells when the process ends: at once, from the kernel. On a kernel without pidfds (before 5.3) never.
-fn wait_for_end_of(owner: u32, events: Sender<Event>) {
-    let Some(pid) = i32::try_from(owner).ok().and_then(Pid::from_raw) else { return };
-    let owner = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(owner) => owner,
-        Err(Errno::SRCH) => {
-            let _ = events.send(Event::Ownerless);
-            return;
+/// Whoever wanted the command.
+enum Owner {
+    /// What the kernel tells of its end by.
+    Alive(OwnedFd),
+    Ended,
+}
+
+impl Owner {
+    /// None on a kernel without pidfds (before 5.3): there nobody tells.
+    fn of(pid: u32) -> Option<Self> {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(handle) => Some(Self::Alive(handle)),
+            Err(Errno::SRCH) => Some(Self::Ended),
+            Err(_) => None,
         }
-        Err(_) => return,
-    };
-    // The thread ends with us, or with the owner.
-    std::thread::spawn(move || {
-        let mut waited = [PollFd::new(&owner, PollFlags::IN)];
-        while let Err(Errno::INTR) = poll(&mut waited, None) {}
-        let _ = events.send(Event::Ownerless);
-    });
+    }
+
+    fn has_ended(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match self {
+            Self::Alive(handle) => {
+                poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
+            }
+            Self::Ended => true,
+        }
+    }
 }
 
 /// A terminal sends its interrupt to the command as well; two of them make docker end without cleaning up.

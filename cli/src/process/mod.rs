@@ -2,11 +2,10 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::Signals;
 
 use crate::error::{Blame, Explain};
 
@@ -18,7 +17,7 @@ pub(crate) mod short;
 pub use bound::{bound, exec_bound};
 pub use control::{Limits, Stopped};
 
-use control::Control;
+use control::Watch;
 
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 
@@ -87,25 +86,11 @@ pub fn run(program: &OsString, arguments: &[OsString]) -> Result<u8, Error> {
 pub fn run_within(command: &mut Command, limits: Limits) -> Result<Ended, Error> {
     let name = command.get_program().to_string_lossy().into_owned();
     let watch = |source| Error::Watch { command: name.clone(), source };
-    // Before the command runs: a signal that comes in between is kept for it.
-    let signals = Signals::new(heard()).map_err(watch)?;
+    let watcher = Watch::new(heard()).map_err(watch)?;
     let mut child = command.spawn().map_err(|source| Error::Start { command: name.clone(), source })?;
-    let pid = Pid::from_child(&child);
-    let control = Control::start(pid, signals, limits);
-    let mut stopped = None;
-    let end = end(&mut child, pid, || {
-        // Nobody signals the pid once it may be another's.
-        stopped = control.finish();
-    });
-    end.map(|status| Ended { code: code(status), stopped }).map_err(watch)
-}
-
-/// Waits for the end, and calls `before` while the pid is still the child's.
-fn end(child: &mut Child, pid: Pid, before: impl FnOnce()) -> std::io::Result<ExitStatus> {
-    let watched = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), watched) {}
-    before();
-    child.wait()
+    let stopped = watcher.until_end(Pid::from_child(&child), limits).map_err(watch)?;
+    let status = child.wait().map_err(watch)?;
+    Ok(Ended { code: code(status), stopped })
 }
 
 /// As shells tell it.
@@ -116,13 +101,17 @@ fn code(status: ExitStatus) -> u8 {
 
 /// What is forwarded. A signal that our caller ignores (nohup) stays ignored, by the command too.
 fn heard() -> Vec<i32> {
-    FORWARDED.into_iter().filter(|signal| !is_ignored(*signal)).collect()
+    let ignored = ignored_by_caller();
+    FORWARDED.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0).collect()
 }
 
 /// Whether whoever called us has this signal ignored.
 pub fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    ignored(&status) & (1 << (signal - 1)) != 0
+    ignored_by_caller() & (1 << (signal - 1)) != 0
+}
+
+fn ignored_by_caller() -> u64 {
+    ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default())
 }
 
 /// The set of ignored signals in `/proc/PID/status` (proc_pid_status(5)).

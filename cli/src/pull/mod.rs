@@ -19,7 +19,7 @@ use serve::Server;
 pub use content::Failed;
 pub use error::Error;
 
-use crate::engine::{Account, Engine};
+use crate::engine::{Account, Engine, ImageStore};
 use crate::image::Digest;
 use crate::registry::{
     Allowance, Limits, Mirror, Platform, Reference, Retry, Sources, Target, Watch, chain, password_for,
@@ -273,7 +273,7 @@ impl Job<'_> {
         match image.target() {
             _ if is_named => {}
             Target::Tag(tag) => engine.tag(known, &repository, tag).await?,
-            Target::Digest(_) if engine.has_containerd_store().await? => {
+            Target::Digest(_) if matches!(engine.info().await?.store, ImageStore::Containerd(_)) => {
                 let top = content.manifest(&identities.top).await.map_err(|failed| self.failed(failed))?;
                 engine.load_archive(archive::name(content, image, &top)).await?;
             }
@@ -303,6 +303,9 @@ impl Job<'_> {
         // From the look at the engine until the lease is there nobody deletes an image.
         let _quiet = Quiet::for_addition(&leases, Quiet::PATIENCE)?;
         let found = engine.find_image(name).await?.filter(|found| is_right(&found.id));
+        if let Some(found) = &found {
+            store.last_uses()?.touch(&found.id)?;
+        }
         if let (Some(found), Some(term)) = (&found, term) {
             leases.add(&Lease::new(store.identity(), name.into(), found.id.clone(), term.clone()))?;
         }

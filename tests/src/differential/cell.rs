@@ -16,6 +16,7 @@ use super::invoke::Way;
 use super::services::Services;
 use super::stage::Stage;
 use super::tolerance::{Place, Table};
+use crate::definition;
 
 /// What became of a case on an engine with one of our policies.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -166,7 +167,8 @@ fn is_starved(facts: &Facts) -> bool {
 
 /// Holds the definitions that ours solves beside upstream's.
 fn definitions(stage: &Stage, cell: &mut Cell) -> Result<()> {
-    let Some((count, different)) = stage.definitions()? else { return Ok(()) };
+    let compared = definition::alike_once(|| stage.definitions())?;
+    let Some((count, different)) = compared else { return Ok(()) };
     cell.definitions = count;
     cell.differences.extend(different.into_iter().map(|fact| Difference {
         fact,

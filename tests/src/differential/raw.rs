@@ -32,6 +32,20 @@ impl Raw {
         self.cells.sort_by_key(key);
     }
 
+    /// Holds the differences without a reason against the table once more: it may have grown since they were seen. What it
+    /// explained stays explained.
+    pub fn judge_again(&mut self, table: &Table) {
+        for cell in &mut self.cells {
+            for difference in std::mem::take(&mut cell.differences) {
+                let place = Place { case: &cell.case, engine: &cell.engine, policy: cell.policy.name() };
+                match table.explains(place, &difference) {
+                    Some(row) => *cell.explained.entry(row.name.clone()).or_default() += 1,
+                    None => cell.differences.push(difference),
+                }
+            }
+        }
+    }
+
     /// What must not be, of all cells.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {

@@ -121,7 +121,7 @@ impl<'s> Stage<'s> {
     ///
     /// # Errors
     /// When what was captured cannot be compared.
-    pub(super) fn definitions(&self) -> Result<Option<(usize, Vec<String>)>> {
+    pub(super) fn definitions(&self) -> Result<Option<definition::Compared>> {
         self.write_dockerfile(Way::Upstream)?;
         let setting = self.setting(Way::Off);
         let captured = setting.capture(self.case)?;

@@ -111,5 +111,25 @@ pub fn last_lines(written: &[u8]) -> String {
     let text = String::from_utf8_lossy(written);
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let text = lines[lines.len().saturating_sub(LINES)..].join(" / ");
-    text.chars().take(400).collect()
+    without_search(&text).chars().take(400).collect()
+}
+
+/// Without where else an engine looked for an image that it has not: that tells of the machine's network alone.
+fn without_search(text: &str) -> &str {
+    let ends = [": failed to do request", " Get \"http", ": dial tcp"]
+        .into_iter()
+        .filter_map(|begin| text.find(begin));
+    ends.min().map_or(text, |end| &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machines_network_is_not_told() {
+        let said = last_lines(b"#1 x\nError response from daemon: Get \"https://r.example/v2/\": dial tcp: lookup r.example on 10.0.0.1:53");
+        assert_eq!(said, "#1 x / Error response from daemon:");
+        assert_eq!(last_lines(b"No such image: a"), "No such image: a");
+    }
 }

@@ -36,10 +36,13 @@ const PRUNE: [&str; 13] = [
 /// When images cannot be made, or a program cannot be run.
 pub fn run(site: &Site, engine: &str, all: usize) -> Result<Kills> {
     let mut kills = Kills { engine: engine.to_owned(), all, killed: 0, between: 0, complaints: Vec::new() };
-    make(site)?;
-    let whole = Instant::now();
-    command::run(&mut site.ci_build(&PRUNE))?;
-    let whole = whole.elapsed();
+    let mut whole = Duration::MAX;
+    for _ in 0..3 {
+        make(site)?;
+        let begin = Instant::now();
+        command::run(&mut site.ci_build(&PRUNE))?;
+        whole = whole.min(begin.elapsed());
+    }
     for number in 0..all {
         make(site)?;
         let mut prune = site.ci_build(&PRUNE);

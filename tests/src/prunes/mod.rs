@@ -97,7 +97,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
         page: docs.join("lab-prune.md"),
     };
     if selection.report {
-        report::write(&results::load(&whole.raw)?, &results::load(&whole.speed)?, &whole.page)?;
+        report::write(&results::load(&whole.raw)?, &report::speed(&whole.speed)?, &whole.page)?;
         return Ok(true);
     }
     let places = if selection.is_all() {

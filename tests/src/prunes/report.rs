@@ -8,9 +8,17 @@ use anyhow::{Context, Result};
 
 use super::job::KINDS;
 use super::load::PRUNERS;
-use super::raw::{Load, Raw};
+use super::raw::{Kills, Load, Raw};
 use super::speed::{Speed, median};
-use crate::results::{escaped, list, origin};
+use crate::results::{self, escaped, list, origin};
+
+/// What was measured, if anything was: it needs a machine to itself, and is a part of its own.
+///
+/// # Errors
+/// When it cannot be understood.
+pub fn speed(path: &Path) -> Result<Speed> {
+    if path.exists() { results::load(path) } else { Ok(Speed::default()) }
+}
 
 /// Writes the page.
 ///
@@ -117,6 +125,16 @@ fn write_page(page: &mut String, raw: &Raw, speed: &Speed) -> fmt::Result {
         of_jobs.chain(of_prunes)
     });
     list(page, "What they said", said)?;
+    if !raw.kills.is_empty() {
+        write_kills(page, &raw.kills)?;
+    }
+    if !speed.choose_ms.is_empty() {
+        write_speed(page, speed)?;
+    }
+    list(page, "Not as promised", complaints(raw, speed))
+}
+
+fn write_kills(page: &mut String, all: &[Kills]) -> fmt::Result {
     writeln!(page, "\n## Prunes that were killed\n")?;
     writeln!(
         page,
@@ -127,7 +145,7 @@ fn write_page(page: &mut String, raw: &Raw, speed: &Speed) -> fmt::Result {
         "| engine | prunes | killed | with some of the images deleted | something wrong afterwards |"
     )?;
     writeln!(page, "|---|---|---|---|---|")?;
-    for kills in &raw.kills {
+    for kills in all {
         let wrong = if kills.complaints.is_empty() {
             "nothing".into()
         } else {
@@ -139,6 +157,10 @@ fn write_page(page: &mut String, raw: &Raw, speed: &Speed) -> fmt::Result {
             kills.engine, kills.all, kills.killed, kills.between
         )?;
     }
+    Ok(())
+}
+
+fn write_speed(page: &mut String, speed: &Speed) -> fmt::Result {
     writeln!(page, "\n## Speed\n")?;
     writeln!(
         page,
@@ -164,7 +186,7 @@ fn write_page(page: &mut String, raw: &Raw, speed: &Speed) -> fmt::Result {
             median(&delete.rmi_ms)
         )?;
     }
-    list(page, "Not as promised", complaints(raw, speed))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -172,13 +194,12 @@ mod tests {
     use xtask::workspace;
 
     use super::*;
-    use crate::results;
 
     #[test]
     fn the_page_is_made_from_the_results() {
         let docs = workspace::root().join("docs");
         let raw: Raw = results::load(&docs.join("lab/prune.json")).unwrap();
-        let speed: Speed = results::load(&docs.join("bench/prune.json")).unwrap();
+        let speed = speed(&docs.join("bench/prune.json")).unwrap();
         let written = fs::read_to_string(docs.join("lab-prune.md")).unwrap();
         assert!(
             written == page(&raw, &speed),

@@ -19,11 +19,12 @@ pub(super) fn result(made: &Made, store: &Store) {
 }
 
 fn lease(made: &Made, store: &Store) -> Result<(), Failure> {
-    let Some(job) = job::process() else { return Ok(()) };
     let leases = store.leases()?;
     // From the look at the engine until the lease is there nobody deletes an image.
     let _quiet = Quiet::for_addition(&leases, Quiet::PATIENCE)?;
     let Some(id) = id(made)? else { return Ok(()) };
+    store.last_uses()?.touch(&id)?;
+    let Some(job) = job::process() else { return Ok(()) };
     let names = if made.names.is_empty() { std::slice::from_ref(&id) } else { &made.names };
     for name in names {
         leases.add(&Lease::new(store.identity(), name.clone(), id.clone(), Term::Owner(job.clone())))?;

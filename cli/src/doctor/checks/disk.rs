@@ -21,7 +21,7 @@ fn look(facts: &Facts) -> Finding {
     Finding::wrong(
         found,
         &[
-            "`docker system df` shows what takes the room; remove it under the lock: `ci-build lock --exclusive -- docker system prune`",
+            "`docker system df` shows what takes the room; `ci-build prune --build-cache` makes some, and `ci-build prune --dry-run` says what would go",
         ],
     )
 }

@@ -21,7 +21,7 @@ fn look(facts: &Facts) -> Finding {
     Finding::wrong(
         found,
         &[
-            "many small files take them, often in caches: `docker builder prune` under the lock, or a file system with more inodes",
+            "many small files take them, often in caches: `ci-build prune --build-cache`, or a file system with more inodes",
         ],
     )
 }

@@ -104,8 +104,8 @@ fn containerds_store_is_worth_knowing() {
 fn little_room_is_wrong() {
     let space = Space { total: 100 << 30, free: 9 << 30, inodes: 1000, inodes_free: 10 };
     insta::assert_snapshot!(told(&Facts { space: Some(space), ..healthy() }), @r"
-    wrong disk: 9.0 GiB of 100.0 GiB (9 %) are free below /var/lib/docker -> `docker system df` shows what takes the room; remove it under the lock: `ci-build lock --exclusive -- docker system prune`
-    wrong inodes: 10 of 1000 (1 %) are free -> many small files take them, often in caches: `docker builder prune` under the lock, or a file system with more inodes
+    wrong disk: 9.0 GiB of 100.0 GiB (9 %) are free below /var/lib/docker -> `docker system df` shows what takes the room; `ci-build prune --build-cache` makes some, and `ci-build prune --dry-run` says what would go
+    wrong inodes: 10 of 1000 (1 %) are free -> many small files take them, often in caches: `ci-build prune --build-cache`, or a file system with more inodes
     ");
     let facts = with_engine(|info| info.is_local = false);
     insta::assert_snapshot!(told(&Facts { space: None, ..facts }), @r"
