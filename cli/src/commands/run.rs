@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::store::DockerStore;
 use super::{build, duration, event_loop, flags_of, lock, recover};
-use crate::engine::{Deletion, Engine, OWNER_LABEL, OwnedContainer};
+use crate::engine::{self, Deletion, Engine, OWNER_LABEL, OwnedContainer};
 use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
 use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, Place, RUN_LABEL, Record};
@@ -206,10 +206,15 @@ struct Aftermath<'a> {
 impl Aftermath<'_> {
     /// Removes the container, or hands it over to the job where it is to run on.
     fn settle(&self, entry: Entry<'_, Intended>) -> Result<(), Failure> {
-        let found = self.events.block_on(self.engine.labelled(RUN_LABEL, Some(entry.name()), false));
+        let found = self.events.block_on(async {
+            let found = self.engine.labelled(RUN_LABEL, Some(entry.name()), false).await?;
+            let Some(container) = found.into_iter().next() else { return Ok(None) };
+            let runs = self.engine.runs(&container.id).await?;
+            Ok::<_, engine::Error>(Some((container, runs)))
+        });
         failpoint::reach("run.found");
         let container = match found {
-            Ok(found) => found.into_iter().next(),
+            Ok(found) => found,
             Err(error) => {
                 left(&with_cause(&error));
                 return Ok(());
@@ -217,8 +222,10 @@ impl Aftermath<'_> {
         };
         match container {
             None => Ok(entry.never_made()?),
-            Some(container) if container.runs() => self.running(entry, &container),
-            Some(container) => self.remove(entry.created(container.id.clone()).removing(), &container.id),
+            Some((container, true)) => self.running(entry, &container),
+            Some((container, false)) => {
+                self.remove(entry.created(container.id.clone()).removing(), &container.id)
+            }
         }
     }
 
@@ -234,7 +241,8 @@ impl Aftermath<'_> {
                     failpoint::reach("run.handed-over");
                     return Ok(());
                 }
-                Err((kept, error)) => {
+                Err(refused) => {
+                    let (kept, error) = *refused;
                     Failure::from(error).print();
                     entry = kept;
                 }

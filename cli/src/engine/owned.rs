@@ -35,13 +35,6 @@ pub struct OwnedContainer {
     pub written: Option<u64>,
 }
 
-impl OwnedContainer {
-    /// Whether its process is there.
-    pub fn runs(&self) -> bool {
-        matches!(self.state.as_str(), "running" | "paused" | "restarting")
-    }
-}
-
 impl Engine {
     /// The containers that have this label, with this value if one is given, whatever their state. With their `sizes`,
     /// it takes the engine a walk through the files of each.
@@ -89,6 +82,21 @@ impl Engine {
             }
         };
         self.in_time(inspect, "look at an image").await
+    }
+
+    /// Whether a container's process is there, from the container itself: a list may be a moment behind.
+    ///
+    /// # Errors
+    /// When the engine does not say in time.
+    pub async fn runs(&self, id: &str) -> Result<bool, Error> {
+        let inspect = async {
+            injected()?;
+            match self.docker.inspect_container(id, None).await {
+                Err(DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+                answer => answer.map(|found| found.state.and_then(|state| state.running).unwrap_or(false)),
+            }
+        };
+        self.in_time(inspect, "look at a container").await
     }
 
     /// Asks a container to end, and kills it when it has not within this time. One that is gone is no error.

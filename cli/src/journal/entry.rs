@@ -115,11 +115,11 @@ impl<'a> Entry<'a, Running> {
     ///
     /// # Errors
     /// When that cannot be written: then it would go with us, so it is not to be left running.
-    pub fn hand_over(mut self, job: Owner) -> Result<(), (Self, Error)> {
+    pub fn hand_over(mut self, job: Owner) -> Result<(), Box<(Self, Error)>> {
         let record = Record { owner: job, is_job: true, ..self.record.clone() };
         match self.journal.records.change(&mut self.held, &encoded(&record)) {
             Ok(()) => Ok(()),
-            Err(refused) => Err((self, refused)),
+            Err(refused) => Err(Box::new((self, refused))),
         }
     }
 }

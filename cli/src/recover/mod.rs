@@ -159,7 +159,7 @@ fn elsewhere<'a>(found: &'a [Found], here: Option<&Place>) -> Vec<(&'a Place, Ve
     let is_dead = |found: &&Found| {
         found.record.as_ref().is_some_and(|record| record.fate(found.is_held, now) == Fate::Goes)
     };
-    places.retain(|(_, records)| records.iter().any(|found| is_dead(found)));
+    places.retain(|(_, records)| records.iter().any(&is_dead));
     places
 }
 

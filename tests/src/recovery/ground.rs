@@ -179,7 +179,7 @@ impl Scenario {
                 Ok(is_killed(status))
             }
             Way::FailingCall => {
-                let call = (time % 5 + 1).to_string();
+                let call = (time % 6 + 1).to_string();
                 let status = ground.ours(IS_STOPPED).env("CI_BUILD_TEST_FAIL_CALL", call).status()?;
                 ensure!(!is_killed(status), "nobody killed it");
                 Ok(true)
