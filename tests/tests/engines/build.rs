@@ -353,7 +353,7 @@ pub(crate) fn waits(subject: &Subject) -> Result<()> {
     let told = told.context("nothing was told of another build")?;
     let parts = [
         step,
-        "for the cache /waiting, which is held by [2/2] RUN",
+        "for the cache /waiting, which is held by [stage-0 2/2] RUN",
         "of another build: 'docker buildx build --progress=plain",
     ];
     ensure!(parts.iter().all(|part| told.contains(part)), "{told}");
