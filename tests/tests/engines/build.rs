@@ -118,6 +118,12 @@ pub(crate) fn ignored_files(subject: &Subject) -> Result<()> {
     Ok(())
 }
 
+/// How long a step sleeps that is to be found among all processes: unique, so that no other build's is taken for it.
+fn mark(dir: &Path) -> String {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    format!("61{}", name.bytes().map(|byte| char::from(b'0' + byte % 10)).collect::<String>())
+}
+
 /// A build that waits in a step until it is ended, of which nothing else is there.
 struct Waiting {
     child: Child,
@@ -129,13 +135,7 @@ struct Waiting {
 impl Waiting {
     /// Starts it by a command that gets the arguments of a build, and waits until the step runs.
     fn start(mut command: Command, dir: &Path) -> Result<Self> {
-        // Unique, so that no other build's step is taken for it.
-        let mark = format!(
-            "61{}",
-            dir.file_name().map_or_else(String::new, |n| {
-                n.to_string_lossy().bytes().map(|byte| (b'0' + byte % 10) as char).collect()
-            })
-        );
+        let mark = mark(dir);
         let step =
             format!("RUN --mount=type=cache,target=/waiting,sharing=locked echo begun && sleep {mark}");
         fs::write(dir.join("Dockerfile"), format!("FROM local/busybox\n{step}\n"))?;
@@ -250,12 +250,13 @@ pub(crate) fn orphaned(subject: &Subject) -> Result<()> {
 /// What takes too long is ended.
 pub(crate) fn timeout(subject: &Subject) -> Result<()> {
     let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
-    fs::write(dir.path().join("Dockerfile"), "FROM local/busybox\nRUN sleep 6161616161\n")?;
+    let mark = mark(dir.path());
+    fs::write(dir.path().join("Dockerfile"), format!("FROM local/busybox\nRUN sleep {mark}\n"))?;
     let mut command = host.command(&["build", "--timeout", "1s"]);
     let output = command.arg(dir.path()).stdin(Stdio::null()).output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(!output.status.success() && said.contains("it took longer than 1s (--timeout)"), "{said}");
-    nothing_left(&host, "6161616161")
+    nothing_left(&host, &mark)
 }
 
 /// What was built is leased until the job ends.
@@ -353,7 +354,7 @@ pub(crate) fn waits(subject: &Subject) -> Result<()> {
     let told = told.context("nothing was told of another build")?;
     let parts = [
         step,
-        "for the cache /waiting, which is held by [2/2] RUN",
+        "for the cache /waiting, which is held by [stage-0 2/2] RUN",
         "of another build: 'docker buildx build --progress=plain",
     ];
     ensure!(parts.iter().all(|part| told.contains(part)), "{told}");
