@@ -6,8 +6,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// With no signal ignored: whoever runs the tests may have been called by nohup, or in the background of a script.
 pub(crate) fn ci_build(state: &Path, line: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ci-build"));
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,QUIT,TERM", "--", env!("CARGO_BIN_EXE_ci-build")]);
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).env("CI_BUILD_STATE_DIR", state);
     command.env("CI_BUILD", env!("CARGO_BIN_EXE_ci-build")).args(line.split_ascii_whitespace());
