@@ -258,28 +258,28 @@ pub(crate) fn prunes_do_not_queue(subject: &Subject) -> Result<()> {
     Ok(())
 }
 
-/// Build cache of one cache mount goes, other cache stays.
+/// Build cache of one cache mount goes, other cache stays. The ids are the targets: Docker 20.10 names those alone.
 pub(crate) fn build_cache_by_its_id(subject: &Subject) -> Result<()> {
     let host = Host::new(subject)?;
     let directory = tempfile::tempdir().context("cannot create a directory")?;
-    let mount = |id: &str| {
-        format!("RUN --mount=type=cache,id={id},target=/c dd if=/dev/zero of=/c/x bs=1024 count=64\n")
+    let mount = |target: &str| {
+        format!("RUN --mount=type=cache,target={target} dd if=/dev/zero of={target}/x bs=1024 count=64\n")
     };
-    let text = format!("FROM {}\n{}{}", images::BUSYBOX, mount("prune-one"), mount("prune-two"));
+    let text = format!("FROM {}\n{}{}", images::BUSYBOX, mount("/prune-one"), mount("/prune-two"));
     fs::write(directory.path().join("Dockerfile"), text).context("cannot write a Dockerfile")?;
     command::run(subject.client.buildx().args(["build", "--quiet", "--no-cache"]).arg(directory.path()))?;
     let prune = |id: &str, more: &[&str]| {
         host.prune("nothing", &[&ALL[..], &["--build-cache", "--cache-mount", id], more].concat())
     };
-    let (report, code) = prune("prune-on?", &[])?;
+    let (report, code) = prune("/prune-on?", &[])?;
     ensure!(code == Some(0) && names(&report, "deleted").len() == 1, "{report:#}");
     ensure!(names(&report, "deleted")[0].contains("prune-one"), "{report:#}");
-    let (report, _) = prune("prune-*", &["--dry-run"])?;
+    let (report, _) = prune("/prune-*", &["--dry-run"])?;
     ensure!(
         names(&report, "goes").len() == 1 && names(&report, "goes")[0].contains("prune-two"),
         "{report:#}"
     );
-    prune("prune-*", &[]).map(drop)
+    prune("/prune-*", &[]).map(drop)
 }
 
 /// An engine that is killed in the middle is told of, with what was done.
