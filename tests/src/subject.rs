@@ -22,6 +22,13 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// Whether this engine takes the trial of this number, where the engines share trials that would take each of them too long.
+    #[must_use]
+    pub fn takes(&self, number: usize) -> bool {
+        let place = Kind::ALL.iter().position(|kind| *kind == self.engine.kind());
+        place == Some(number % Kind::ALL.len())
+    }
+
     /// Starts an engine and fills it.
     ///
     /// # Errors
