@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
+use super::format::{Format, Shown};
 use super::sources::MirrorArguments;
-use super::status::{Format, Shown};
 use super::{block_on, document, duration, frontend, print_line};
 use crate::doctor::facts::Limits;
 use crate::doctor::{CHECKS, Check, Facts, Finding, State};

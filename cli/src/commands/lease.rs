@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
+use super::format::Shown;
 use super::store::StoreArgument;
 use super::{duration, print_line, status};
 use crate::error::{Blame, Explain, Failure};
@@ -33,7 +34,7 @@ pub(crate) enum Command {
     /// Need these images until the owner ends or the time is over
     Add(Add),
     /// Show which images are needed, by whom, until when
-    List(status::Shown),
+    List(Shown),
     /// Need these images no more
     Remove(Remove),
 }

@@ -3,10 +3,11 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::format::Format;
 use super::progress::Progress;
 use super::sources::PatienceArguments;
 use super::{block_on_all, duration, print_line, size};
@@ -54,18 +55,9 @@ pub(crate) struct Arguments {
     /// address)
     #[arg(long, env = "CI_BUILD_INSECURE", value_parser = clap::builder::FalseyValueParser::new())]
     insecure: bool,
-    /// How to tell what was done
+    /// How to tell what was done: people on stderr, scripts on stdout
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Format {
-    /// For people, on stderr
-    #[default]
-    Text,
-    /// For scripts, on stdout
-    Json,
 }
 
 /// What is wrong with the names.

@@ -15,6 +15,7 @@ mod check;
 mod dockerfile;
 mod doctor;
 mod duration;
+mod format;
 mod frontend;
 mod lease;
 mod lock;

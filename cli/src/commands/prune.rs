@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 
+use super::format::{Format, Shown};
 use super::{block_on, duration, print_line, size};
 use crate::engine::{self, Endpoint, Engine, Info};
 use crate::error::{Blame, Explain, Failure};
@@ -94,9 +95,8 @@ pub(crate) struct Arguments {
     /// How long to wait for those who add leases
     #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
     wait: Duration,
-    /// How it is shown
-    #[arg(long, default_value = "text")]
-    format: Format,
+    #[command(flatten)]
+    shown: Shown,
     /// Keep locks and records under this name [default: under the engine's identity]
     #[arg(long, value_name = "NAME", env = "CI_BUILD_STORE")]
     store: Option<Identity>,
@@ -104,14 +104,6 @@ pub(crate) struct Arguments {
 
 /// An engine tells what it is within this time.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// For scripts
-    Json,
-}
 
 fn percent() -> clap::builder::RangedI64ValueParser<u8> {
     clap::value_parser!(u8).range(0..=100)
@@ -214,7 +206,7 @@ async fn prune(
     }
     let decisions = choose::choose(&inventory, &settings, executor.is_pressed);
     let mut tell = |entry: Entry| {
-        if arguments.format == Format::Text && (arguments.dry_run || entry.action != "stays") {
+        if arguments.shown.format == Format::Text && (arguments.dry_run || entry.action != "stays") {
             // Whoever stopped reading still wants the disk to be freed.
             let _ = print_line(entry.line(inventory.now));
         }
@@ -303,7 +295,7 @@ impl Arguments {
     }
 
     fn show(&self, report: &Report, line: &str) -> Result<ExitCode, Failure> {
-        match self.format {
+        match self.shown.format {
             Format::Text => print_line(line)?,
             Format::Json => print_line(serde_json::to_string(report).unwrap_or_default())?,
         }

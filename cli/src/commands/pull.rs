@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
+use super::format::Format;
 use super::progress::Progress;
 use super::sources::{MirrorArguments, PatienceArguments};
 use super::store::DockerStore;
@@ -76,18 +77,9 @@ pub(crate) struct Arguments {
     ttl: Option<Duration>,
     #[command(flatten)]
     store: DockerStore,
-    /// How to tell what was done
+    /// How to tell what was done: people on stderr, scripts on stdout
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Format {
-    /// For people, on stderr
-    #[default]
-    Text,
-    /// For scripts, on stdout
-    Json,
 }
 
 /// Why there is nothing to pull.

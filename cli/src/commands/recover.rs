@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::format::{Format, Shown};
 use super::{block_on, duration, print_line};
 use crate::engine::{Endpoint, Engine};
 use crate::error::Failure;
@@ -32,21 +33,12 @@ pub(crate) struct Arguments {
     /// How long to wait for another recovery
     #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
     wait: Duration,
-    /// How it is shown
-    #[arg(long, default_value = "text")]
-    format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// For scripts
-    Json,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { dry_run, wait, format } = *arguments;
+    let Arguments { dry_run, wait, shown: Shown { format } } = *arguments;
     let journal = Journal::open()?;
     let options = Options { is_dry_run: dry_run, is_eager: true, wait };
     let report = block_on(async {

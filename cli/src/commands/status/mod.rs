@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 
+use super::format::{Format, Shown};
 use super::{block_on, document, duration, print_line};
 use crate::disk::Space;
 use crate::engine::{Endpoint, Engine, Info};
@@ -31,22 +32,6 @@ pub(crate) struct Arguments {
     /// How long the engine may take to answer
     #[arg(long, value_name = "TIME", env = "CI_BUILD_TIMEOUT", default_value = "5s", value_parser = duration::parse)]
     timeout: Duration,
-}
-
-/// How a list is shown.
-#[derive(Debug, Args)]
-pub(crate) struct Shown {
-    /// How it is shown
-    #[arg(long, default_value = "text")]
-    pub(super) format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// For people
-    Text,
-    /// For scripts
-    Json,
 }
 
 /// An engine, as far as it told of itself in time.
