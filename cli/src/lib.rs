@@ -18,6 +18,7 @@
 //! - [`failpoint`]: where tests kill us,
 //! - [`process`]: commands that are run for somebody,
 //! - [`prune`]: which images go, and how they go one by one,
+//! - [`sweep`]: caches that stay small, file by file,
 //! - [`watch`]: when images are used, from the engine's events,
 //! - [`registry`]: where images are, got from and sent to,
 //! - [`pull`]: getting images into the engine, from wherever they are.
@@ -47,6 +48,7 @@ pub mod recover;
 pub mod registry;
 pub mod run;
 pub mod store;
+pub mod sweep;
 pub mod watch;
 
 /// Runs one command line, its program name first, and gives its exit code: 0 fine, 1 findings, 2 unusable input or usage,
@@ -78,5 +80,9 @@ fn failed(failure: &Failure) -> ExitCode {
 
 /// The pages of `docs/` that are made of the command itself: each its name and its text.
 pub fn pages() -> Vec<(&'static str, String)> {
-    vec![("configuration.md", config::page(&commands::command())), ("doctor.md", doctor::page())]
+    vec![
+        ("configuration.md", config::page(&commands::command())),
+        ("doctor.md", doctor::page()),
+        ("sweep-presets.md", sweep::presets::page()),
+    ]
 }

@@ -32,6 +32,7 @@ mod size;
 mod sources;
 mod status;
 mod store;
+mod sweep;
 mod watch;
 
 const EXAMPLES: &str = "\
@@ -41,7 +42,7 @@ Examples:
   ci-build plan --format svg Dockerfile > plan.svg
   ci-build prune --older-than 72h --disk-high 70 --disk-low 60
 
-Exit codes: 0 fine, 1 findings (check, doctor) or failed deletions (prune), 2 unusable input or usage, 75 gave up waiting for a lock,
+Exit codes: 0 fine, 1 findings (check, doctor) or failed deletions (prune, sweep), 2 unusable input or usage, 75 gave up waiting for a lock,
 125 our own failure, else what the wrapped command ended with";
 
 /// Keeps builds, pulls, prunes and leftovers on one Docker host apart
@@ -71,6 +72,7 @@ enum Command {
     Rewrite(rewrite::Arguments),
     Run(run::Arguments),
     Status(status::Arguments),
+    Sweep(Box<sweep::Arguments>),
     Watch(watch::Arguments),
 }
 
@@ -107,6 +109,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Rewrite(arguments) => rewrite::run(arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
     }
 }

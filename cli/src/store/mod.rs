@@ -17,6 +17,7 @@ mod memory;
 mod owner;
 mod records;
 mod scratch;
+mod sweeping;
 mod turn;
 mod wait;
 
@@ -34,6 +35,7 @@ pub use memory::Memory;
 pub use owner::{Liveness, Process};
 pub(crate) use records::{Alone, Found, Held, Records};
 pub use scratch::Scratch;
+pub use sweeping::Sweeping;
 pub use turn::Turn;
 pub use wait::Patience;
 

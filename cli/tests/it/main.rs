@@ -24,3 +24,5 @@ mod mirrors;
 mod prune;
 #[cfg(test)]
 mod rewrite;
+#[cfg(test)]
+mod sweep;
