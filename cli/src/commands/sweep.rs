@@ -11,7 +11,9 @@ use clap::{Args, ValueEnum};
 use super::format::{Format, Shown};
 use super::{ShellError, duration, print_line, size};
 use crate::error::{Blame, Explain, Failure};
+use crate::image::ImageName;
 use crate::store::Sweeping;
+use crate::sweep::cache_mount::CacheMount;
 use crate::sweep::report::{Document, Report, Sum, Thing};
 use crate::sweep::{
     self, Allowed, By, Empty, Error, How, Job, Layout, Looked, Owners, Pattern, Place, Rules,
@@ -100,6 +102,12 @@ pub(crate) struct Arguments {
     /// Tell of each thing, not only of the whole
     #[arg(long, short)]
     verbose: bool,
+    /// Sweep within the cache mount of this id, by a step of a build that has it under its lock; with one --preset, as a cache of that kind
+    #[arg(long, value_name = "ID", conflicts_with_all = ["touch", "install"])]
+    cache_mount: Option<String>,
+    /// The image in which that step runs this program, where it needs a C library [default: none]
+    #[arg(long, value_name = "REF", env = "CI_BUILD_SWEEP_CACHE_MOUNT_IMAGE")]
+    cache_mount_image: Option<ImageName>,
     /// Remove nothing, and write down that all in these files and directories is used now, where a mount does not keep it
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "dry_run")]
     touch: Vec<PathBuf>,
@@ -184,6 +192,10 @@ impl Explain for Usage {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if !arguments.touch.is_empty() {
         return arguments.touch();
+    }
+    if let Some(id) = &arguments.cache_mount {
+        let (id, image, words) = (id.clone(), arguments.cache_mount_image.clone(), arguments.words()?);
+        return Ok(ExitCode::from(CacheMount { id, image, words }.sweep()?));
     }
     let jobs = arguments.jobs()?;
     if let Some(scheduler) = arguments.install {
@@ -440,6 +452,34 @@ impl Arguments {
             state: Sweeping::place()?,
             trail: self.trail.clone(),
         })
+    }
+
+    /// What is asked for in words, but for what belongs to a directory or to this host.
+    fn words(&self) -> Result<Vec<String>, Failure> {
+        let job = self.job()?;
+        let Rules { older_than, max_size, max_files, grace, include, exclude, keep } = &job.rules;
+        let mut words = Vec::new();
+        let mut flag = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+        let seconds = |time: &Duration| format!("{}ms", time.as_millis());
+        older_than.iter().for_each(|time| flag("older-than", seconds(time)));
+        max_size.iter().for_each(|size| flag("max-size", format!("{size}B")));
+        max_files.iter().for_each(|files| flag("max-files", files.to_string()));
+        flag("grace", seconds(grace));
+        for (name, patterns) in [("include", include), ("exclude", exclude), ("keep", keep)] {
+            patterns.iter().for_each(|pattern| flag(name, pattern.to_string()));
+        }
+        self.preset.iter().for_each(|name| flag("preset", name.to_string()));
+        self.ops_per_second.iter().for_each(|rate| flag("ops-per-second", rate.to_string()));
+        flag("batch", self.batch.to_string());
+        for (name, value) in [
+            ("by", self.by.to_possible_value()),
+            ("empty", self.empty.and_then(|empty| empty.to_possible_value())),
+        ] {
+            value.iter().for_each(|value| flag(name, value.get_name().into()));
+        }
+        words.extend(self.dry_run.then(|| "--dry-run".into()));
+        words.extend(self.verbose.then(|| "--verbose".into()));
+        Ok(words)
     }
 
     fn owners(&self) -> Result<Owners, Usage> {

@@ -19,6 +19,7 @@ mod remote;
 mod rewrite;
 mod run;
 mod store;
+mod sweep;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,6 +116,7 @@ const TESTS: &[(&str, Test)] = &[
     ("run_owns_no_copy_of_its_container", run::commit),
     ("run_beside_recoveries_is_no_victim", run::side_by_side),
     ("run_whose_removal_fails_is_kept", run::failing),
+    ("a_cache_mount_is_swept_by_a_step", sweep::cache_mount),
 ];
 
 fn main() -> ExitCode {
