@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::raw::{Raw, Speed};
-use crate::results::{self, escaped, list, origin};
+use crate::results::{escaped, list, origin};
 
 /// The name of what is looked at.
 const OURS: &str = "ci-build";
@@ -186,6 +186,7 @@ fn write_page(page: &mut String, raw: &Raw) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results;
 
     #[test]
     fn the_page_is_that_of_the_results() {
