@@ -9,11 +9,13 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::error::{Blame, Explain};
 
+mod abbreviation;
 mod bound;
 mod control;
 pub(crate) mod proc;
 pub(crate) mod short;
 
+pub(crate) use abbreviation::abbreviated;
 pub use bound::{bound, exec_bound};
 pub use control::{Limits, Stopped};
 
