@@ -57,7 +57,9 @@ fn main() -> ExitCode {
         Command::Test => commands::test::run(),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Lab(arguments) => commands::program::run("lab", "the laboratory", &arguments),
-        Command::LabPrune(arguments) => commands::program::run("prunes", "the prune laboratory", &arguments),
+        Command::LabPrune(arguments) => {
+            commands::program::run("lab-prune", "the prune laboratory", &arguments)
+        }
         Command::Differential(arguments) => {
             commands::program::run("differential", "the differential suite", &arguments)
         }
