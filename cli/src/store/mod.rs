@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+mod census;
 mod directory;
 mod error;
 mod file_system;
@@ -23,6 +24,7 @@ mod wait;
 
 use directory::Directory;
 
+pub use census::census;
 pub use error::Error;
 pub(crate) use error::shown;
 pub use holders::{Mode, Record, Role};

@@ -1,7 +1,7 @@
 //! Real tools in a loop, each with a cache that is swept all the time, as if everything that was not used for two seconds were old. A tool
 //! that fails is the sweep's fault: beside nobody it does not.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -133,7 +133,7 @@ fn failed(seen: &mut Cache, message: &str) {
 }
 
 /// Sweeps until it is told to stop: how often, how often that failed, and how many files went.
-fn sweep(subject: &Subject<'_>, tool: &Tool, cache: &PathBuf, stop: &AtomicBool) -> (u64, u64, u64) {
+fn sweep(subject: &Subject<'_>, tool: &Tool, cache: &Path, stop: &AtomicBool) -> (u64, u64, u64) {
     let (mut sweeps, mut failed, mut removed) = (0, 0, 0);
     while !stop.load(Ordering::Relaxed) {
         let flags = format!("--preset {} --older-than 2s --grace 2s --io normal --wait 1s", tool.preset);

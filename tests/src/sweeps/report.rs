@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::raw::{Raw, Speed};
-use crate::results::{self, escaped, list, origin};
+use crate::results::{escaped, list, origin};
 
 /// The name of what is looked at.
 const OURS: &str = "ci-build";
@@ -192,7 +192,7 @@ mod tests {
         let docs = xtask::workspace::root().join("docs");
         let raw = docs.join("lab/sweep.json");
         if raw.exists() {
-            let raw = results::load(&raw).unwrap();
+            let raw = crate::results::load(&raw).unwrap();
             assert_eq!(
                 page(&raw),
                 fs::read_to_string(docs.join("lab-sweep.md")).unwrap(),
