@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ci_build_tests::{copies, differential, lab, prunes, pulls, recovery, results, soak, storm};
+use ci_build_tests::{copies, differential, lab, prunes, pulls, recovery, results, soak, storm, sweeps};
 use clap::Parser;
 
 #[derive(Parser)]
@@ -16,6 +16,7 @@ enum Laboratory {
     Recovery(recovery::Selection),
     Copies(copies::Selection),
     Pulls(pulls::Selection),
+    Sweep(sweeps::Selection),
 }
 
 fn main() -> ExitCode {
@@ -28,5 +29,6 @@ fn main() -> ExitCode {
         Laboratory::Recovery(selection) => recovery::run(&selection),
         Laboratory::Copies(selection) => copies::run(&selection),
         Laboratory::Pulls(selection) => pulls::run(&selection),
+        Laboratory::Sweep(selection) => sweeps::run(&selection),
     })
 }

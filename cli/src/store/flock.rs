@@ -5,6 +5,7 @@
 
 use std::borrow::Borrow;
 use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
@@ -62,6 +63,12 @@ fn retried(file: &File, operation: FlockOperation) -> Result<(), Errno> {
 impl Borrow<File> for Locked {
     fn borrow(&self) -> &File {
         &self.0
+    }
+}
+
+impl AsFd for Locked {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

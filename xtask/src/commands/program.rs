@@ -1,5 +1,5 @@
-//! `cargo xtask lab`, `lab-prune`, `differential`, `soak`, `storm`, `copies`, `pulls` and `recovery`: the program of the crate that
-//! holds the engine tests.
+//! `cargo xtask lab`, `lab-prune`, `differential`, `soak`, `storm`, `copies`, `pulls`, `recovery` and `sweep`: the program of the crate
+//! that holds the engine tests.
 
 use std::ffi::OsString;
 
