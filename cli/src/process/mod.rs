@@ -13,6 +13,7 @@ mod bound;
 mod control;
 pub(crate) mod proc;
 pub(crate) mod short;
+pub(crate) mod survivors;
 
 pub use bound::{bound, exec_bound};
 pub use control::{Limits, Stopped};
