@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::owner::{Fate, Owner};
 use crate::process;
-use crate::store::job;
+use crate::store::{Identity, job};
 
 /// The first wait after a deletion that failed; each further one is twice as long.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(30);
@@ -20,6 +20,9 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(6);
 pub struct Record {
     /// Where it is.
     pub place: Place,
+    /// What it is.
+    #[serde(default)]
+    pub what: What,
     /// How far it got, as far as is written.
     pub step: Step,
     /// With whom it goes.
@@ -48,6 +51,27 @@ pub enum Place {
         /// What the engine calls itself.
         engine: String,
     },
+}
+
+impl Place {
+    /// The store that it is of.
+    #[must_use]
+    pub fn store(&self) -> Identity {
+        match self {
+            Self::Docker { engine, .. } => Identity::Docker(engine.clone()),
+        }
+    }
+}
+
+/// What a resource is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// A container, with the record's name as a label.
+    #[default]
+    Container,
+    /// A name that an image has for a moment: that of the registry that a pull is to the engine.
+    Name(String),
 }
 
 /// How far a resource got.
@@ -83,6 +107,7 @@ impl Record {
     pub fn new(place: Place, owner: Owner, command: &str) -> Self {
         Self {
             place,
+            what: What::Container,
             step: Step::Intended,
             owner,
             is_job: false,
@@ -91,6 +116,12 @@ impl Record {
             job: job::name(),
             failure: None,
         }
+    }
+
+    /// The same for a name of an image.
+    #[must_use]
+    pub fn of_name(self, name: &str) -> Self {
+        Self { what: What::Name(name.into()), ..self }
     }
 
     /// Whether its resource may go. `is_held` tells that the record is locked.

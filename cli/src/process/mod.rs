@@ -15,6 +15,7 @@ mod bound;
 mod control;
 pub(crate) mod proc;
 pub(crate) mod short;
+pub(crate) mod survivors;
 
 pub(crate) use abbreviation::abbreviated;
 pub use bound::{bound, exec_bound};

@@ -1,7 +1,7 @@
 //! What dead owners left goes; what the living have stays (docs/recovery.md).
 //!
 //! - [`choose`](choose()): what goes and what stays, pure,
-//! - `docker`: how it goes, on one engine,
+//! - `docker`: how containers go, on one engine; `names`: how names of images do,
 //! - [`Report`]: what went.
 
 use std::time::Duration;
@@ -17,6 +17,7 @@ use crate::store::{self, Alone};
 
 mod choose;
 mod docker;
+mod names;
 mod report;
 
 pub use choose::{Task, choose};

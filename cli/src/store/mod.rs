@@ -65,6 +65,14 @@ pub struct State {
 }
 
 impl State {
+    /// Where the state of this process lies, or would be made. Makes nothing.
+    ///
+    /// # Errors
+    /// When it is not known whose home it would be in.
+    pub(crate) fn place() -> Result<PathBuf, Error> {
+        place::place()
+    }
+
     /// The state directory of this process. Makes nothing.
     ///
     /// # Errors

@@ -73,6 +73,16 @@ impl Records {
         Ok(Self { directory: Directory::state(state)?.directory(kind)? })
     }
 
+    /// Opens the records of this kind in another state directory, where there are some, and makes nothing.
+    ///
+    /// # Errors
+    /// When the state directory is there and cannot be used.
+    pub(crate) fn open_if_there(state: &Path, kind: &str) -> Result<Option<Self>, Error> {
+        let state = Directory::state_if_there(state)?;
+        let directory = state.map(|state| state.directory_if_there(kind)).transpose()?.flatten();
+        Ok(directory.map(|directory| Self { directory }))
+    }
+
     /// Adds a record. It is on the disk when this returns.
     ///
     /// # Errors

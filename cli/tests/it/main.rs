@@ -21,6 +21,8 @@ mod image;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod mirror;
+#[cfg(test)]
 mod mirrors;
 #[cfg(test)]
 mod prune;

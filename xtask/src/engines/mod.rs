@@ -63,6 +63,7 @@ pub struct Engine {
     client: Client,
     owned: Option<Owned>,
     child: Child,
+    options: Options,
 }
 
 impl Engine {
@@ -114,6 +115,24 @@ impl Engine {
     /// dockerd's process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Kills dockerd, and nothing else: its containerd, shims and containers go on, as far as they can without it.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("cannot kill dockerd")?;
+        self.child.wait().context("cannot wait for dockerd")?;
+        Ok(())
+    }
+
+    /// Starts dockerd anew, over what the one before had. It answers on return.
+    ///
+    /// # Errors
+    /// When it does not start, or somebody stopped the engine meanwhile.
+    pub fn revive(&mut self) -> Result<()> {
+        start::again(self)
     }
 
     /// Stops it now, whatever its lifetime, and tells what dropping it could only warn of.
