@@ -5,6 +5,7 @@
 pub mod copies;
 pub mod definition;
 pub mod differential;
+pub mod durations;
 mod files;
 pub mod host;
 pub mod lab;

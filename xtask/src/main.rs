@@ -59,7 +59,9 @@ fn main() -> ExitCode {
         Command::Test => commands::test::run(),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Lab(arguments) => commands::program::run("lab", "the laboratory", &arguments),
-        Command::LabPrune(arguments) => commands::program::run("prunes", "the prune laboratory", &arguments),
+        Command::LabPrune(arguments) => {
+            commands::program::run("lab-prune", "the prune laboratory", &arguments)
+        }
         Command::Differential(arguments) => {
             commands::program::run("differential", "the differential suite", &arguments)
         }
@@ -71,7 +73,7 @@ fn main() -> ExitCode {
         }
         Command::Copies(arguments) => commands::program::run("copies", "the copies", &arguments),
         Command::Pulls(arguments) => commands::program::run("pulls", "the pulls", &arguments),
-        Command::Sweep(arguments) => commands::program::run("sweeps", "the sweep laboratory", &arguments),
+        Command::Sweep(arguments) => commands::program::run("sweep", "the sweep laboratory", &arguments),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),

@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::build::words::OurFlag;
 use crate::error::{Blame, Explain, Failure};
+use crate::process;
 
 mod build;
 mod check;
@@ -132,6 +133,19 @@ impl Explain for ShellError {
 /// Runs async work to its end on this thread.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     Ok(event_loop()?.block_on(work))
+}
+
+/// Runs a command of somebody else's in a span, which is told how it ended.
+fn ended_in(
+    span: tracing::Span,
+    command: impl FnOnce() -> Result<process::Ended, process::Error>,
+) -> Result<process::Ended, process::Error> {
+    let ended = span.in_scope(command);
+    match &ended {
+        Ok(ended) => span.record("exit_code", ended.code).record("outcome", ended.word()),
+        Err(_) => span.record("outcome", "not-started"),
+    };
+    ended
 }
 
 /// What runs async work on this thread, piece by piece, with one connection.

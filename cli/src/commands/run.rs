@@ -5,25 +5,23 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use jiff::Timestamp;
 use tokio::runtime::Runtime;
+use tracing::field::Empty;
 
 use super::store::DockerStore;
 use super::{build, duration, event_loop, flags_of, lock, recover};
 use crate::engine::{self, Deletion, Engine, OWNER_LABEL, OwnedContainer};
 use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
-use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, Place, RUN_LABEL, Record};
+use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
+use crate::process::survivors::Inmates;
 use crate::process::{self, Ended, Limits, Stopped};
 use crate::run::words::{Asked, part};
-use crate::store::{
-    self, Guard as _, HeldLease, Identity, Lease, Leases, Patience, Process, Quiet, Store, Term, job,
-};
+use crate::store::{self, Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
 
 /// As the command line has it.
 pub(super) const NAME: &str = "run";
-
-/// What is left by others is looked for so long before a container starts.
-const RECOVERY: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -97,12 +95,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let events = event_loop()?;
     let (engine, place) = events.block_on(recover::here())?;
     if !arguments.no_recover {
-        events.block_on(recover::first(&journal, &engine, &place, RECOVERY));
+        events.block_on(recover::first(&journal, &engine, &place, recover::FIRST));
     }
     failpoint::reach("run.recovered");
 
-    let Place::Docker { engine: id, .. } = &place;
-    let identity = arguments.store.name().cloned().unwrap_or_else(|| Identity::Docker(id.clone()));
+    let identity = arguments.store.name().cloned().unwrap_or_else(|| place.store());
     let store = Store::open(identity)?;
     let (patience, started) = (Patience { wait: arguments.wait, polite: Duration::ZERO }, Instant::now());
     let guard = store.share(&shown, patience, |notice| lock::tell(store.identity(), notice, started))?;
@@ -115,8 +112,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let owner = Owner::this().ok_or(Nobody)?;
     let entry = journal.intend(Record::new(place, owner.clone(), &shown))?;
     failpoint::reach("run.intended");
-    let ended = command(arguments, &asked, &owner, entry.name())
-        .and_then(|mut command| process::run_within(&mut command, arguments.limits()));
+    let ended = super::ended_in(tracing::info_span!("run", exit_code = Empty, outcome = Empty), || {
+        let mut command = command(arguments, &asked, &owner, entry.name())?;
+        process::run_within(&mut command, arguments.limits())
+    });
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
     drop(lease);
@@ -221,7 +220,10 @@ impl Aftermath<'_> {
             }
         };
         match container {
-            None => Ok(entry.never_made()?),
+            None => {
+                self.kill_survivors(entry.name(), entry.since());
+                Ok(entry.never_made()?)
+            }
             Some((container, true)) => self.running(entry, &container),
             Some((container, false)) => {
                 self.remove(entry.created(container.id.clone()).removing(), &container.id)
@@ -243,7 +245,7 @@ impl Aftermath<'_> {
                 }
                 Err(refused) => {
                     let (kept, error) = *refused;
-                    Failure::from(error).print();
+                    Failure::from(error).warn("the container cannot be the job's, and ends now");
                     entry = kept;
                 }
             }
@@ -258,12 +260,28 @@ impl Aftermath<'_> {
         self.remove(entry.removing(), &container.id)
     }
 
+    /// The container is gone. Unless it ended well, its shim may have been killed, and its processes run on.
+    fn kill_survivors(&self, run: &str, since: Timestamp) {
+        if self.ended.code == 0 {
+            return;
+        }
+        // What the engine does not remember is nobody's to find.
+        let told = self.events.block_on(self.engine.containers_since(RUN_LABEL, run, since));
+        let ids = told.unwrap_or_default();
+        let inmates = Inmates::of(ids.iter().map(String::as_str));
+        for id in &ids {
+            told_of(inmates.kill(id));
+        }
+    }
+
     fn remove(&self, entry: Entry<'_, crate::journal::Removing>, id: &str) -> Result<(), Failure> {
+        let inmates = Inmates::of([id]);
         failpoint::reach("run.removing");
         let removal = self.events.block_on(self.engine.remove(id));
         failpoint::reach("run.removed");
         let reason = match removal {
             Ok(Deletion::Done | Deletion::Gone) => {
+                told_of(inmates.kill(id));
                 entry.gone()?;
                 failpoint::reach("run.forgotten");
                 return Ok(());
@@ -274,6 +292,15 @@ impl Aftermath<'_> {
         left(&reason);
         entry.failed(reason);
         Ok(())
+    }
+}
+
+/// Processes that had outlived their shim were killed.
+fn told_of(killed: usize) {
+    if killed > 0 {
+        anstream::eprintln!(
+            "warning: the container's shim was killed: {killed} of its processes ran on, and are ended"
+        );
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Report {
     pub busy: bool,
     /// What was removed.
     pub removed: Vec<Removed>,
+    /// Processes that had outlived their container's shim and were killed.
+    pub processes: usize,
     /// Records that were removed, those of what was removed too.
     pub records: usize,
     /// Half-written files that were removed.
@@ -39,7 +41,7 @@ pub struct Report {
 /// Something that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removed {
-    /// What it was, such as `container`.
+    /// What it was: `container`, or `name` for a name of an image.
     pub kind: &'static str,
     /// Its id.
     pub id: String,
@@ -73,6 +75,7 @@ impl Report {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.removed.is_empty()
+            && self.processes == 0
             && self.records == 0
             && self.failed.is_empty()
             && self.files == 0
@@ -94,7 +97,13 @@ impl fmt::Display for Report {
         for Removed { kind, id, name, image, bytes } in &self.removed {
             let short: String = id.chars().take(12).collect();
             let size = bytes.map(|bytes| format!(", {}", ByteSize(bytes).display().si())).unwrap_or_default();
-            writeln!(f, "{verb} {kind} {} ({short}) of {}{size}", clean(name), clean(image))?;
+            match *kind {
+                "name" => writeln!(f, "{verb} the name {} of an image", clean(name))?,
+                kind => writeln!(f, "{verb} {kind} {} ({short}) of {}{size}", clean(name), clean(image))?,
+            }
+        }
+        if self.processes > 0 {
+            writeln!(f, "killed {} without a container", counted(self.processes, "process"))?;
         }
         for Failed { what, reason, times } in &self.failed {
             writeln!(
@@ -113,7 +122,8 @@ impl fmt::Display for Report {
         for name in &self.unreadable {
             writeln!(f, "left the record {name} alone: this version cannot read it")?;
         }
-        match (self.removed.len(), self.records) {
+        let containers = self.removed.iter().filter(|removed| removed.kind == "container").count();
+        match (containers, self.records) {
             (0, 0) => write!(f, "nothing to recover"),
             (removed, records) => {
                 let freed = ByteSize(self.freed).display().si();
@@ -129,7 +139,12 @@ impl fmt::Display for Report {
 }
 
 fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    let end = match what {
+        _ if number == 1 => "",
+        what if what.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{number} {what}{end}")
 }
 
 #[cfg(test)]
@@ -148,6 +163,7 @@ mod tests {
         let failed = Failed { what: "docker run x".into(), reason: "device busy".into(), times: 2 };
         let report = Report {
             removed: vec![removed],
+            processes: 2,
             records: 1,
             freed: 1_500_000,
             failed: vec![failed.clone()],
@@ -158,6 +174,7 @@ mod tests {
         };
         insta::assert_snapshot!(report, @r"
         removed container brave_ turing (0123456789ab) of debian:12, 1.5 MB
+        killed 2 processes without a container
         could not remove what 'docker run x' left, tried 2 times: device busy
         waits before it tries again what 'docker run x' left: device busy
         left far alone: its owner cannot be seen from here

@@ -15,9 +15,13 @@ mod fetch;
 #[cfg(test)]
 mod frontend;
 #[cfg(test)]
+mod help;
+#[cfg(test)]
 mod image;
 #[cfg(test)]
 mod lock;
+#[cfg(test)]
+mod mirror;
 #[cfg(test)]
 mod mirrors;
 #[cfg(test)]
@@ -25,4 +29,8 @@ mod prune;
 #[cfg(test)]
 mod rewrite;
 #[cfg(test)]
+mod style;
+#[cfg(test)]
 mod sweep;
+#[cfg(test)]
+mod telemetry;

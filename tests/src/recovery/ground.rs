@@ -143,6 +143,16 @@ impl Scenario {
         self.places.iter().map(|place| (*place).to_owned()).collect()
     }
 
+    /// How often it is to be played to have come to each of its moments once.
+    #[must_use]
+    pub fn moments(&self) -> u32 {
+        match self.way {
+            Way::Run(_) | Way::Recovery | Way::FailingRecovery => 1,
+            Way::Anytime => 20,
+            Way::FailingCall => 6,
+        }
+    }
+
     /// Plays it once, killed at this place; whether it was.
     ///
     /// # Errors
@@ -156,7 +166,7 @@ impl Scenario {
             Way::Anytime => {
                 let mut child = ground.ours(ENDS).spawn()?;
                 // Spread over the whole of a run, not random: the next time is another moment.
-                std::thread::sleep(Duration::from_millis(u64::from(time % 20) * 60));
+                std::thread::sleep(Duration::from_millis(u64::from(time % self.moments()) * 60));
                 let ended = child.try_wait()?.is_some();
                 let _ = child.kill();
                 child.wait()?;
@@ -179,7 +189,7 @@ impl Scenario {
                 Ok(is_killed(status))
             }
             Way::FailingCall => {
-                let call = (time % 6 + 1).to_string();
+                let call = (time % self.moments() + 1).to_string();
                 let status = ground.ours(IS_STOPPED).env("CI_BUILD_TEST_FAIL_CALL", call).status()?;
                 ensure!(!is_killed(status), "nobody killed it");
                 Ok(true)

@@ -193,7 +193,7 @@ mod tests {
         let docs = xtask::workspace::root().join("docs");
         let raw = docs.join("lab/sweep.json");
         if raw.exists() {
-            let raw = results::load(&raw).unwrap();
+            let raw = crate::results::load(&raw).unwrap();
             assert_eq!(
                 page(&raw),
                 fs::read_to_string(docs.join("lab-sweep.md")).unwrap(),

@@ -1,9 +1,10 @@
-//! Between a client and an engine: passes everything on, but for one deletion, which it refuses as the engine would.
+//! Between a client and an engine: passes everything on, but for what it refuses as the engine would.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -14,17 +15,27 @@ pub(crate) struct Proxy {
     dir: TempDir,
 }
 
+/// What is refused, and how.
+pub(crate) struct Refusal {
+    /// Whether a request is refused: its first line, such as `DELETE /v1.41/images/x HTTP/1.1`, tells.
+    pub(crate) of: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// The status: `409 Conflict`.
+    pub(crate) status: &'static str,
+    /// The message.
+    pub(crate) words: &'static str,
+}
+
 impl Proxy {
-    /// Refuses to delete the image of this id with a conflict, in these words.
-    pub(crate) fn new(engine: &Path, id: &str, words: &str) -> Result<Self> {
+    /// Refuses these requests to the engine at this socket.
+    pub(crate) fn new(engine: &Path, refusal: Refusal) -> Result<Self> {
         let proxy = Self { dir: tempfile::tempdir().context("cannot create a directory")? };
         let listener = UnixListener::bind(proxy.socket()).context("cannot make a socket")?;
-        let (engine, id, words) = (engine.to_owned(), id.to_owned(), words.to_owned());
+        let (engine, refusal) = (engine.to_owned(), Arc::new(refusal));
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let (engine, id, words) = (engine.clone(), id.clone(), words.clone());
+                let (engine, refusal) = (engine.clone(), Arc::clone(&refusal));
                 // Whose end comes early is seen by the test.
-                thread::spawn(move || serve(client, &engine, &id, &words));
+                thread::spawn(move || serve(client, &engine, &refusal));
             }
         });
         Ok(proxy)
@@ -36,13 +47,14 @@ impl Proxy {
 }
 
 /// One request a connection.
-fn serve(mut client: UnixStream, engine: &Path, id: &str, words: &str) -> std::io::Result<()> {
+fn serve(mut client: UnixStream, engine: &Path, refusal: &Refusal) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut head = String::new();
     while reader.read_line(&mut head)? > 2 {}
-    if head.starts_with("DELETE") && head.contains(id) {
-        let body = format!("{{\"message\":\"{words}\"}}");
-        let answer = "HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\nConnection: close";
+    if (refusal.of)(head.lines().next().unwrap_or_default()) {
+        let body = format!("{{\"message\":\"{}\"}}", refusal.words);
+        let answer =
+            format!("HTTP/1.1 {}\r\nContent-Type: application/json\r\nConnection: close", refusal.status);
         return write!(client, "{answer}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     }
     let mut upstream = UnixStream::connect(engine)?;

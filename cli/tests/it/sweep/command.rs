@@ -102,9 +102,9 @@ fn two_do_not_sweep_one_directory() {
     let ground = Ground::new();
     ground.file("old", 30 * DAY);
     ground.sweep("");
-    let mut paths =
+    let mut records =
         std::fs::read_dir(ground.state().join("sweep")).unwrap().map(|entry| entry.unwrap().path());
-    let lock = File::open(paths.find(|path| path.is_dir()).unwrap().join("lock")).unwrap();
+    let lock = File::open(records.find(|path| path.is_dir()).unwrap().join("lock")).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
     ground.file("old", 30 * DAY);
     assert_eq!(ground.sweep("")["skipped"], true);
