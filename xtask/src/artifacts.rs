@@ -3,7 +3,7 @@
 use std::{
     env,
     ffi::OsStr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, PoisonError},
 };
@@ -19,6 +19,23 @@ use crate::{client::Client, command, workspace};
 pub fn frontend() -> Result<PathBuf> {
     static FRONTEND: Once = Once::new();
     FRONTEND.get(|| build_static("ci-build-frontend", "ci-build-frontend"))
+}
+
+/// The same of another checkout of this workspace, with a target directory of its own.
+///
+/// # Errors
+/// As [`frontend`].
+pub fn frontend_of(checkout: &Path, target: &Path) -> Result<PathBuf> {
+    build_static_of(checkout, target, "frontend", "ci-build-frontend", "ci-build-frontend")
+}
+
+/// The host command as a package has it: static, so that it runs on any Linux.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn static_command() -> Result<PathBuf> {
+    let target = workspace::target()?.join("static");
+    build_static_of(workspace::root(), &target, "release", "ci-build", "ci-build")
 }
 
 /// The frontend that gives back the definitions of a build (`tests/capture`).
@@ -104,17 +121,28 @@ pub fn install(client: &Client) -> Result<String> {
 /// A target that is named, be it the host's own, keeps the flags from build scripts and procedural macros, which cannot
 /// be static. A directory of its own keeps the lock of a cargo that runs us.
 fn build_static(package: &str, binary: &str) -> Result<PathBuf> {
+    let target = workspace::target()?.join("static");
+    build_static_of(workspace::root(), &target, "frontend", package, binary)
+}
+
+fn build_static_of(
+    checkout: &Path,
+    target: &Path,
+    profile: &str,
+    package: &str,
+    binary: &str,
+) -> Result<PathBuf> {
     let host = host()?;
-    let dir = workspace::target()?.join("static");
     let mut build = cargo();
     build
-        .args(["build", "--quiet", "--package", package, "--profile", "frontend"])
+        .current_dir(checkout)
+        .args(["build", "--quiet", "--package", package, "--profile", profile])
         .args(["--target", &host, "--target-dir"])
-        .arg(&dir)
+        .arg(target)
         .args(["--bin", binary])
         .env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
     command::run(&mut build)?;
-    Ok(dir.join(host).join("frontend").join(binary))
+    Ok(target.join(host).join(profile).join(binary))
 }
 
 /// The cargo that runs us, without what it told us about ourselves.

@@ -48,6 +48,9 @@ enum Command {
     Corpus(commands::corpus::Arguments),
     /// Write anew what comes from data: docs/rules, docs/options.md, docs/configuration.md and docs/pictures
     Docs,
+    /// Make what users install: a Debian package, an archive; or build the frontend's image twice and compare
+    #[command(subcommand)]
+    Package(commands::package::Command),
     /// Docker engines of several versions, side by side, out of Debian packages
     #[command(subcommand)]
     Engines(commands::engines::Command),
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),
+        Command::Package(command) => command.run(),
         Command::Engines(command) => command.run(),
     };
     match result {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use tracing::{Span, field, info_span};
 
 use super::format::{Format, Shown};
 use super::{ShellError, duration, print_line, size};
@@ -55,7 +56,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SIZE", env = "CI_BUILD_SWEEP_MAX_SIZE", value_parser = size::parse)]
     max_size: Option<u64>,
     /// Remove the least recently used until a directory has no more files than this
-    #[arg(long, value_name = "COUNT", env = "CI_BUILD_SWEEP_MAX_FILES")]
+    #[arg(long, value_name = "N", env = "CI_BUILD_SWEEP_MAX_FILES")]
     max_files: Option<u64>,
     /// Leave alone what was used within this time, whatever the sizes [default: 10m, or --older-than if that is shorter]
     #[arg(long, value_name = "TIME", env = "CI_BUILD_SWEEP_GRACE", value_parser = duration::parse)]
@@ -79,16 +80,16 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, env = "CI_BUILD_SWEEP_EMPTY")]
     empty: Option<EmptyArgument>,
     /// After so many removals look again who has what open, and let tools have their locks
-    #[arg(long, value_name = "COUNT", env = "CI_BUILD_SWEEP_BATCH", default_value = "1000")]
+    #[arg(long, value_name = "N", env = "CI_BUILD_SWEEP_BATCH", default_value = "1000")]
     batch: NonZero<u32>,
     /// Remove so many files a second at most [default: no limit]
-    #[arg(long, value_name = "COUNT", env = "CI_BUILD_SWEEP_OPS_PER_SECOND")]
+    #[arg(long, value_name = "N", env = "CI_BUILD_SWEEP_OPS_PER_SECOND")]
     ops_per_second: Option<NonZero<u32>>,
     /// At which priority the disk is used
     #[arg(long, value_enum, env = "CI_BUILD_SWEEP_IO", default_value_t)]
     io: Io,
     /// How many threads look [default: one a core, at most 8]
-    #[arg(long, value_name = "COUNT", env = "CI_BUILD_SWEEP_THREADS")]
+    #[arg(long, value_name = "N", env = "CI_BUILD_SWEEP_THREADS")]
     threads: Option<NonZero<u32>>,
     /// How long to wait for a tool's own lock of its cache
     #[arg(long, value_name = "TIME", env = "CI_BUILD_SWEEP_WAIT", default_value = "10s", value_parser = duration::parse)]
@@ -216,7 +217,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let begin = Instant::now();
         let mut report = Report::new(place.path().to_string_lossy().into_owned());
         shown.begin()?;
-        if let Err(error) = sweep(arguments, &job, place, &mut report, &mut shown) {
+        let span = info_span!(
+            "sweep",
+            outcome = field::Empty,
+            removed = field::Empty,
+            failures = field::Empty,
+            freed_bytes = field::Empty
+        );
+        let swept = span.in_scope(|| sweep(arguments, &job, place, &mut report, &mut shown));
+        record(&span, arguments, &report, swept.is_ok());
+        if let Err(error) = swept {
             let error = Failure::from(error);
             report.error = Some(error.message().to_owned());
             failure.get_or_insert(error);
@@ -229,6 +239,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match failure {
         Some(failure) => Err(failure),
         None => Ok(ExitCode::from(u8::from(failed))),
+    }
+}
+
+/// Tells who watches the host what became of it.
+fn record(span: &Span, arguments: &Arguments, report: &Report, is_done: bool) {
+    let outcome = match is_done {
+        false => "failed",
+        true if report.skipped => "skipped",
+        true if arguments.dry_run => "dry-run",
+        true => "done",
+    };
+    span.record("outcome", outcome);
+    if !arguments.dry_run {
+        span.record("removed", report.removed_files).record("failures", report.failed);
+        span.record("freed_bytes", report.freed_bytes);
     }
 }
 

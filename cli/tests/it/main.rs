@@ -9,6 +9,8 @@ mod config;
 #[cfg(test)]
 mod copy;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod elf;
 #[cfg(test)]
 mod fetch;

@@ -186,7 +186,6 @@ fn write_page(page: &mut String, raw: &Raw) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results;
 
     #[test]
     fn the_page_is_that_of_the_results() {

@@ -78,16 +78,8 @@ impl Attack {
     }
 
     /// How many files outside are gone.
-    pub(crate) fn lost(&self) -> u64 {
+    fn lost(&self) -> u64 {
         self.sentinels.iter().filter(|path| !path.exists()).count() as u64
-    }
-
-    /// Puts the link of each directory in its place, once.
-    pub(crate) fn swap_once(&self) {
-        for number in 0..DIRECTORIES {
-            let at = |name: &str| self.base.join(format!("{name}{number}"));
-            let _ = renameat_with(CWD, at("tree/d"), CWD, at("link"), RenameFlags::EXCHANGE);
-        }
     }
 
     /// There and back, so that what is to be swept is a directory again.
