@@ -8,11 +8,11 @@ mod equal;
 mod hazards;
 mod image;
 mod messages;
+mod mirror;
 mod no_cache;
 mod options;
 mod order;
 mod primer;
-mod proxy;
 mod prune;
 mod pull;
 mod remote;
@@ -35,6 +35,7 @@ type OtherTest = fn() -> Result<()>;
 const OTHERS: &[(&str, OtherTest)] = &[
     ("containerd-1.6::a_namespace_is_a_store", store::containerd_1_6),
     ("containerd-2.1::a_namespace_is_a_store", store::containerd_2_1),
+    ("none::mirror_deletes_what_is_old", mirror::prune_older),
     ("none::a_socket_without_permission_is_told", store::without_permission),
 ];
 
@@ -74,17 +75,26 @@ const TESTS: &[(&str, Test)] = &[
     ("a_primer_finds_its_caches_gone", primer::primer_after_prune),
     ("a_primer_leaves_nothing_in_the_image", primer::primer_leaves_nothing),
     ("pull_takes_the_mirror_first", pull::from_the_mirror),
-    ("pull_knows_a_digest", pull::by_digest),
-    ("pull_takes_its_platform_of_an_index", pull::of_an_index),
+    ("pull_knows_a_digest", pull::choice::by_digest),
+    ("pull_takes_its_platform_of_an_index", pull::choice::of_an_index),
+    ("pull_takes_the_platform_that_is_asked_for", pull::choice::of_a_platform),
     ("pull_gets_past_every_fault", pull::faults),
     ("pull_is_done_once_for_sixteen_jobs", pull::sixteen_jobs),
-    ("pull_finds_the_newest", pull::latest),
+    ("pull_that_is_killed_leaves_no_name", pull::killed),
+    ("pull_finds_the_newest", pull::choice::latest),
+    ("pull_finds_the_newest_of_its_own_registry", pull::choice::latest_fresh),
+    ("pull_loads_into_an_engine_that_cannot_reach_us", pull::apart),
+    ("pull_logs_in_by_token", pull::tokens),
     ("pull_of_docker_itself_may_keep_wrong_content", pull::dockers_own),
     ("a_prune_takes_the_least_recently_used_first", prune::least_recently_used_first),
     ("a_prune_spares_what_is_needed", prune::spares_what_is_needed),
     ("a_prune_spares_parents_of_what_stays", prune::parents_stay_with_their_children),
     ("a_prune_skips_beside_another", prune::prunes_do_not_queue),
-    ("a_prune_takes_build_cache_by_its_id", prune::build_cache_by_its_id),
+    ("a_prune_takes_build_cache_by_its_id", prune::switches::build_cache_by_its_id),
+    ("a_prune_takes_ended_containers_of_dead_owners", prune::switches::containers),
+    ("a_prune_takes_unused_volumes_and_networks", prune::switches::volumes_and_networks),
+    ("a_prune_takes_build_cache_down_to_its_size", prune::switches::build_cache_by_size),
+    ("a_prune_spares_what_a_job_built", prune::switches::spares_what_a_job_built),
     ("a_prune_goes_on_after_a_refusal", prune::goes_on_after_a_refusal),
     ("a_prune_tells_that_the_engine_died", prune::engine_that_dies),
     ("a_watch_outlives_the_engine", prune::watch_outlives_the_engine),
@@ -115,6 +125,11 @@ const TESTS: &[(&str, Test)] = &[
     ("run_owns_no_copy_of_its_container", run::commit),
     ("run_beside_recoveries_is_no_victim", run::side_by_side),
     ("run_whose_removal_fails_is_kept", run::failing),
+    ("run_of_a_killed_shim_leaves_nothing", run::killed_shim),
+    ("run_of_a_killed_engine_leaves_nothing", run::killed_engine),
+    ("run_whose_requests_fail_leaves_nothing", run::failing_requests),
+    ("build_recovers_first", build::recovers_first),
+    ("build_that_outlived_its_runc_is_told", build::step_without_runc),
 ];
 
 fn main() -> ExitCode {
