@@ -128,6 +128,14 @@ impl Host {
     }
 }
 
+/// How long a step sleeps that is to be found among all processes: unique, as the name of a directory of ours is, so that no other
+/// build's is taken for it.
+#[must_use]
+pub fn mark(dir: &Path) -> String {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    format!("61{}", name.bytes().map(|byte| char::from(b'0' + byte % 10)).collect::<String>())
+}
+
 /// Waits until no process has this word in its command line.
 ///
 /// # Errors

@@ -65,6 +65,14 @@ pub fn debian(client: &Client) -> Result<()> {
     import(client, &debian_tar()?, DEBIAN, &[], &[r#"CMD ["bash"]"#])
 }
 
+/// Makes what [`debian`] gives to engines, where it is not made yet.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn prepare() -> Result<()> {
+    debian_tar().map(drop)
+}
+
 /// Gives the engine an image of one static program, which it starts with.
 ///
 /// # Errors

@@ -49,8 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             Ok(here) => Some(here),
             // The journal may name others, or this one.
             Err(failure) => {
-                anstream::eprintln!("warning: only what the journal names can be recovered");
-                failure.print();
+                failure.warn("only what the journal names can be recovered");
                 None
             }
         };
@@ -79,8 +78,7 @@ pub(super) async fn first(journal: &Journal, engine: &Engine, place: &Place, lim
     match tokio::time::timeout(limit, recovery).await {
         Ok(Ok(report)) => tell(&report),
         Ok(Err(error)) => {
-            anstream::eprintln!("warning: what killed commands left could not be looked for");
-            Failure::from(error).print();
+            Failure::from(error).warn("what killed commands left was not looked for");
         }
         Err(_) => {
             anstream::eprintln!(

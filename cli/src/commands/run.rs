@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
+use tracing::field::Empty;
 
 use super::store::DockerStore;
 use super::{build, duration, event_loop, flags_of, lock, recover};
@@ -111,8 +112,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let owner = Owner::this().ok_or(Nobody)?;
     let entry = journal.intend(Record::new(place, owner.clone(), &shown))?;
     failpoint::reach("run.intended");
-    let ended = command(arguments, &asked, &owner, entry.name())
-        .and_then(|mut command| process::run_within(&mut command, arguments.limits()));
+    let ended = super::ended_in(tracing::info_span!("run", exit_code = Empty, outcome = Empty), || {
+        let mut command = command(arguments, &asked, &owner, entry.name())?;
+        process::run_within(&mut command, arguments.limits())
+    });
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
     drop(lease);
@@ -242,7 +245,7 @@ impl Aftermath<'_> {
                 }
                 Err(refused) => {
                     let (kept, error) = *refused;
-                    Failure::from(error).print();
+                    Failure::from(error).warn("the container cannot be the job's, and ends now");
                     entry = kept;
                 }
             }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::owner::{Fate, Owner};
+use crate::process;
 use crate::store::{Identity, job};
 
 /// The first wait after a deletion that failed; each further one is twice as long.
@@ -100,14 +101,10 @@ pub struct Failure {
     pub next: Timestamp,
 }
 
-/// A command in a record has at most this many characters.
-const LONGEST_COMMAND: usize = 120;
-
 impl Record {
     /// A resource that is about to be made.
     #[must_use]
     pub fn new(place: Place, owner: Owner, command: &str) -> Self {
-        let command = command.chars().map(|c| if c.is_control() { ' ' } else { c });
         Self {
             place,
             what: What::Container,
@@ -115,7 +112,7 @@ impl Record {
             owner,
             is_job: false,
             since: Timestamp::now(),
-            command: command.take(LONGEST_COMMAND).collect(),
+            command: process::abbreviated(command),
             job: job::name(),
             failure: None,
         }

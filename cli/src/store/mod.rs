@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+mod census;
 mod directory;
 mod error;
 mod file_system;
+mod flock;
 mod holders;
 mod identity;
 pub mod job;
@@ -15,15 +17,20 @@ mod lease;
 mod lock;
 mod memory;
 mod owner;
+mod place;
 mod records;
 mod scratch;
+mod stamp;
+mod sweeping;
 mod turn;
 mod wait;
 
 use directory::Directory;
 
+pub use census::census;
 pub use error::Error;
 pub(crate) use error::shown;
+pub use flock::Locked;
 pub use holders::{Mode, Record, Role};
 pub use identity::{Identity, NameError};
 pub use last_prune::LastPrune;
@@ -34,6 +41,7 @@ pub use memory::Memory;
 pub use owner::{Liveness, Process};
 pub(crate) use records::{Alone, Found, Held, Records};
 pub use scratch::Scratch;
+pub use sweeping::Sweeping;
 pub use turn::Turn;
 pub use wait::Patience;
 
@@ -62,7 +70,7 @@ impl State {
     /// # Errors
     /// When it is not known whose home it would be in.
     pub(crate) fn place() -> Result<PathBuf, Error> {
-        directory::place()
+        place::place()
     }
 
     /// The state directory of this process. Makes nothing.
@@ -70,7 +78,7 @@ impl State {
     /// # Errors
     /// When it is there and cannot be used.
     pub fn of_this_process() -> Result<Self, Error> {
-        let path = directory::place()?;
+        let path = place::place()?;
         let looked = Directory::state_if_there(&path)?.map(|state| state.look()).transpose()?;
         let (mode, number) = looked.unzip();
         Ok(Self { path, mode, file_system: number.and_then(file_system::name) })
@@ -113,7 +121,7 @@ impl Store {
     /// # Errors
     /// When the state directory cannot be used; the error says what to do.
     pub fn open(identity: Identity) -> Result<Self, Error> {
-        Self::open_in(&directory::place()?, identity)
+        Self::open_in(&place::place()?, identity)
     }
 
     /// Opens the store's state in another state directory than this process's.
@@ -132,7 +140,7 @@ impl Store {
     /// # Errors
     /// When the state directory is there and cannot be used.
     pub fn all() -> Result<Vec<Overview>, Error> {
-        let state = Directory::state_if_there(&directory::place()?)?;
+        let state = Directory::state_if_there(&place::place()?)?;
         let Some(stores) = state.map(|state| state.directory_if_there("stores")).transpose()?.flatten()
         else {
             return Ok(Vec::new());
@@ -157,7 +165,7 @@ impl Store {
     /// # Errors
     /// When the state directory cannot be used.
     pub fn tidy() -> Result<Tidied, Error> {
-        let stores = Directory::state(&directory::place()?)?.directory("stores")?;
+        let stores = Directory::state(&place::place()?)?.directory("stores")?;
         let mut tidied = Tidied::default();
         for name in stores.names()? {
             let directory = stores.directory(&name)?;

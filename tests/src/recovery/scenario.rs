@@ -144,6 +144,16 @@ impl Scenario {
         self.places.iter().map(|place| (*place).to_owned()).collect()
     }
 
+    /// How often it is to be played to have come to each of its moments once.
+    #[must_use]
+    pub fn moments(&self) -> u32 {
+        match self.way {
+            Way::Run(_) | Way::Build | Way::Recovery | Way::FailingRecovery | Way::Reboot => 1,
+            Way::RunAnytime | Way::BuildAnytime => 20,
+            Way::FailingCall => 6,
+        }
+    }
+
     /// Plays it once, killed at this place; whether it was.
     ///
     /// # Errors
@@ -157,7 +167,7 @@ impl Scenario {
             Way::RunAnytime => {
                 let mut child = ground.ours(ENDS).spawn()?;
                 // Spread over the whole of a run, not random: the next time is another moment.
-                std::thread::sleep(Duration::from_millis(u64::from(time % 20) * 60));
+                std::thread::sleep(Duration::from_millis(u64::from(time % self.moments()) * 60));
                 let ended = child.try_wait()?.is_some();
                 let _ = child.kill();
                 child.wait()?;
@@ -174,7 +184,7 @@ impl Scenario {
             Way::BuildAnytime => {
                 ground.forget_frontend()?;
                 let mut job = ground.build(&format!("sleep {}", ground.long()))?.spawn()?;
-                std::thread::sleep(Duration::from_millis(u64::from(time % 20) * 150));
+                std::thread::sleep(Duration::from_millis(u64::from(time % self.moments()) * 150));
                 // It ends by nothing else.
                 let killed = poll::until(PATIENCE, || Ok(ground.kill_build()?.then_some(())))?;
                 job.wait()?;
@@ -197,7 +207,7 @@ impl Scenario {
                 Ok(is_killed(status))
             }
             Way::FailingCall => {
-                let call = (time % 6 + 1).to_string();
+                let call = (time % self.moments() + 1).to_string();
                 let status = ground.ours(IS_STOPPED).env("CI_BUILD_TEST_FAIL_CALL", call).status()?;
                 ensure!(!is_killed(status), "nobody killed it");
                 Ok(true)

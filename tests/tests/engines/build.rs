@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use ci_build_tests::host::{Host, no_process, processes_by_pid};
+use ci_build_tests::host::{Host, mark, no_process, processes_by_pid};
 use ci_build_tests::{Subject, dockerfile};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -118,12 +118,6 @@ pub(crate) fn ignored_files(subject: &Subject) -> Result<()> {
     build::forget(&subject.client)?;
     built(host.build(&context.path().join("app.Dockerfile")).argument("--frontend=none"))?;
     Ok(())
-}
-
-/// How long a step sleeps that is to be found among all processes: unique, so that no other build's is taken for it.
-fn mark(dir: &Path) -> String {
-    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    format!("61{}", name.bytes().map(|byte| char::from(b'0' + byte % 10)).collect::<String>())
 }
 
 /// A build that waits in a step until it is ended, of which nothing else is there.
@@ -322,10 +316,13 @@ pub(crate) fn waits(subject: &Subject) -> Result<()> {
     let is_told = subject.engine.kind() != Kind::Docker20_10;
     let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
     let file = dir.path().join("Dockerfile");
-    let stage = |name: &str, run: &str| {
+    // Whoever comes first has the cache for long enough that it is told. Two steps of one text would be one step.
+    let stage = |name: &str| {
+        let run = format!(": {name}; [ -e /own/had ] || {{ touch /own/had; echo begun; sleep 8; }}");
         format!("FROM local/busybox AS {name}\nRUN --mount=type=cache,target=/own,sharing=locked {run}\n")
     };
-    let text = stage("a", "echo begun && sleep 8") + &stage("b", "sleep 0.1 && echo begun && sleep 8");
+    let text = stage("a") + &stage("b");
+    build::forget(&subject.client)?;
     fs::write(
         &file,
         format!("{text}FROM local/busybox\nCOPY --from=a /bin/sh /a\nCOPY --from=b /bin/sh /b\n"),

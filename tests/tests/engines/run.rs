@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::Subject;
 use ci_build_tests::host::Host;
-use ci_build_tests::recovery::{self, Ground, Row, SCENARIOS, calls, deaths};
+use ci_build_tests::recovery::{Ground, Row, SCENARIOS, calls, deaths};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use xtask::command;
@@ -142,15 +142,26 @@ pub(crate) fn detached(subject: &Subject) -> Result<()> {
     Ok(())
 }
 
+/// Of a scenario that is played at different moments, so many are enough here.
+const MOMENTS: u32 = 6;
+
 /// Whatever kills a run or a recovery: after one recovery nothing is left, and what others have stands. The engines share
 /// the places; the whole of it is `cargo xtask recovery`.
 pub(crate) fn killed(subject: &Subject) -> Result<()> {
     let all = SCENARIOS
         .iter()
         .flat_map(|scenario| scenario.places().into_iter().map(move |place| (scenario, place)));
+    // Nothing is left after each: so they may share what must stay.
+    let ground = Ground::new(subject.client.clone(), subject.command.clone())?;
     for (_, (scenario, place)) in all.enumerate().filter(|(number, _)| subject.takes(*number)) {
-        let row = recovery::repeat("", &subject.client, &subject.command, scenario, &place, 2)?;
-        ensure!(row.left.is_empty(), "{} at {place}: {:#?}", scenario.name, row.left);
+        let (moments, mut is_killed) = (scenario.moments(), false);
+        for moment in (0..moments).step_by(moments.div_ceil(MOMENTS) as usize) {
+            let what = || format!("{} at {place}, {moment}", scenario.name);
+            is_killed |= scenario.play(&ground, &place, moment).with_context(what)?;
+            let left = ground.leftovers().with_context(what)?;
+            ensure!(left.is_empty(), "{}: {left:#?}", what());
+        }
+        ensure!(is_killed, "{} is never killed at {place}: the trial is none", scenario.name);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ci_build_frontend::plan::{Policy, Scope};
 use clap::Args;
+use tracing::field::Empty;
 
 use super::store::DockerStore;
 use super::{block_on, duration, frontend, lock, recover};
@@ -122,7 +123,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let followed = prepared.mark().and_then(|mark| Followed::start(mark, &asked, &store));
     failpoint::reach("build.started");
     let limits = Limits { timeout: arguments.limit(), grace: Some(arguments.grace), owner: owner() };
-    let ended = process::run_within(&mut command, limits)?;
+    let ended = super::ended_in(tracing::info_span!("build", exit_code = Empty, outcome = Empty), || {
+        process::run_within(&mut command, limits)
+    })?;
     failpoint::reach("build.ended");
     if let Some(followed) = followed {
         known.record(&followed.finish());

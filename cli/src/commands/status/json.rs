@@ -25,7 +25,7 @@ pub(super) fn engine(Seen { endpoint, info, space }: &Seen) -> Value {
     })
 }
 
-fn disk(Space { total, free, inodes, inodes_free }: Space) -> Value {
+fn disk(Space { total, free, inodes, inodes_free, .. }: Space) -> Value {
     json!({ "total": total, "free": free, "inodes": inodes, "inodes_free": inodes_free })
 }
 

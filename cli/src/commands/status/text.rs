@@ -166,7 +166,7 @@ mod tests {
             components: Vec::new(),
             builders: Vec::new(),
         };
-        let space = Space { total: 100 << 30, free: 25 << 30, inodes: 100, inodes_free: 7 };
+        let space = Space { total: 100 << 30, used: 75 << 30, free: 25 << 30, inodes: 100, inodes_free: 7 };
         let engine = Seen { endpoint: None, info: Ok(info), space: Some(space) };
         let until = Term::Until(now + jiff::SignedDuration::from_hours(1));
         let mut lease =

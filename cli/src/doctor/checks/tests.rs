@@ -30,7 +30,13 @@ fn healthy() -> Facts {
             mode: Some(0o2770),
             file_system: Some("ext4"),
         }),
-        space: Some(Space { total: 100 << 30, free: 50 << 30, inodes: 1000, inodes_free: 900 }),
+        space: Some(Space {
+            total: 100 << 30,
+            used: 50 << 30,
+            free: 50 << 30,
+            inodes: 1000,
+            inodes_free: 900,
+        }),
         steps: Some(Ok(Vec::new())),
         interpreters: vec![Interpreter { name: "qemu-aarch64".into(), is_enabled: true, is_fixed: true }],
         buildx: Ok("0.29.1".into()),
@@ -104,7 +110,7 @@ fn containerds_store_is_worth_knowing() {
 
 #[test]
 fn little_room_is_wrong() {
-    let space = Space { total: 100 << 30, free: 9 << 30, inodes: 1000, inodes_free: 10 };
+    let space = Space { total: 100 << 30, used: 91 << 30, free: 9 << 30, inodes: 1000, inodes_free: 10 };
     insta::assert_snapshot!(told(&Facts { space: Some(space), ..healthy() }), @r"
     wrong disk: 9.0 GiB of 100.0 GiB (9 %) are free below /var/lib/docker -> `docker system df` shows what takes the room; `ci-build prune --build-cache` makes some, and `ci-build prune --dry-run` says what would go
     wrong inodes: 10 of 1000 (1 %) are free -> many small files take them, often in caches: `ci-build prune --build-cache`, or a file system with more inodes
