@@ -33,7 +33,7 @@ pub struct Container {
     pub labels: HashMap<String, String>,
     /// The names of its volumes.
     pub volumes: Vec<String>,
-    /// The ids of its networks.
+    /// The ids of its networks, and their names: one that was never started is in none yet, and names those it wants.
     pub networks: Vec<String>,
 }
 
@@ -128,6 +128,9 @@ fn container(listed: bollard::models::ContainerSummary) -> Container {
         is_ours: labels.contains_key(OWNER_LABEL),
         labels,
         volumes: listed.mounts.unwrap_or_default().into_iter().filter_map(|mount| mount.name).collect(),
-        networks: networks.into_values().filter_map(|network| network.network_id).collect(),
+        networks: networks
+            .into_iter()
+            .flat_map(|(name, of)| of.network_id.into_iter().chain([name]))
+            .collect(),
     }
 }

@@ -20,12 +20,12 @@ mod equal;
 mod hazards;
 mod image;
 mod messages;
+mod mirror;
 mod no_cache;
 mod options;
 mod order;
 mod pool;
 mod primer;
-mod proxy;
 mod prune;
 mod pull;
 mod remote;
@@ -68,6 +68,8 @@ const SLOWEST: usize = 20;
 const OTHERS: &[(&str, OtherTest)] = &[
     ("containerd-1.6::a_namespace_is_a_store", store::containerd_1_6),
     ("containerd-2.1::a_namespace_is_a_store", store::containerd_2_1),
+    ("none::mirror_deletes_what_is_old", mirror::prune_older),
+    ("none::mirror_deletes_what_is_old", mirror::prune_older),
     ("none::a_socket_without_permission_is_told", store::without_permission),
 ];
 
@@ -110,16 +112,25 @@ const TESTS: &[(&str, &[Kind], Test)] = &[
     ("a_primer_finds_its_caches_gone", BUILDKITS, primer::primer_after_prune),
     ("a_primer_leaves_nothing_in_the_image", EVERY, primer::primer_leaves_nothing),
     ("pull_takes_the_mirror_first", INTERFACES, pull::from_the_mirror),
-    ("pull_knows_a_digest", INTERFACES, pull::by_digest),
-    ("pull_takes_its_platform_of_an_index", INTERFACES, pull::of_an_index),
+    ("pull_knows_a_digest", INTERFACES, pull::choice::by_digest),
+    ("pull_takes_its_platform_of_an_index", INTERFACES, pull::choice::of_an_index),
+    ("pull_takes_the_platform_that_is_asked_for", INTERFACES, pull::choice::of_a_platform),
     ("pull_is_done_once_for_sixteen_jobs", INTERFACES, pull::sixteen_jobs),
-    ("pull_finds_the_newest", ENDS, pull::latest),
+    ("pull_finds_the_newest", ENDS, pull::choice::latest),
+    ("pull_finds_the_newest_of_its_own_registry", ENDS, pull::choice::latest_fresh),
+    ("pull_that_is_killed_leaves_no_name", INTERFACES, pull::killed),
+    ("pull_loads_into_an_engine_that_cannot_reach_us", INTERFACES, pull::apart),
+    ("pull_logs_in_by_token", NEWEST, pull::tokens),
     ("pull_of_docker_itself_may_keep_wrong_content", INTERFACES, pull::dockers_own),
     ("a_prune_takes_the_least_recently_used_first", INTERFACES, prune::least_recently_used_first),
     ("a_prune_spares_what_is_needed", INTERFACES, prune::spares_what_is_needed),
     ("a_prune_spares_parents_of_what_stays", INTERFACES, prune::parents_stay_with_their_children),
     ("a_prune_skips_beside_another", NEWEST, prune::prunes_do_not_queue),
-    ("a_prune_takes_build_cache_by_its_id", INTERFACES, prune::build_cache_by_its_id),
+    ("a_prune_takes_build_cache_by_its_id", INTERFACES, prune::switches::build_cache_by_its_id),
+    ("a_prune_takes_ended_containers_of_dead_owners", ENDS, prune::switches::containers),
+    ("a_prune_takes_unused_volumes_and_networks", ENDS, prune::switches::volumes_and_networks),
+    ("a_prune_takes_build_cache_down_to_its_size", INTERFACES, prune::switches::build_cache_by_size),
+    ("a_prune_spares_what_a_job_built", INTERFACES, prune::switches::spares_what_a_job_built),
     ("a_prune_goes_on_after_a_refusal", INTERFACES, prune::goes_on_after_a_refusal),
     ("a_prune_tells_that_the_engine_died", INTERFACES, prune::engine_that_dies),
     ("a_watch_outlives_the_engine", INTERFACES, prune::watch_outlives_the_engine),
@@ -150,6 +161,11 @@ const TESTS: &[(&str, &[Kind], Test)] = &[
     ("run_beside_recoveries_is_no_victim", ENDS, run::side_by_side),
     ("run_whose_removal_fails_is_kept", ENDS, run::failing),
     ("a_cache_mount_is_swept_by_a_step", ENDS, sweep::cache_mount),
+    ("run_of_a_killed_shim_leaves_nothing", ENDS, run::killed_shim),
+    ("run_of_a_killed_engine_leaves_nothing", ENDS, run::killed_engine),
+    ("run_whose_requests_fail_leaves_nothing", EVERY, run::failing_requests),
+    ("build_recovers_first", ENDS, build::recovers_first),
+    ("build_that_outlived_its_runc_is_told", ENDS, build::step_without_runc),
 ];
 
 fn main() -> ExitCode {

@@ -1,5 +1,7 @@
 //! `ci-build prune` and `ci-build watch` on real engines. Each test prunes only images that it made.
 
+pub(crate) mod switches;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
@@ -9,12 +11,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::Subject;
+use ci_build_tests::proxy::{Fate, Proxy};
 use serde_json::Value;
 use tempfile::TempDir;
 use xtask::engines::{self, Options};
 use xtask::{command, images, poll};
-
-use crate::proxy::{Proxy, Refusal};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -242,11 +243,12 @@ pub(crate) fn goes_on_after_a_refusal(subject: &Subject) -> Result<()> {
     let ids = ["refused:a", "refused:b", "refused:c"].map(|name| host.image(name));
     let [_, id, _] = ids;
     let id = id?;
-    let of = Box::new(move |line: &str| line.starts_with("DELETE") && line.contains(&id));
-    let refusal = Refusal { of, status: "409 Conflict", words: WORDS };
-    let proxy = Proxy::new(&subject.engine.socket(), refusal)?;
+    let proxy = Proxy::new(&subject.engine.socket(), move |_, request| {
+        let is_it = request.starts_with("DELETE") && request.contains(&id);
+        if is_it { Fate::Refused(409, WORDS.into()) } else { Fate::Passes }
+    })?;
     let mut prune = host.ci_build(&["prune", "--format", "json", "--repository", "refused"]);
-    prune.args(ALL).env("DOCKER_HOST", format!("unix://{}", proxy.socket().display()));
+    prune.args(ALL).env("DOCKER_HOST", proxy.address());
     let output = prune.output().context("cannot prune")?;
     let report: Value = serde_json::from_slice(&output.stdout).context("there is no report")?;
     ensure!(output.status.code() == Some(1), "{:?}: {report:#}", output.status);
@@ -288,30 +290,6 @@ pub(crate) fn prunes_do_not_queue(subject: &Subject) -> Result<()> {
     let said = command::output(&mut held)?;
     ensure!(said.trim() == "another prune is at work: skipped", "{said}");
     Ok(())
-}
-
-/// Build cache of one cache mount goes, other cache stays. The ids are the targets: Docker 20.10 names those alone.
-pub(crate) fn build_cache_by_its_id(subject: &Subject) -> Result<()> {
-    let host = Host::new(subject)?;
-    let directory = tempfile::tempdir().context("cannot create a directory")?;
-    let mount = |target: &str| {
-        format!("RUN --mount=type=cache,target={target} dd if=/dev/zero of={target}/x bs=1024 count=64\n")
-    };
-    let text = format!("FROM {}\n{}{}", images::BUSYBOX, mount("/prune-one"), mount("/prune-two"));
-    fs::write(directory.path().join("Dockerfile"), text).context("cannot write a Dockerfile")?;
-    command::run(subject.client.buildx().args(["build", "--quiet", "--no-cache"]).arg(directory.path()))?;
-    let prune = |id: &str, more: &[&str]| {
-        host.prune("nothing", &[&ALL[..], &["--build-cache", "--cache-mount", id], more].concat())
-    };
-    let (report, code) = prune("/prune-on?", &[])?;
-    ensure!(code == Some(0) && names(&report, "deleted").len() == 1, "{report:#}");
-    ensure!(names(&report, "deleted")[0].contains("prune-one"), "{report:#}");
-    let (report, _) = prune("/prune-*", &["--dry-run"])?;
-    ensure!(
-        names(&report, "goes").len() == 1 && names(&report, "goes")[0].contains("prune-two"),
-        "{report:#}"
-    );
-    prune("/prune-*", &[]).map(drop)
 }
 
 /// An engine that is killed in the middle is told of, with what was done.
@@ -386,13 +364,13 @@ pub(crate) fn watch_outlives_the_engine(subject: &Subject) -> Result<()> {
 pub(crate) fn watch_goes_on_after_a_refusal(subject: &Subject) -> Result<()> {
     let host = Host::new(subject)?;
     let id = host.image("stumbles:a")?;
-    let of = |line: &str| {
-        line.starts_with("GET") && line.contains("/containers/") && !line.contains("/containers/json")
-    };
     let words = "RWLayer of container is unexpectedly nil";
-    let refusal = Refusal { of: Box::new(of), status: "500 Internal Server Error", words };
-    let proxy = Proxy::new(&subject.engine.socket(), refusal)?;
-    let watch = host.watch_at(&format!("unix://{}", proxy.socket().display()))?;
+    let proxy = Proxy::new(&subject.engine.socket(), move |_, line| {
+        let is_of_one =
+            line.starts_with("GET") && line.contains("/containers/") && !line.contains("/containers/json");
+        if is_of_one { Fate::Refused(500, words.into()) } else { Fate::Passes }
+    })?;
+    let watch = host.watch_at(&proxy.address())?;
     let before = host.use_image("stumbles:a")?;
     host.is_recorded(&id, before)?;
     let said = watch.end()?;
