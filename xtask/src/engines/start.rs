@@ -101,11 +101,26 @@ pub fn start(kind: Kind, options: Options) -> Result<Engine> {
 pub(super) fn again(engine: &mut Engine) -> Result<()> {
     let programs = fetch::fetch_suite(engine.kind.suite())?.bin();
     let held = engine.owned.as_ref().map(Owned::hold).transpose()?;
+    forget_dead_containerd(&engine.run)?;
     engine.child = spawn(&engine.run, &programs, &engine.options)?;
     engine.run.state.dockerd = Identity::of(engine.child.id())?;
     engine.run.save()?;
     drop(held);
     wait_until_ready(&engine.run, &mut engine.child)
+}
+
+/// Takes away what says that dockerd's containerd runs, where that died with it: Docker 20.10 takes a zombie for alive, and
+/// waits for it in vain. A newer one may have outlived dockerd, and is used again.
+fn forget_dead_containerd(run: &Run) -> Result<()> {
+    let path = run.exec_root().join("containerd/containerd.pid");
+    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
+    let pid = text.trim().parse().with_context(|| format!("cannot understand {}", path.display()))?;
+    // Whoever is to die with dockerd does so a moment later.
+    let is_dead = poll::until(Duration::from_secs(1), || Ok(Identity::of(pid)?.is_none().then_some(())))?;
+    if is_dead.is_some() {
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Reserves a directory and a network. Who chooses at the same time, waits.
