@@ -9,7 +9,7 @@ use xtask::client::Client;
 use xtask::engines::{self, Engine, Kind, Options};
 use xtask::{artifacts, images, workspace};
 
-/// A running engine that has the base images and the frontend's image. It is stopped when this is dropped.
+/// A running engine that has the small base image and the frontend's image. It is stopped when this is dropped.
 #[derive(Debug)]
 pub struct Subject {
     /// The engine.
@@ -38,7 +38,6 @@ impl Subject {
         let engine = engines::start(kind, Options::default())?;
         let client = engine.client().clone();
         images::busybox(&client)?;
-        images::debian(&client)?;
         let command = artifacts::command()?;
         let frontend = artifacts::install(&client)?;
         Ok(Self { engine, client, frontend, command })

@@ -235,7 +235,7 @@ impl Ground {
                 String::from_utf8_lossy(&first.stderr).trim()
             ));
         }
-        let there = self.there()?;
+        let there = self.settled()?;
         left.extend(there.difference(&self.staying).map(|id| format!("left: {id}")));
         left.extend(self.staying.difference(&there).map(|id| format!("lost: {id}")));
         // The living owner's.
@@ -312,6 +312,14 @@ impl Ground {
     fn sleepers(&self) -> Result<usize> {
         let line = format!("sleep {} ", self.long);
         Ok(host::processes(&line)?.into_iter().filter(|found| *found == line).count())
+    }
+
+    /// What there is when what is being removed has gone: the engine's lists lag behind a removal.
+    fn settled(&self) -> Result<BTreeSet<String>> {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let settled =
+            poll::until(PATIENCE, || Ok(Some(self.there()?).filter(|there| *there == self.staying)))?;
+        settled.map_or_else(|| self.there(), Ok)
     }
 
     /// All containers, volumes and nameless images of the engine.

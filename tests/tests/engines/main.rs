@@ -69,7 +69,6 @@ const OTHERS: &[(&str, OtherTest)] = &[
     ("containerd-1.6::a_namespace_is_a_store", store::containerd_1_6),
     ("containerd-2.1::a_namespace_is_a_store", store::containerd_2_1),
     ("none::mirror_deletes_what_is_old", mirror::prune_older),
-    ("none::mirror_deletes_what_is_old", mirror::prune_older),
     ("none::a_socket_without_permission_is_told", store::without_permission),
 ];
 
