@@ -17,7 +17,7 @@ use crate::failpoint;
 use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
 use crate::process::survivors::Inmates;
 use crate::process::{self, Ended, Limits, Stopped};
-use crate::run::words::{Asked, part};
+use crate::run::words::{self, Asked, part};
 use crate::store::{self, Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
 
 /// As the command line has it.
@@ -89,8 +89,7 @@ pub(super) fn arrange(mut words: Vec<OsString>) -> Vec<OsString> {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.asked");
     let asked = Asked::read(&arguments.words);
-    let shown = arguments.words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-    let shown = format!("docker run {shown}");
+    let shown = format!("docker run {}", words::shown(&arguments.words));
     let journal = Journal::open()?;
     let events = event_loop()?;
     let (engine, place) = events.block_on(recover::here())?;

@@ -13,6 +13,7 @@ use crate::telemetry;
 mod abbreviation;
 mod bound;
 mod control;
+pub(crate) mod discretion;
 pub(crate) mod proc;
 pub(crate) mod short;
 pub(crate) mod survivors;

@@ -11,7 +11,7 @@ use tracing::field::Empty;
 
 use super::store::DockerStore;
 use super::{block_on, duration, frontend, lock, recover};
-use crate::build::words::part;
+use crate::build::words::{part, shown};
 use crate::build::{self, Asked, Frontend, Source};
 use crate::docker_config::DockerConfig;
 use crate::error::Failure;
@@ -109,7 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let driver = build::driver(&buildx, asked.builder.as_deref(), &config, variable);
     let source = Source::of(&asked);
 
-    let shown = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let shown = shown(words);
     let (patience, started) = (Patience { wait: *wait, polite: Duration::ZERO }, Instant::now());
     let guard = store.share(&format!("docker buildx build {shown}"), patience, |notice| {
         lock::tell(store.identity(), notice, started);
