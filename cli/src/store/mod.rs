@@ -36,7 +36,7 @@ pub use holders::{Mode, Record, Role};
 pub use identity::{Identity, NameError};
 pub use last_prune::LastPrune;
 pub use last_use::LastUses;
-pub use lease::{HeldLease, Lease, Leases, Quiet, Term};
+pub use lease::{HeldLease, Lease, Leases, Quiet, Removed, Term, Whose};
 pub use lock::{ExclusiveGuard, Guard, Notice, SharedGuard};
 pub use memory::Memory;
 pub use owner::{Liveness, Process};
