@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::error::Error;
@@ -145,16 +145,18 @@ impl Directory {
     }
 
     /// Makes a directory under a name that nobody can guess.
-    pub(super) fn new_directory(&self) -> Result<Self, Error> {
-        self.directory(&unpredictable())
+    pub(super) fn new_directory(&self) -> Result<(String, Self), Error> {
+        let name = unpredictable();
+        let directory = self.directory(&name)?;
+        Ok((name, directory))
     }
 
     /// Opens the lock file of this name. It is made where it is missing, and never deleted: whoever has a
     /// deleted one open would lock nothing.
     pub(super) fn lock_file(&self, name: &str) -> Result<File, Error> {
         loop {
-            // flock asks for no right to write.
-            match self.open(name, OFlags::RDONLY) {
+            // flock asks for no right to write. A pipe would be waited for.
+            match self.open(name, OFlags::RDONLY | OFlags::NONBLOCK).and_then(regular) {
                 Err(Errno::NOENT) => match self.create(name) {
                     Err(Errno::EXIST) => {}
                     made => return made.map_err(|source| self.refused("make", name, source)),
@@ -276,7 +278,8 @@ impl Directory {
     pub(super) fn entries(&self) -> Result<Vec<OsString>, Error> {
         let refused = |source: Errno| Error::refused("list", &self.path, source);
         let entries = fs::Dir::read_from(&self.fd).map_err(refused)?;
-        let names = entries.map(|entry| Ok(OsStr::from_bytes(entry.map_err(refused)?.file_name().to_bytes()).to_owned()));
+        let names = entries
+            .map(|entry| Ok(OsStr::from_bytes(entry.map_err(refused)?.file_name().to_bytes()).to_owned()));
         let names: Vec<OsString> = names.collect::<Result<_, _>>()?;
         Ok(names.into_iter().filter(|name| name != "." && name != "..").collect())
     }
@@ -338,6 +341,12 @@ impl Directory {
     pub(super) fn refused(&self, task: &'static str, name: &str, source: Errno) -> Error {
         Error::refused(task, self.path.join(name), source)
     }
+}
+
+/// A file that is one, not a pipe or a device.
+fn regular(file: File) -> Result<File, Errno> {
+    let kind = FileType::from_raw_mode(fs::fstat(&file)?.st_mode);
+    if kind.is_file() { Ok(file) } else { Err(Errno::INVAL) }
 }
 
 /// What a record says, if it is text of a size that we would write.
