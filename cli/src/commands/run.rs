@@ -118,17 +118,27 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
     drop(lease);
-    let ended = match ended {
-        Ok(ended) => ended,
-        Err(error) => {
-            entry.never_made()?;
-            return Err(error.into());
+    let settle = |ended, entry| Aftermath { arguments, events: &events, engine: &engine, ended }.settle(entry);
+    match ended {
+        Ok(ended) => {
+            arguments.tell_why(ended.stopped);
+            settle(ended, entry)?;
+            Ok(ExitCode::from(ended.code))
         }
-    };
-    arguments.tell_why(ended.stopped);
-    Aftermath { arguments, events: &events, engine: &engine, ended }.settle(entry)?;
-    Ok(ExitCode::from(ended.code))
+        Err(error) => {
+            // A docker that ran may have made the container.
+            if error.has_started() {
+                settle(LOST, entry)?;
+            } else {
+                entry.never_made()?;
+            }
+            Err(error.into())
+        }
+    }
 }
+
+/// How a docker ends that nobody can watch any more.
+const LOST: Ended = Ended { code: 125, stopped: None };
 
 /// `docker run` with the user's words, and with ours in front, so that theirs count.
 fn command(
