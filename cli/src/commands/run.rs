@@ -19,6 +19,7 @@ use crate::process::survivors::Inmates;
 use crate::process::{self, Ended, Limits, Stopped};
 use crate::run::words::{self, Asked, part};
 use crate::store::{self, Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
+use crate::switch;
 
 /// As the command line has it.
 pub(super) const NAME: &str = "run";
@@ -48,7 +49,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", env = "CI_BUILD_GRACE", default_value = "10s", value_parser = duration::parse)]
     grace: Duration,
     /// Do not look first for what killed commands left
-    #[arg(long, env = "CI_BUILD_NO_RECOVER")]
+    #[arg(long, env = "CI_BUILD_NO_RECOVER", value_parser = switch::parse)]
     no_recover: bool,
     /// How long to wait for the lock; 0 is not at all
     #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
@@ -118,7 +119,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
     drop(lease);
-    let settle = |ended, entry| Aftermath { arguments, events: &events, engine: &engine, ended }.settle(entry);
+    let settle =
+        |ended, entry| Aftermath { arguments, events: &events, engine: &engine, ended }.settle(entry);
     match ended {
         Ok(ended) => {
             arguments.tell_why(ended.stopped);

@@ -21,6 +21,7 @@ use crate::sweep::{
     self, Allowed, By, Empty, Error, How, Job, Layout, Looked, Owners, Pattern, Place, Rules,
 };
 use crate::sweep::{install, pace, presets};
+use crate::switch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,7 +76,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "USER", env = "CI_BUILD_SWEEP_OWNER", value_delimiter = ',')]
     owner: Vec<String>,
     /// Sweep a directory also if it is a whole file system, such as a volume
-    #[arg(long, env = "CI_BUILD_SWEEP_WHOLE_FILE_SYSTEM")]
+    #[arg(long, env = "CI_BUILD_SWEEP_WHOLE_FILE_SYSTEM", value_parser = switch::parse)]
     whole_file_system: bool,
     /// Which empty directories go [default: now; a preset may have another]
     #[arg(long, value_enum, env = "CI_BUILD_SWEEP_EMPTY")]
@@ -375,7 +376,8 @@ impl Arguments {
         let presets = self.preset.iter().filter_map(|name| name.preset());
         let environment = presets::environment(presets, |name| std::env::var(name).ok());
         let user = environment.get("HOME").and_then(|home| owner(home.as_ref()));
-        let setup = install::Setup { program, words: install::without(&words), directories, environment, user };
+        let setup =
+            install::Setup { program, words: install::without(&words), directories, environment, user };
         let files = scheduler.files(&setup);
         match &self.install_to {
             None => {

@@ -26,6 +26,9 @@ taken back on the command line, but by a flag that excludes it. A flag on the co
 cannot stand beside it. Tables, keys and values that do not exist end the command with exit code 2, the line, and what exists.
 `ci-build COMMAND --help` shows the defaults that are in force.
 
+In the environment a flag without a value is switched on by `1`, `true`, `t`, `yes`, `y` or `on`, and not by `0`, `false`, `f`, `no`, `n`, `off` or nothing;
+all else is wrong usage.
+
 ## Which files
 
 - `/etc/ci-build.toml`, if it is there.

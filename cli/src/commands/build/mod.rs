@@ -20,6 +20,7 @@ use crate::image::ImageName;
 use crate::journal::Journal;
 use crate::process::{self, Limits, Stopped};
 use crate::store::{self, Guard as _, Patience, Store, job};
+use crate::switch;
 
 mod follow;
 mod lease;
@@ -68,7 +69,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", env = "CI_BUILD_GRACE", default_value = "10s", value_parser = duration::parse)]
     grace: Duration,
     /// Do not look first for what killed commands left
-    #[arg(long, env = "CI_BUILD_NO_RECOVER")]
+    #[arg(long, env = "CI_BUILD_NO_RECOVER", value_parser = switch::parse)]
     no_recover: bool,
     /// The frontend's image as the builder can pull it, or none to rewrite the Dockerfile's text instead [default: given
     /// to the engine from here; the text where the builder is not the engine's own]
