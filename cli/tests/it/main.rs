@@ -29,6 +29,8 @@ mod mirrors;
 #[cfg(test)]
 mod prune;
 #[cfg(test)]
+mod pull;
+#[cfg(test)]
 mod rewrite;
 #[cfg(test)]
 mod style;
