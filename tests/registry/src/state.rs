@@ -65,6 +65,12 @@ impl Limit {
 }
 
 impl State {
+    /// Whether this request is not even read.
+    pub(crate) fn silent(&mut self, on: On) -> bool {
+        let is_silent = matches!(self.faults.get(&on), Some((Fault::Silent, _)));
+        is_silent && self.fault(on).is_some()
+    }
+
     /// The fault for this request, where there is one.
     pub(crate) fn fault(&mut self, on: On) -> Option<Fault> {
         let (fault, left) = self.faults.get_mut(&on)?;
