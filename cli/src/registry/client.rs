@@ -1,7 +1,6 @@
 //! One registry, spoken to by the distribution specification. Requests are made once: who repeats them is told all
 //! that the registry says of it.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,9 +29,16 @@ pub struct Client {
     insecure: bool,
     way: OnceCell<Way>,
     login: OnceCell<Login>,
-    /// What to send along, by scopes.
-    authorizations: Mutex<HashMap<String, String>>,
+    authorizations: Mutex<Vec<Authorization>>,
     allowance: Mutex<Option<Allowance>>,
+}
+
+/// What to send along.
+#[derive(Debug)]
+struct Authorization {
+    header: String,
+    /// What it was asked for.
+    scopes: Vec<String>,
 }
 
 /// How the registry is reached.
@@ -226,8 +232,7 @@ impl Client {
         let mut request = request.build().map_err(|error| Failure::of(&error))?;
         // A login is for the registry, not for whomever it points to.
         let is_ours = url.origin() == way.base.origin();
-        let known = guard(&self.authorizations).get(&scopes.join(" ")).cloned();
-        if let Some(known) = known.filter(|_| is_ours) {
+        if let Some(known) = self.known(&scopes).filter(|_| is_ours) {
             authorize(&mut request, &known);
         }
         let again = request.try_clone();
@@ -238,14 +243,27 @@ impl Client {
             && let Some(challenge) = login::challenge(challenge)
             && let Some(authorization) = self.authorization(way, challenge, &scopes).await?
         {
-            guard(&self.authorizations).insert(scopes.join(" "), authorization.clone());
-            // A body that is a stream cannot be sent again; its next request is let in.
-            if let Some(mut again) = again {
-                authorize(&mut again, &authorization);
-                response = self.execute(way, again).await?;
-            }
+            self.keep(authorization.clone(), scopes);
+            // A body that is a stream cannot be sent again.
+            let mut again = again.ok_or(Failure::LoginEnded)?;
+            authorize(&mut again, &authorization);
+            response = self.execute(way, again).await?;
         }
         if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
+    }
+
+    /// What was good for these scopes, or for more: the token for an upload that may take a blob from elsewhere is good for
+    /// sending the blob too.
+    fn known(&self, scopes: &[String]) -> Option<String> {
+        let known = guard(&self.authorizations);
+        let found = known.iter().filter(|known| scopes.iter().all(|scope| known.scopes.contains(scope)));
+        found.min_by_key(|known| known.scopes.len()).map(|known| known.header.clone())
+    }
+
+    fn keep(&self, header: String, scopes: Vec<String>) {
+        let mut known = guard(&self.authorizations);
+        known.retain(|known| known.scopes != scopes);
+        known.push(Authorization { header, scopes });
     }
 
     async fn execute(&self, way: &Way, request: reqwest::Request) -> Result<Response, Failure> {

@@ -204,8 +204,7 @@ fn a_registry_that_falls_silent_is_given_up() {
     for tag in ["small", "large"] {
         run(copy(&copier(), tag)).unwrap();
     }
-    let removed =
-        silenced(&to, On::Delete, async |copier| copier.remove(to_place, &["small".into()]).await);
+    let removed = silenced(&to, On::Delete, async |copier| copier.remove(to_place, &["small".into()]).await);
     assert_eq!(removed.unwrap_err(), "no first byte within 300ms");
 }
 

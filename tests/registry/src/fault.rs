@@ -38,6 +38,8 @@ pub enum Fault {
     Late(Duration),
     /// The request is not read, and never answered.
     Silent,
+    /// No token is good any more, neither for this request.
+    LoginEnds,
     /// The answer points to itself.
     Loop,
     /// The answer points to a server that should have TLS and has not.

@@ -53,7 +53,7 @@ pub(crate) async fn answer(
     let (method, path) = (parts.method, parts.uri.path().to_owned());
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let on = on(&method, &path);
-    if on.is_some_and(|on| shared.state().silent(on)) {
+    if on.is_some_and(|on| shared.state().begins_with(on, Fault::Silent)) {
         return std::future::pending().await;
     }
     let received = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -64,6 +64,9 @@ pub(crate) async fn answer(
     let is_read = matches!(method, Method::GET | Method::HEAD);
     let (mut answer, fault) = {
         let mut state = shared.state();
+        if on.is_some_and(|on| state.begins_with(on, Fault::LoginEnds)) {
+            state.login.iter_mut().for_each(|login| login.tokens.clear());
+        }
         let limited = state.limit.as_mut().and_then(|limit| limit.take(Instant::now()));
         let answer = match limited {
             Some(wait) => Answer::error(429, "TOOMANYREQUESTS")
@@ -330,7 +333,7 @@ fn uploads(
         answer.header("location", location).header("range", format!("0-{}", len.saturating_sub(1)))
     };
     if *method == Method::POST {
-        let mounted = parameter("mount").and_then(|digest| {
+        let mounted = parameter("mount").filter(|_| !state.refuses_mounts).and_then(|digest| {
             let blob = state.repositories.get(&parameter("from")?)?.blobs.get(&digest)?.clone();
             Some((digest, blob))
         });
