@@ -123,7 +123,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let endpoint = Endpoint::of_this_process()?;
     let store = arguments.store.open()?;
     let told = |notice: store::Notice| super::lock::tell(store.identity(), notice, std::time::Instant::now());
-    let command: Vec<_> = std::env::args().collect();
+    let command: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let patience = Patience { wait: arguments.wait, polite: Duration::ZERO };
     let _shared = store.share(&command.join(" "), patience, told)?;
     block_on(async {

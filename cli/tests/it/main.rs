@@ -31,6 +31,8 @@ mod mirrors;
 #[cfg(test)]
 mod prune;
 #[cfg(test)]
+mod pull;
+#[cfg(test)]
 mod recover;
 #[cfg(test)]
 mod rewrite;
