@@ -45,6 +45,7 @@ pub const ALL: &[&str] = &[
     "recover.asked",
     "recover.turn",
     "recover.tidied",
+    "recover.leases",
     "recover.listed",
     "recover.chosen",
     "recover.removing",
@@ -52,7 +53,6 @@ pub const ALL: &[&str] = &[
     "recover.forgetting",
     "recover.forgotten",
     "recover.failing",
-    "recover.leases",
     "recover.done",
 ];
 

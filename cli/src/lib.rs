@@ -41,6 +41,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod failpoint;
+mod glob;
 pub mod image;
 pub mod journal;
 pub mod process;

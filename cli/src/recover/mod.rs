@@ -32,6 +32,8 @@ pub struct Options {
     pub is_eager: bool,
     /// How long to wait for another recovery.
     pub wait: Duration,
+    /// How long an engine that only the journal names may take to say who it is.
+    pub patience: Duration,
 }
 
 /// Why a recovery could not be.
@@ -141,6 +143,13 @@ async fn attempt(
         report.files = journal.tidy(&recovery.turn)?;
     }
     failpoint::reach("recover.tidied");
+    // Before any engine is asked, which may take until there is no time left.
+    if !options.is_dry_run {
+        let tidied = store::Store::tidy()?;
+        report.leases = tidied.leases;
+        report.files += tidied.scratch;
+    }
+    failpoint::reach("recover.leases");
     let found = journal.list()?;
     let unreadable = found.iter().filter(|found| found.record.is_none() && !found.is_held);
     report.unreadable = unreadable.map(|found| found.name.clone()).collect();
@@ -148,15 +157,11 @@ async fn attempt(
         docker::recover(&recovery, engine, place, &of_engine(&found, place), &mut report).await?;
     }
     for (place, records) in elsewhere(&found, here.map(|(_, place)| place)) {
-        if let Err(error) = there(&recovery, place, &records, &mut report).await {
+        if let Some(reason) = waits(&records, options) {
+            unreached(&recovery, &records, &reason, &mut report)?;
+        } else if let Err(error) = there(&recovery, place, &records, &mut report).await {
             unreached(&recovery, &records, &told(&error), &mut report)?;
         }
-    }
-    failpoint::reach("recover.leases");
-    if !options.is_dry_run {
-        let tidied = store::Store::tidy()?;
-        report.leases = tidied.leases;
-        report.files += tidied.scratch;
     }
     failpoint::reach("recover.done");
     Ok(report)
@@ -196,6 +201,20 @@ fn elsewhere<'a>(found: &'a [Found], here: Option<&Place>) -> Vec<(&'a Place, Ve
     places
 }
 
+/// Why an engine that did not answer is not asked yet: what is to go there is to wait, all of it.
+fn waits(records: &[&Found], options: Options) -> Option<String> {
+    let now = jiff::Timestamp::now();
+    let dead = records.iter().filter_map(|found| {
+        found.record.as_ref().filter(|record| record.fate(found.is_held, now) == Fate::Goes)
+    });
+    let mut reason = None;
+    for record in dead {
+        let failure = record.failure.as_ref().filter(|_| record.waits(now) && !options.is_eager)?;
+        reason = Some(failure.reason.clone());
+    }
+    reason
+}
+
 /// Sets right an engine that only the journal names.
 async fn there(
     recovery: &Recovery<'_>,
@@ -205,8 +224,14 @@ async fn there(
 ) -> Result<(), Error> {
     let Place::Docker { address, engine: name } = place;
     let endpoint = Endpoint::at(address.clone());
-    let engine = Engine::connect(&endpoint).await?;
-    if engine.identity().await? != *name {
+    let look = async {
+        let engine = Engine::connect(&endpoint).await?;
+        let identity = engine.identity().await?;
+        Ok::<_, engine::Error>((engine, identity))
+    };
+    let looked = tokio::time::timeout(recovery.options.patience, look).await;
+    let (engine, identity) = looked.unwrap_or_else(|_| Err(engine::Error::Hangs(endpoint.clone())))?;
+    if identity != *name {
         return Err(engine::Error::Another(endpoint).into());
     }
     docker::recover(recovery, &engine, place, records, report).await

@@ -13,6 +13,8 @@ mod documents;
 #[cfg(test)]
 mod elf;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod fetch;
 #[cfg(test)]
 mod frontend;
@@ -30,6 +32,8 @@ mod mirrors;
 mod prune;
 #[cfg(test)]
 mod pull;
+#[cfg(test)]
+mod recover;
 #[cfg(test)]
 mod rewrite;
 #[cfg(test)]
