@@ -129,7 +129,7 @@ fn worlds(graph: &BuildGraph, expected: &[Millis], durations: &Durations) -> Vec
     imagine(&|index, _, _| expected[index.index()].div_ceil(4));
     imagine(&|index, _, _| expected[index.index()].saturating_mul(16));
     for guess in 0..GUESSES {
-        imagine(&|index, step, number| {
+        imagine(&|_, step, number| {
             let magnitudes: &[Millis] = match (step.is_run(), is_fetched(step)) {
                 (true, _) => &[250, 1_000, 4_000, 16_000],
                 // An image is there or has to be pulled.
