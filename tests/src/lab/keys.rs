@@ -168,6 +168,9 @@ impl Asked<'_> {
         let of_user = steps.into_iter().filter(|(name, _)| !name.contains("ci-build") && should(name));
         let (cached, missed): (Vec<_>, Vec<_>) = of_user.partition(|(_, cached)| *cached);
         ensure!(!cached.is_empty() || !missed.is_empty(), "no step is to be seen:\n{}", outcome.output);
+        if !missed.is_empty() {
+            eprintln!("{question}, {}: {missed:?} of\n{}", self.strategy.name, outcome.output);
+        }
         Ok(Key {
             cached: cached.len(),
             missed: missed.into_iter().map(|(name, _)| name.to_owned()).collect(),
