@@ -1,6 +1,7 @@
 //! What the engine tests share, an engine with the frontend in it; the host command with a state of its own; the
 //! hazard laboratory; the prune and the recovery laboratory; the soak; the storm; and the differential suite.
 
+pub mod containerd;
 pub mod copies;
 pub mod definition;
 pub mod differential;

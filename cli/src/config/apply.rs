@@ -10,8 +10,14 @@ use super::section::{SECTIONS, is_section};
 use super::{Error, File, Trust, project};
 
 /// Flags for which a default would mean nothing, such as a process of last year, or another thing than all scripts mean.
-const MEANINGLESS: [(&str, &str); 4] =
-    [("lease add", "owner"), ("check", "explain"), ("lock", "shared"), ("lock", "exclusive")];
+const MEANINGLESS: [(&str, &str); 6] = [
+    ("lease add", "owner"),
+    ("check", "explain"),
+    ("lock", "shared"),
+    ("lock", "exclusive"),
+    ("run containerd", "archive"),
+    ("run containerd", "name"),
+];
 
 pub(super) fn apply(file: &File, command: Command) -> Result<Command, Error> {
     let document =

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::owner::{Fate, Owner};
-use crate::store::job;
+use crate::store::{Identity, job};
 
 /// The first wait after a deletion that failed; each further one is twice as long.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(30);
@@ -47,6 +47,27 @@ pub enum Place {
         /// What the engine calls itself.
         engine: String,
     },
+    /// All that a container of a containerd is made of: a lease, a snapshot, the container, its task and its control group.
+    /// Each is called by the record's name, and has it in the label `ci-build.run`. The id is the container's.
+    Containerd {
+        /// The path of its socket.
+        address: String,
+        /// What it calls itself.
+        server: String,
+        /// In which of its namespaces.
+        namespace: String,
+    },
+}
+
+impl Place {
+    /// The store that it is in.
+    #[must_use]
+    pub fn store(&self) -> Identity {
+        match self.clone() {
+            Self::Docker { engine, .. } => Identity::Docker(engine),
+            Self::Containerd { server, namespace, .. } => Identity::Containerd { server, namespace },
+        }
+    }
 }
 
 /// How far a resource got.

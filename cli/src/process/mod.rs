@@ -10,12 +10,15 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use crate::error::{Blame, Explain};
 
 mod bound;
+pub(crate) mod cgroup;
 mod control;
 pub(crate) mod proc;
+mod requests;
 pub(crate) mod short;
 
 pub use bound::{bound, exec_bound};
 pub use control::{Limits, Stopped};
+pub(crate) use requests::{Request, Requests};
 
 use control::Watch;
 

@@ -94,7 +94,8 @@ impl fmt::Display for Report {
         for Removed { kind, id, name, image, bytes } in &self.removed {
             let short: String = id.chars().take(12).collect();
             let size = bytes.map(|bytes| format!(", {}", ByteSize(bytes).display().si())).unwrap_or_default();
-            writeln!(f, "{verb} {kind} {} ({short}) of {}{size}", clean(name), clean(image))?;
+            let of = if image.is_empty() { String::new() } else { format!(" of {}", clean(image)) };
+            writeln!(f, "{verb} {kind} {} ({short}){of}{size}", clean(name))?;
         }
         for Failed { what, reason, times } in &self.failed {
             writeln!(
@@ -115,14 +116,14 @@ impl fmt::Display for Report {
         }
         match (self.removed.len(), self.records) {
             (0, 0) => write!(f, "nothing to recover"),
-            (removed, records) => {
+            (_, records) => {
                 let freed = ByteSize(self.freed).display().si();
-                write!(
-                    f,
-                    "{verb} {} and {}, {freed}",
-                    counted(removed, "container"),
-                    counted(records, "record")
-                )
+                let leases = self.removed.iter().filter(|removed| removed.kind == "lease").count();
+                write!(f, "{verb} {}", counted(self.removed.len() - leases, "container"))?;
+                if leases > 0 {
+                    write!(f, ", {}", counted(leases, "lease"))?;
+                }
+                write!(f, " and {}, {freed}", counted(records, "record"))
             }
         }
     }

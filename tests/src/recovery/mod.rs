@@ -2,6 +2,7 @@
 //! and calls to the engine fail one by one; and after one recovery nothing of
 //! ours is left, while what others have stands untouched.
 
+pub mod containerd;
 mod ground;
 mod raw;
 
@@ -34,6 +35,22 @@ pub struct Selection {
     /// Where the results go
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Only on docker's engines, or only on containerd [default: on both]
+    #[arg(long, value_enum)]
+    only: Option<Only>,
+    /// On containerd, only these
+    #[arg(long = "part", value_enum, default_values = ["kills", "wedge", "speed"])]
+    parts: Vec<containerd::Part>,
+    /// Where the results of containerd go
+    #[arg(long, value_name = "FILE")]
+    containerd_output: Option<PathBuf>,
+}
+
+/// Where it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    Docker,
+    Containerd,
 }
 
 /// Runs the laboratory; whether all was as promised.
@@ -41,6 +58,14 @@ pub struct Selection {
 /// # Errors
 /// When an engine or the command does not play along, or a place is not reached.
 pub fn run(selection: &Selection) -> Result<bool> {
+    let Selection { only, parts, times, place, containerd_output, .. } = selection;
+    let is_docker = *only == Some(Only::Containerd) || on_docker(selection)?;
+    let is_containerd = *only == Some(Only::Docker)
+        || containerd::run(parts, *times, place.as_deref(), containerd_output.as_deref())?;
+    Ok(is_docker && is_containerd)
+}
+
+fn on_docker(selection: &Selection) -> Result<bool> {
     let program = artifacts::command()?;
     let mut rows = Vec::new();
     let mut versions = BTreeMap::new();

@@ -3,6 +3,7 @@
 
 mod build;
 mod cancel;
+mod containerd;
 mod definitions;
 mod equal;
 mod hazards;
@@ -36,6 +37,25 @@ const OTHERS: &[(&str, OtherTest)] = &[
     ("containerd-1.6::a_namespace_is_a_store", store::containerd_1_6),
     ("containerd-2.1::a_namespace_is_a_store", store::containerd_2_1),
     ("none::a_socket_without_permission_is_told", store::without_permission),
+];
+
+type ContainerdTest = fn(containerd::Kind) -> Result<()>;
+
+/// Tests of every containerd without docker.
+const CONTAINERD_TESTS: &[(&str, ContainerdTest)] = &[
+    ("run_is_as_asked", containerd::as_asked),
+    ("run_unpacks_what_is_not", containerd::unpacks),
+    ("run_of_an_archive_leaves_none_of_it", containerd::archive),
+    ("run_ends_by_signals_and_in_time", containerd::signals),
+    ("run_ends_with_its_job", containerd::ends_with_its_job),
+    ("run_killed_leaves_nothing", containerd::killed),
+    ("run_of_a_killed_ctr_is_left", containerd::killed_ctr),
+    ("run_outlives_its_shim", containerd::killed_shim),
+    ("run_goes_on_without_containerd", containerd::killed_containerd),
+    ("run_leaves_nothing_over_a_reboot", containerd::reboot),
+    ("run_is_known_by_labels", containerd::unrecorded),
+    ("run_beside_recoveries_is_no_victim", containerd::side_by_side),
+    ("run_whose_removal_fails_is_kept", containerd::failing),
 ];
 
 /// Tests of every docker.
@@ -127,6 +147,12 @@ fn main() -> ExitCode {
         for (kind, subject) in &subjects {
             let (kind, subject) = (*kind, Arc::clone(subject));
             let run = move || Ok(on(kind, &subject, test).map_err(|e| format!("{e:#}"))?);
+            trials.push(Trial::test(format!("{}::{name}", kind.name()), run));
+        }
+    }
+    for (name, test) in CONTAINERD_TESTS {
+        for kind in containerd::Kind::ALL {
+            let run = move || Ok(test(kind).map_err(|error| format!("{error:#}"))?);
             trials.push(Trial::test(format!("{}::{name}", kind.name()), run));
         }
     }

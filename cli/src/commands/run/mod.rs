@@ -4,20 +4,22 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use tokio::runtime::Runtime;
 
 use super::store::DockerStore;
 use super::{build, duration, event_loop, flags_of, lock, recover};
+use crate::build::words::OurFlag;
 use crate::engine::{self, Deletion, Engine, OWNER_LABEL, OwnedContainer};
 use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
-use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, Place, RUN_LABEL, Record};
+use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
 use crate::process::{self, Ended, Limits, Stopped};
+use crate::recover::Here;
 use crate::run::words::{Asked, part};
-use crate::store::{
-    self, Guard as _, HeldLease, Identity, Lease, Leases, Patience, Process, Quiet, Store, Term, job,
-};
+use crate::store::{self, Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
+
+pub(super) mod containerd;
 
 /// As the command line has it.
 pub(super) const NAME: &str = "run";
@@ -30,6 +32,7 @@ Examples:
   ci-build run debian:12 make test
   ci-build run --timeout 10m -it -v \"$PWD:/src\" -w /src golang:1.25 go test ./...
   ci-build run -d --name db postgres:17
+  ci-build run --containerd --help
 
 All other arguments are those of `docker run`: ours stand before the image. `ci-build run -- --help` shows docker's help.
 
@@ -42,7 +45,10 @@ lock, 2 wrong usage, 125 our own failure";
 /// Run a container as docker run does, which leaves nothing however it ends
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, override_usage = "ci-build run [OPTIONS] [DOCKER ARGUMENTS]… IMAGE [COMMAND]…")]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// How long it may run; then it is ended [default: as long as it takes]
     #[arg(long, value_name = "TIME", env = "CI_BUILD_TIMEOUT", value_parser = duration::parse)]
     timeout: Option<Duration>,
@@ -62,6 +68,13 @@ pub(crate) struct Arguments {
     words: Vec<OsString>,
 }
 
+/// Where else than on docker's engine.
+#[derive(Debug, Subcommand)]
+enum Other {
+    #[command(long_flag = "containerd")]
+    Containerd(Box<containerd::Arguments>),
+}
+
 /// A container cannot be owned by nobody.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot tell who this process is, so nobody could tell later whose the container was")]
@@ -76,19 +89,38 @@ impl Explain for Nobody {
     }
 }
 
-/// The command line with our flags in front and all others behind `--`, where it is a run's. So clap reads ours alone.
+/// The word that leads away from docker. It is no flag of clap's, but a command in a flag's clothes.
+const CONTAINERD: &str = "--containerd";
+
+/// The command line with our flags in front and all others behind `--`, where it is a run's. So clap reads ours alone. On a
+/// containerd all are ours: then only the word for that goes to the front.
 pub(super) fn arrange(mut words: Vec<OsString>) -> Vec<OsString> {
     if words.get(1).is_none_or(|command| command != NAME) {
         return words;
     }
-    let (ours, theirs) = part(&words.split_off(2), &flags_of(NAME));
-    words.extend(ours);
+    let mut flags = flags_of(NAME);
+    flags.push(OurFlag { name: CONTAINERD.trim_start_matches('-').into(), has_value: false });
+    let (mut ours, mut theirs) = part(&words[2..], &flags);
+    if ours.iter().any(|word| word == CONTAINERD) {
+        let at = words.iter().position(|word| word == CONTAINERD).unwrap_or(words.len() - 1);
+        words[2..=at].rotate_right(1);
+        return words;
+    }
+    words.truncate(2);
+    words.append(&mut ours);
     words.push("--".into());
-    words.extend(theirs);
+    words.append(&mut theirs);
     words
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    match &arguments.other {
+        Some(Other::Containerd(arguments)) => containerd::run(arguments),
+        None => on_docker(arguments),
+    }
+}
+
+fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.asked");
     let asked = Asked::read(&arguments.words);
     let shown = arguments.words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
@@ -97,12 +129,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let events = event_loop()?;
     let (engine, place) = events.block_on(recover::here())?;
     if !arguments.no_recover {
-        events.block_on(recover::first(&journal, &engine, &place, RECOVERY));
+        let here = Here::Docker { engine: &engine, place: &place };
+        events.block_on(recover::first(&journal, here, RECOVERY));
     }
     failpoint::reach("run.recovered");
 
-    let Place::Docker { engine: id, .. } = &place;
-    let identity = arguments.store.name().cloned().unwrap_or_else(|| Identity::Docker(id.clone()));
+    let identity = arguments.store.name().cloned().unwrap_or_else(|| place.store());
     let store = Store::open(identity)?;
     let (patience, started) = (Patience { wait: arguments.wait, polite: Duration::ZERO }, Instant::now());
     let guard = store.share(&shown, patience, |notice| lock::tell(store.identity(), notice, started))?;
@@ -127,7 +159,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             return Err(error.into());
         }
     };
-    arguments.tell_why(ended.stopped);
+    tell_why(ended.stopped, arguments.timeout);
     Aftermath { arguments, events: &events, engine: &engine, ended }.settle(entry)?;
     Ok(ExitCode::from(ended.code))
 }
@@ -179,19 +211,19 @@ impl Arguments {
         let timeout = self.timeout.filter(|limit| !limit.is_zero());
         Limits { timeout, grace: Some(self.grace), owner: build::owner() }
     }
+}
 
-    /// What docker is not told.
-    fn tell_why(&self, stopped: Option<Stopped>) {
-        match stopped {
-            Some(Stopped::Timeout) => {
-                let limit = store::shown(self.timeout.unwrap_or_default());
-                anstream::eprintln!("ended the container: it ran for longer than {limit} (--timeout)");
-            }
-            Some(Stopped::Ownerless) => {
-                anstream::eprintln!("ended the container: the job that wanted it has ended");
-            }
-            Some(Stopped::Signal(_)) | None => {}
+/// What the container's own output does not tell.
+fn tell_why(stopped: Option<Stopped>, timeout: Option<Duration>) {
+    match stopped {
+        Some(Stopped::Timeout) => {
+            let limit = store::shown(timeout.unwrap_or_default());
+            anstream::eprintln!("ended the container: it ran for longer than {limit} (--timeout)");
         }
+        Some(Stopped::Ownerless) => {
+            anstream::eprintln!("ended the container: the job that wanted it has ended");
+        }
+        Some(Stopped::Signal(_)) | None => {}
     }
 }
 
@@ -298,6 +330,10 @@ mod tests {
         assert_eq!(arranged("ci-build run --help"), "ci-build run --help --");
         assert_eq!(arranged("ci-build run -- --help"), "ci-build run -- --help");
         assert_eq!(arranged("ci-build lock -- run --timeout x"), "ci-build lock -- run --timeout x");
+        assert_eq!(arranged("ci-build run --containerd -it a b"), "ci-build run --containerd -it a b");
+        assert_eq!(arranged("ci-build run -e A --containerd a b"), "ci-build run --containerd -e A a b");
+        assert_eq!(arranged("ci-build run a --containerd"), "ci-build run -- a --containerd");
+        assert_eq!(arranged("ci-build run -- --containerd"), "ci-build run -- --containerd");
     }
 
     #[test]
