@@ -20,6 +20,20 @@ pub enum Blame {
     Bug,
 }
 
+impl Blame {
+    /// In one word, for scripts and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Surroundings => "surroundings",
+            Self::Holder => "holder",
+            Self::NoCommand => "no-command",
+            Self::Command => "command",
+            Self::Bug => "bug",
+        }
+    }
+}
+
 /// An error that knows whose it is and what to do next. Its `Display` is one lowercase line without a full
 /// stop.
 pub trait Explain: std::error::Error {
@@ -51,6 +65,11 @@ impl<E: Explain> From<E> for Failure {
 }
 
 impl Failure {
+    /// Who can do something about it.
+    pub fn blame(&self) -> Blame {
+        self.blame
+    }
+
     /// What went wrong, in one line.
     pub fn message(&self) -> &str {
         &self.message
@@ -75,9 +94,20 @@ impl Failure {
     /// Writes the failure to stderr, in colour only where a person looks at it.
     pub fn print(&self) {
         let error = anstyle::AnsiColor::Red.on_default().bold();
-        let help = anstyle::AnsiColor::Cyan.on_default();
         // anstream strips the styles unless stderr is a terminal and NO_COLOR is unset.
         anstream::eprintln!("{error}error{error:#}: {}", self.message);
+        self.print_help();
+    }
+
+    /// Writes to stderr what did not happen, and why, where the command goes on all the same.
+    pub fn warn(&self, what: &str) {
+        let warning = anstyle::AnsiColor::Yellow.on_default().bold();
+        anstream::eprintln!("{warning}warning{warning:#}: {what}: {}", self.message);
+        self.print_help();
+    }
+
+    fn print_help(&self) {
+        let help = anstyle::AnsiColor::Cyan.on_default();
         for line in &self.help {
             anstream::eprintln!("  {help}help{help:#}: {line}");
         }

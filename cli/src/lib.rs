@@ -18,6 +18,8 @@
 //! - [`failpoint`]: where tests kill us,
 //! - [`process`]: commands that are run for somebody,
 //! - [`prune`]: which images go, and how they go one by one,
+//! - [`sweep`]: caches that stay small, file by file,
+//! - [`telemetry`]: logs, spans and figures for those who run hosts,
 //! - [`watch`]: when images are used, from the engine's events,
 //! - [`registry`]: where images are, got from and sent to,
 //! - [`pull`]: getting images into the engine, from wherever they are.
@@ -27,6 +29,7 @@ use std::process::ExitCode;
 
 use config::Config;
 use error::Failure;
+use telemetry::Telemetry;
 
 pub mod build;
 pub mod buildkit;
@@ -47,6 +50,8 @@ pub mod recover;
 pub mod registry;
 pub mod run;
 pub mod store;
+pub mod sweep;
+pub mod telemetry;
 pub mod watch;
 
 /// Runs one command line, its program name first, and gives its exit code: 0 fine, 1 findings, 2 unusable input or usage,
@@ -60,8 +65,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(command) => command,
         Err(error) => return failed(&error.into()),
     };
+    // What was understood begins with a command's name.
+    let name = words.get(1).map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     match commands::read(command, words) {
-        Ok(arguments) => commands::run(arguments).unwrap_or_else(|failure| failed(&failure)),
+        Ok(arguments) => told(&name, || commands::run(arguments)),
         // Help, the version, or wrong usage: each knows its stream and its exit code.
         Err(answer) => {
             // Nothing is left to do where even this cannot be written.
@@ -71,6 +78,27 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Runs a command as one span, which logs, collectors and figures are told of.
+fn told(name: &str, command: impl FnOnce() -> Result<ExitCode, Failure>) -> ExitCode {
+    let telemetry = match Telemetry::start(|name| std::env::var_os(name), store::census) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return failed(&error.into()),
+    };
+    let span = tracing::info_span!(
+        "command",
+        otel.name = format!("ci-build {name}"),
+        command = name,
+        failed = tracing::field::Empty
+    );
+    let code = span.in_scope(command).unwrap_or_else(|failure| {
+        span.record("failed", failure.blame().word());
+        failed(&failure)
+    });
+    drop(span);
+    telemetry.finish();
+    code
+}
+
 fn failed(failure: &Failure) -> ExitCode {
     failure.print();
     failure.exit_code()
@@ -78,5 +106,10 @@ fn failed(failure: &Failure) -> ExitCode {
 
 /// The pages of `docs/` that are made of the command itself: each its name and its text.
 pub fn pages() -> Vec<(&'static str, String)> {
-    vec![("configuration.md", config::page(&commands::command())), ("doctor.md", doctor::page())]
+    vec![
+        ("configuration.md", config::page(&commands::command())),
+        ("doctor.md", doctor::page()),
+        ("sweep-presets.md", sweep::presets::page()),
+        ("observability.md", telemetry::page()),
+    ]
 }

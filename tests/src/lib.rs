@@ -1,5 +1,6 @@
 //! What the engine tests share, an engine with the frontend in it; the host command with a state of its own; the
-//! hazard laboratory; the prune and the recovery laboratory; the soak; the storm; and the differential suite.
+//! hazard laboratory; the prune and the recovery laboratory; the soak; the storm; the sweep
+//! laboratory; and the differential suite.
 
 pub mod containerd;
 pub mod copies;
@@ -15,6 +16,7 @@ pub mod results;
 pub mod soak;
 pub mod storm;
 mod subject;
+pub mod sweeps;
 
 pub use files::files;
 pub use subject::{Subject, dockerfile};

@@ -40,6 +40,8 @@ enum Command {
     Copies(commands::program::Arguments),
     /// Pull past slow mirrors and rate limits beside docker and crane, and write docs/bench/pulls.json
     Pulls(commands::program::Arguments),
+    /// Sweep under attack, kill sweeps, sweep caches of running tools, measure, and write docs/lab-sweep.md
+    Sweep(commands::program::Arguments),
     /// Have real engines make the build definitions in testdata/llb anew
     Capture,
     /// Compare the Dockerfile reader with upstream's verdicts on real files, which testdata/corpus.tsv names
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         }
         Command::Copies(arguments) => commands::program::run("copies", "the copies", &arguments),
         Command::Pulls(arguments) => commands::program::run("pulls", "the pulls", &arguments),
+        Command::Sweep(arguments) => commands::program::run("sweeps", "the sweep laboratory", &arguments),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),

@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     shown: Shown,
     /// How long the engine may take to answer a question
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_TIMEOUT", default_value = "5s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", env = "CI_BUILD_ENGINE_TIMEOUT", default_value = "5s", value_parser = duration::parse)]
     timeout: Duration,
     /// Less free room for the engine's data than this is wrong, in percent
     #[arg(long, value_name = "PERCENT", env = "CI_BUILD_MIN_FREE", default_value = "10")]
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     min_inodes: u64,
     /// The name of the frontend's image
     #[arg(long, value_name = "REF", env = "CI_BUILD_FRONTEND_NAME", default_value = frontend::DEFAULT_NAME)]
-    frontend: ImageName,
+    frontend_name: ImageName,
     #[command(flatten)]
     mirrors: MirrorArguments,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let limits = Limits { free: arguments.min_free, inodes: arguments.min_inodes };
     let (mirrors, asked) = (arguments.mirrors.mirrors(), arguments.mirrors.limits());
-    let frontend = arguments.frontend.to_string();
+    let frontend = arguments.frontend_name.to_string();
     let facts = block_on(Facts::gather(&frontend, limits, arguments.timeout, mirrors, asked))?;
     let findings: Vec<_> = CHECKS.iter().map(|check| (check, check.look(&facts))).collect();
     match arguments.shown.format {

@@ -14,11 +14,27 @@ use crate::store::{Lease, Process, Quiet, Term, job};
 const EXAMPLES: &str = "\
 Examples:
   ci-build lease add registry.example/app:1.2
+  ci-build lease list
+  ci-build lease remove registry.example/app:1.2
+
+`ci-build lease add --help` tells when a lease ends.";
+
+const EXAMPLES_OF_LIST: &str = "\
+Examples:
+  ci-build lease list
+  ci-build lease list --format json | jq '.leases[].image'";
+
+const EXAMPLES_OF_REMOVE: &str = "\
+Examples:
+  ci-build lease remove registry.example/app:1.2
+  ci-build lease remove --store nightly debian:12 golang:1.25";
+
+const EXAMPLES_OF_ADD: &str = "\
+Examples:
+  ci-build lease add registry.example/app:1.2
   ci-build lease add --ttl 2h debian:12 golang:1.25
   ci-build lease add --ahead \"$IMAGE\"    # before docker build --tag \"$IMAGE\" …
   ci-build lease add --owner $$ \"$IMAGE\"
-  ci-build lease list
-  ci-build lease remove registry.example/app:1.2
 
 A lease ends with its owner. Without --ttl and --owner that is the process of the CI job:
   GitHub Actions  Runner.Worker, the whole job
@@ -32,10 +48,13 @@ A lease ends with its owner. Without --ttl and --owner that is the process of th
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
     /// Need these images until the owner ends or the time is over
+    #[command(after_help = EXAMPLES_OF_ADD)]
     Add(Add),
     /// Show which images are needed, by whom, until when
+    #[command(after_help = EXAMPLES_OF_LIST)]
     List(Shown),
     /// Need these images no more
+    #[command(after_help = EXAMPLES_OF_REMOVE)]
     Remove(Remove),
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Images, or repositories whose tags are chosen, and then where to copy them
     #[arg(value_name = "SRC… DST", required = true, num_args = 2..)]
     names: Vec<String>,
-    /// Only tags like this: with * and ?, or with {date:FORMAT} as of strftime; may be given several times
+    /// Only tags like this: with * and ?, or with {date:FORMAT} as of strftime [repeatable]
     #[arg(long, value_name = "PATTERN", env = "CI_BUILD_MIRROR_TAG", value_delimiter = ',')]
     tag: Vec<TagPattern>,
     /// Only images that were made within this time, and the newest in any case
@@ -91,7 +91,12 @@ impl Explain for NameError {
             }
             Self::Several(_) => vec!["a registry takes several, under their own names".into()],
             Self::Some(..) => vec!["run it again: what was copied is not copied twice".into()],
-            Self::Source(..) | Self::Prune | Self::Nothing(_) => Vec::new(),
+            Self::Source(..) => vec!["such as debian:12 or registry.example/app:1.2".into()],
+            Self::Nothing(_) => {
+                vec!["--tag is compared with whole tags: 'v1*' means all that begin so".into()]
+            }
+            // It says what it needs.
+            Self::Prune => Vec::new(),
         }
     }
 }

@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::build::words::OurFlag;
 use crate::error::{Blame, Explain, Failure};
+use crate::process;
 
 mod build;
 mod check;
@@ -32,6 +33,7 @@ mod size;
 mod sources;
 mod status;
 mod store;
+mod sweep;
 mod watch;
 
 const EXAMPLES: &str = "\
@@ -41,7 +43,7 @@ Examples:
   ci-build plan --format svg Dockerfile > plan.svg
   ci-build prune --older-than 72h --disk-high 70 --disk-low 60
 
-Exit codes: 0 fine, 1 findings (check, doctor) or failed deletions (prune), 2 unusable input or usage, 75 gave up waiting for a lock,
+Exit codes: 0 fine, 1 findings (check, doctor) or failed deletions (prune, sweep), 2 unusable input or usage, 75 gave up waiting for a lock,
 125 our own failure, else what the wrapped command ended with";
 
 /// Keeps builds, pulls, prunes and leftovers on one Docker host apart
@@ -71,6 +73,7 @@ enum Command {
     Rewrite(rewrite::Arguments),
     Run(run::Arguments),
     Status(status::Arguments),
+    Sweep(Box<sweep::Arguments>),
     Watch(watch::Arguments),
 }
 
@@ -107,6 +110,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Rewrite(arguments) => rewrite::run(arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
     }
 }
@@ -129,6 +133,19 @@ impl Explain for ShellError {
 /// Runs async work to its end on this thread.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     Ok(event_loop()?.block_on(work))
+}
+
+/// Runs a command of somebody else's in a span, which is told how it ended.
+fn ended_in(
+    span: tracing::Span,
+    command: impl FnOnce() -> Result<process::Ended, process::Error>,
+) -> Result<process::Ended, process::Error> {
+    let ended = span.in_scope(command);
+    match &ended {
+        Ok(ended) => span.record("exit_code", ended.code).record("outcome", ended.word()),
+        Err(_) => span.record("outcome", "not-started"),
+    };
+    ended
 }
 
 /// What runs async work on this thread, piece by piece, with one connection.

@@ -35,10 +35,10 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     build: BuildArguments,
     /// How hazards are mended; with off they are shown as they are
-    #[arg(long, default_value = "auto", value_parser = policies())]
+    #[arg(long, env = "CI_BUILD_POLICY", default_value = "auto", value_parser = policies())]
     policy: Policy,
     /// Against whom caches are kept apart: the steps of this build, or other builds of the host too
-    #[arg(long, default_value = "build", value_parser = scopes())]
+    #[arg(long, env = "CI_BUILD_SCOPE", default_value = "build", value_parser = scopes())]
     scope: Scope,
     /// How the plan is shown
     #[arg(long, default_value = "text")]

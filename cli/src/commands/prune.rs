@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use jiff::Timestamp;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info};
 
 use super::format::{Format, Shown};
 use super::{block_on, duration, print_line, size};
@@ -162,7 +164,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         };
         let store = Store::open(identity)?;
         let room = Room { directory: arguments.disk(&info)?, limits };
-        prune(arguments, settings, &engine, &info, &store, &room).await
+        let span = tracing::info_span!(
+            "prune",
+            store = %store.identity(),
+            outcome = Empty,
+            deleted = Empty,
+            failures = Empty,
+            freed_bytes = Empty
+        );
+        let pruned = prune(arguments, settings, &engine, &info, &store, &room).instrument(span.clone()).await;
+        if pruned.is_err() {
+            span.record("outcome", "failed");
+        }
+        pruned
     })?
 }
 
@@ -180,6 +194,7 @@ async fn prune(
     let alone = if arguments.dry_run { None } else { store.prune_alone()? };
     if alone.is_none() && !arguments.dry_run {
         report.skipped = true;
+        Span::current().record("outcome", "skipped");
         return arguments.show(&report, "another prune is at work: skipped");
     }
     // BuildKit of these engines dies of a prune beside a build.
@@ -211,8 +226,14 @@ async fn prune(
             let _ = print_line(entry.line(inventory.now));
         }
         match entry.action {
-            "deleted" => report.deleted += 1,
-            "failed" => report.failed += 1,
+            "deleted" => {
+                info!(kind = entry.kind, id = entry.id, "deleted");
+                report.deleted += 1;
+            }
+            "failed" => {
+                info!(kind = entry.kind, id = entry.id, "failed");
+                report.failed += 1;
+            }
             _ => {}
         }
         report.things.push(entry);
@@ -230,6 +251,11 @@ async fn prune(
     report.set_disk(before, room.disk());
     report.seconds = begin.elapsed().as_secs_f64();
     report.error = failure.as_ref().map(ToString::to_string);
+    Span::current()
+        .record("outcome", if arguments.dry_run { "dry-run" } else { "done" })
+        .record("deleted", report.deleted)
+        .record("failures", report.failed)
+        .record("freed_bytes", report.freed_bytes.filter(|_| !arguments.dry_run));
     if !arguments.dry_run {
         store.set_last_prune(&LastPrune {
             when: Timestamp::now(),

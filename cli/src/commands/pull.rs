@@ -219,16 +219,15 @@ fn show(arguments: &Arguments, pulled: &[(Reference, Pulled)]) -> Result<(), Fai
         }
         Format::Json => {
             let image = |(image, Pulled { id, digest, how, .. }): &(Reference, Pulled)| {
-                let (how, from) = match how {
-                    How::Local => ("local", [].as_slice()),
-                    How::Present => ("present", [].as_slice()),
-                    How::Fetched(from) => ("fetched", from.as_slice()),
+                let from = match how {
+                    How::Local | How::Present => [].as_slice(),
+                    How::Fetched(from) => from.as_slice(),
                 };
                 json!({
                     "reference": image.to_string(),
                     "id": id,
                     "digest": digest.as_ref().map(ToString::to_string),
-                    "how": how,
+                    "how": how.word(),
                     "from": from,
                 })
             };

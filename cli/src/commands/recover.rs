@@ -54,8 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         };
         let reached = reached.map_err(|failure| {
             // The journal may name others, or this one.
-            anstream::eprintln!("warning: only what the journal names can be recovered");
-            failure.print();
+            failure.warn("only what the journal names can be recovered");
         });
         let here = reached.as_ref().ok().map(|reached| match reached {
             Reached::Docker(engine, place) => Here::Docker { engine, place },
@@ -100,8 +99,7 @@ pub(super) async fn first(journal: &Journal, here: Here<'_>, limit: Duration) {
     match tokio::time::timeout(limit, recovery).await {
         Ok(Ok(report)) => tell(&report),
         Ok(Err(error)) => {
-            anstream::eprintln!("warning: what killed commands left could not be looked for");
-            Failure::from(error).print();
+            Failure::from(error).warn("what killed commands left was not looked for");
         }
         Err(_) => {
             anstream::eprintln!(

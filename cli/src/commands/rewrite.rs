@@ -28,10 +28,10 @@ pub(super) struct Arguments {
     #[command(flatten)]
     build: BuildArguments,
     /// How hazards are mended
-    #[arg(long, default_value = "auto", value_parser = super::plan::policies())]
+    #[arg(long, env = "CI_BUILD_POLICY", default_value = "auto", value_parser = super::plan::policies())]
     policy: Policy,
     /// Against whom caches are kept apart: the steps of this build, or other builds of the host too
-    #[arg(long, default_value = "build", value_parser = super::plan::scopes())]
+    #[arg(long, env = "CI_BUILD_SCOPE", default_value = "build", value_parser = super::plan::scopes())]
     scope: Scope,
     /// Where the text goes, instead of standard output; it may be the file that is read
     #[arg(short, long, value_name = "FILE")]

@@ -11,8 +11,8 @@ use crate::registry::{Limits, Mirror, Retry};
 
 #[derive(Debug, Args)]
 pub(super) struct MirrorArguments {
-    /// A registry that has another one's images, as REGISTRY[/PREFIX]=ADDRESS; may be given several times
-    /// [default: the tables [[mirror]] of the configuration]
+    /// A registry that has another one's images, as REGISTRY[/PREFIX]=ADDRESS
+    /// [repeatable; default: the tables [[mirror]] of the configuration]
     #[arg(long, value_name = "MIRROR", env = "CI_BUILD_MIRROR", value_delimiter = ',')]
     mirror: Vec<Mirror>,
     /// How long a mirror may take to begin its answer

@@ -13,9 +13,10 @@ use crate::watch::{self, Notice};
 const EXAMPLES: &str = "\
 Examples:
   ci-build watch
-  systemctl enable --now ci-build-watch
+  CI_BUILD_LOG=info ci-build watch --store nightly
+  systemctl enable --now ci-build-watch    # the unit of the Debian package
 
-It runs until it is stopped, over restarts of the engine too. docs/prune.md has a systemd unit.
+It runs until it is stopped, over restarts of the engine too.
 Exit codes: 75 another watch is at work; 125 our own failure";
 
 /// Keep in mind when images are used, for prune to delete the least recently used ones

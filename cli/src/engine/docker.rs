@@ -119,7 +119,7 @@ impl Explain for Error {
                 vec!["name the store with --store, the same for all who use the engine".into()]
             }
             Error::Refused { .. } | Error::Hangs(_) => vec!["the engine's log may say more".into()],
-            Error::Another(_) => vec!["was it set up anew? Then what it had is gone".into()],
+            Error::Another(_) => vec!["where it was set up anew, what it had is gone".into()],
             Error::Lost { .. } => {
                 vec!["somebody may have given the name to another image meanwhile: try again".into()]
             }

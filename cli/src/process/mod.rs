@@ -8,6 +8,7 @@ use rustix::process::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::error::{Blame, Explain};
+use crate::telemetry;
 
 mod bound;
 pub(crate) mod cgroup;
@@ -57,7 +58,7 @@ impl Explain for Error {
     fn help(&self) -> Vec<String> {
         match self {
             Self::Start { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                vec!["is it in PATH? A line for the shell needs one: sh -c '…'".into()]
+                vec!["give its path, or put it in PATH; a line for the shell needs one: sh -c '…'".into()]
             }
             _ => vec![],
         }
@@ -71,6 +72,19 @@ pub struct Ended {
     pub code: u8,
     /// What it was asked to end for, where it was.
     pub stopped: Option<Stopped>,
+}
+
+impl Ended {
+    /// In one word, for logs and figures.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self { stopped: Some(Stopped::Signal(_)), .. } => "signal",
+            Self { stopped: Some(Stopped::Timeout), .. } => "timeout",
+            Self { stopped: Some(Stopped::Ownerless), .. } => "ownerless",
+            Self { code: 0, .. } => "fine",
+            Self { .. } => "failed",
+        }
+    }
 }
 
 /// Runs the command to its end and gives its exit code, 128 + n where signal n ended it. Signals that are meant
@@ -89,6 +103,7 @@ pub fn run(program: &OsString, arguments: &[OsString]) -> Result<u8, Error> {
 pub fn run_within(command: &mut Command, limits: Limits) -> Result<Ended, Error> {
     let name = command.get_program().to_string_lossy().into_owned();
     let watch = |source| Error::Watch { command: name.clone(), source };
+    telemetry::pass_on(command);
     let watcher = Watch::new(heard()).map_err(watch)?;
     let mut child = command.spawn().map_err(|source| Error::Start { command: name.clone(), source })?;
     let stopped = watcher.until_end(Pid::from_child(&child), limits).map_err(watch)?;

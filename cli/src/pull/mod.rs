@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info};
+
 use content::{Content, Identities};
 use serve::Server;
 
@@ -93,6 +96,17 @@ pub enum How {
     Fetched(Vec<String>),
 }
 
+impl How {
+    /// In one word, for scripts and logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Present => "present",
+            Self::Fetched(_) => "fetched",
+        }
+    }
+}
+
 /// An image in the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulled {
@@ -126,9 +140,23 @@ pub async fn pull(
         begun: Instant::now(),
         tell,
     };
-    match tokio::time::timeout(policy.deadline, job.run()).await {
+    let span = tracing::info_span!("pull", image = %wish.image, outcome = Empty);
+    let pulled = match tokio::time::timeout(policy.deadline, job.run()).instrument(span.clone()).await {
         Ok(pulled) => pulled,
         Err(_) => Err(job.too_late()),
+    };
+    span.in_scope(|| told(&span, &pulled));
+    pulled
+}
+
+/// Tells who watches the host where an image came from.
+fn told(span: &Span, pulled: &Result<Pulled, Error>) {
+    let how = pulled.as_ref().map(|pulled| &pulled.how);
+    span.record("outcome", how.map_or("failed", How::word));
+    match how {
+        Ok(How::Fetched(from)) => from.iter().for_each(|source| info!(%source, "got")),
+        Ok(How::Local | How::Present) => info!(source = "engine", "got"),
+        Err(_) => info!("not got"),
     }
 }
 

@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info};
+
 use crate::engine::containerd::{Containerd, Error as ContainerdError};
 use crate::engine::{self, Endpoint, Engine};
 use crate::error::{Blame, Explain};
@@ -122,7 +125,40 @@ impl Recovery<'_> {
 /// # Errors
 /// When the journal cannot be used, or the engine that is given does not play along. Another engine that does not is told
 /// in the report.
-pub async fn recover(journal: &Journal, here: Option<Here<'_>>, options: Options) -> Result<Report, Error> {
+pub async fn recover(
+    journal: &Journal,
+    here: Option<Here<'_>>,
+    options: Options,
+) -> Result<Report, Error> {
+    let span = tracing::info_span!("recover", outcome = Empty, freed_bytes = Empty);
+    let recovered = attempt(journal, here, options).instrument(span.clone()).await;
+    span.in_scope(|| record(&span, &recovered));
+    recovered
+}
+
+/// Tells who watches the host what became of it.
+fn record(span: &Span, recovered: &Result<Report, Error>) {
+    let outcome = match recovered {
+        Ok(report) if report.busy => "busy",
+        Ok(report) if report.dry_run => "dry-run",
+        Ok(_) => "done",
+        Err(_) => "failed",
+    };
+    span.record("outcome", outcome);
+    if let Ok(report) = recovered
+        && !report.dry_run
+    {
+        span.record("freed_bytes", report.freed);
+        report.removed.iter().for_each(|removed| info!(kind = removed.kind, id = removed.id, "removed"));
+        report.failed.iter().for_each(|failed| info!(times = failed.times, "failed"));
+    }
+}
+
+async fn attempt(
+    journal: &Journal,
+    here: Option<Here<'_>>,
+    options: Options,
+) -> Result<Report, Error> {
     failpoint::reach("recover.asked");
     let mut report = Report::new(options.is_dry_run);
     let Some(turn) = journal.turn(options.wait)? else {

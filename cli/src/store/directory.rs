@@ -165,6 +165,30 @@ impl Directory {
         }
     }
 
+    /// Opens a file of this name that lines are added to. One that is longer than this becomes `NAME.1` first.
+    pub(super) fn growing_file(&self, name: &str, longest: u64) -> Result<File, Error> {
+        let flags = OFlags::RDWR | OFlags::APPEND;
+        loop {
+            match self.open(name, flags) {
+                Err(Errno::NOENT) => match self.create(name) {
+                    // Not yet one that is added to.
+                    Ok(_) | Err(Errno::EXIST) => {}
+                    Err(source) => return Err(self.refused("make", name, source)),
+                },
+                Ok(file) => {
+                    let length =
+                        fs::fstat(&file).map_err(|source| self.refused("look at", name, source))?.st_size;
+                    if u64::try_from(length).is_ok_and(|length| length <= longest) {
+                        return Ok(file);
+                    }
+                    fs::renameat(&self.fd, name, &self.fd, format!("{name}.1"))
+                        .map_err(|source| self.refused("rename", name, source))?;
+                }
+                Err(source) => return Err(self.refused("open", name, source)),
+            }
+        }
+    }
+
     /// Makes a file with these bytes under a name that nobody can guess. `prepare` sees it before anybody
     /// else does; it is there as a whole or not at all.
     pub(super) fn add(

@@ -28,6 +28,16 @@ pub enum Mode {
     Exclusive,
 }
 
+impl Mode {
+    /// In one word, for scripts and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Exclusive => "exclusive",
+        }
+    }
+}
+
 /// Whether the lock is had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -15,6 +15,7 @@ use super::holders::{self, Entry, Mode, Record, Role};
 use super::owner::Process;
 use super::wait::{self, Files, Patience};
 use crate::process::proc;
+use crate::telemetry;
 
 /// The store is not changed by a writer while this lives.
 #[derive(Debug)]
@@ -76,16 +77,36 @@ impl Store {
         mode: Mode,
         command: &str,
         patience: Patience,
-        mut tell: impl FnMut(Notice),
+        tell: impl FnMut(Notice),
     ) -> Result<Held<'_>, Error> {
+        let (store, outcome) = (self.identity(), tracing::field::Empty);
+        let span = tracing::info_span!(telemetry::LOCK, %store, mode = mode.word(), outcome);
+        let granted = span.in_scope(|| self.request(mode, command, patience, tell));
+        let outcome = match &granted {
+            Ok((_, outcome)) => outcome,
+            Err(Error::GaveUp { .. }) => "gave-up",
+            Err(_) => "failed",
+        };
+        span.record("outcome", outcome);
+        granted.map(|(held, _)| held)
+    }
+
+    /// The lock, and in one word how it was had.
+    fn request(
+        &self,
+        mode: Mode,
+        command: &str,
+        patience: Patience,
+        mut tell: impl FnMut(Notice),
+    ) -> Result<(Held<'_>, &'static str), Error> {
         let record = |role| Record::new(self.identity(), role, mode, command);
-        let lock = match self.try_acquire(mode, patience)? {
-            Attempt::Had(lock) => lock,
+        let (lock, outcome) = match self.try_acquire(mode, patience)? {
+            Attempt::Had(lock) => (lock, "had"),
             Attempt::Blocked { files, is_inside } => {
                 let records = self.records()?;
                 match outer(&records) {
                     Some(outer) if outer.mode == Mode::Exclusive || mode == Mode::Shared => {
-                        return Ok(Held { entry: None, lock: None });
+                        return Ok((Held { entry: None, lock: None }, "nested"));
                     }
                     Some(outer) => {
                         let (store, holder) = (self.identity().clone(), outer.to_string());
@@ -96,11 +117,11 @@ impl Store {
                 let waiter = self.enter(&record(Role::Waits), &mut tell)?;
                 let lock = self.wait(files, is_inside, patience, &mut tell)?;
                 drop(waiter);
-                lock
+                (lock, "waited")
             }
         };
         let entry = self.enter(&record(Role::Holds), &mut tell)?;
-        Ok(Held { entry, lock: Some(lock) })
+        Ok((Held { entry, lock: Some(lock) }, outcome))
     }
 
     /// Takes what is free, and keeps the gate where only the lock is not.

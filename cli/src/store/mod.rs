@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+mod census;
 mod directory;
 mod error;
 mod file_system;
@@ -17,11 +18,13 @@ mod memory;
 mod owner;
 mod records;
 mod scratch;
+mod sweeping;
 mod turn;
 mod wait;
 
 use directory::Directory;
 
+pub use census::census;
 pub use error::Error;
 pub(crate) use error::shown;
 pub use holders::{Mode, Record, Role};
@@ -34,6 +37,7 @@ pub use memory::Memory;
 pub use owner::{Liveness, Process};
 pub(crate) use records::{Alone, Found, Held, Records};
 pub use scratch::Scratch;
+pub use sweeping::Sweeping;
 pub use turn::Turn;
 pub use wait::Patience;
 

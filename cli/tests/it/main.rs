@@ -15,6 +15,8 @@ mod fetch;
 #[cfg(test)]
 mod frontend;
 #[cfg(test)]
+mod help;
+#[cfg(test)]
 mod image;
 #[cfg(test)]
 mod lock;
@@ -24,3 +26,9 @@ mod mirrors;
 mod prune;
 #[cfg(test)]
 mod rewrite;
+#[cfg(test)]
+mod style;
+#[cfg(test)]
+mod sweep;
+#[cfg(test)]
+mod telemetry;

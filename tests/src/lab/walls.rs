@@ -59,7 +59,8 @@ const AUTO: f64 = 1.10;
 /// How much longer than upstream's unsafe build, where mountpoints race.
 const NESTED: f64 = 1.15;
 
-/// All series of an engine, run by run one strategy after the other.
+/// All series of an engine, run by run one strategy after the other, each time from another one on: what a build leaves behind
+/// in an engine is not to be the next strategy's alone.
 ///
 /// # Errors
 /// When a build fails: nothing here can break.
@@ -86,9 +87,12 @@ pub(super) fn run(subject: &Subject, selection: &Selection) -> Result<Vec<Wall>>
             });
         }
         for round in 0..selection.usual_runs(subject.engine.kind()) * series.times {
-            for (strategy, walls) in strategies.iter().zip(walls[first..].chunks_mut(series.builds.len())) {
+            for turn in 0..strategies.len() {
+                let place = (round + turn) % strategies.len();
+                let first = first + place * series.builds.len();
+                let walls = &mut walls[first..first + series.builds.len()];
                 if walls[0].not_run.is_none() {
-                    one_after_the_other(subject, &series, strategy, round, walls)?;
+                    one_after_the_other(subject, &series, strategies[place], round, walls)?;
                 }
             }
         }

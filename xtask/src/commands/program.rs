@@ -1,4 +1,4 @@
-//! `cargo xtask lab`, `lab-prune`, `differential`, `soak`, `storm`, `copies`, `pulls` and `recovery`: programs of the crate that holds the
+//! `cargo xtask lab`, `lab-prune`, `differential`, `soak`, `storm`, `copies`, `pulls`, `recovery` and `sweep`: programs of the crate that holds the
 //! engine tests.
 
 use std::ffi::OsString;

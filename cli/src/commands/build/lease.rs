@@ -13,8 +13,7 @@ pub(super) fn result(made: &Made, store: &Store) {
         return;
     }
     if let Err(failure) = lease(made, store) {
-        anstream::eprintln!("warning: what was built is not leased, and may be deleted before the job ends");
-        failure.print();
+        failure.warn("what was built is not leased, and may be deleted before the job ends");
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ci_build_frontend::plan::{Policy, Scope};
 use clap::Args;
+use tracing::field::Empty;
 
 use super::store::DockerStore;
 use super::{duration, frontend, lock};
@@ -113,7 +114,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut command = prepared.command(&buildx, &asked)?;
     let followed = prepared.mark().and_then(|mark| Followed::start(mark, &asked, &store));
     let limits = Limits { timeout: arguments.limit(), grace: Some(arguments.grace), owner: owner() };
-    let ended = process::run_within(&mut command, limits)?;
+    let ended = super::ended_in(tracing::info_span!("build", exit_code = Empty, outcome = Empty), || {
+        process::run_within(&mut command, limits)
+    })?;
     if let Some(followed) = followed {
         known.record(&followed.finish());
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use tracing::field::Empty;
 
 use super::{Nobody, RECOVERY, tell_why};
 use crate::commands::{build, duration, event_loop, lock, recover};
@@ -12,7 +13,7 @@ use crate::engine::containerd::{Address, Containerd, DEFAULT, Namespace, is_iden
 use crate::error::Failure;
 use crate::failpoint;
 use crate::journal::{Journal, Owner, Place, Record};
-use crate::process::Limits;
+use crate::process::{Ended, Limits};
 use crate::recover::Here;
 use crate::run::containerd::{self, Asked, Options, Source, Volume};
 use crate::store::{Identity, Patience, Store};
@@ -135,10 +136,7 @@ fn volume(text: &str) -> Result<Volume, String> {
         [source, target, "ro"] => (source, target, true),
         _ => return Err("write it as HOST:DIR or HOST:DIR:ro; anonymous volumes are docker's".into()),
     };
-    // The runtime would look for it elsewhere.
-    let source = std::fs::canonicalize(source).map_err(|error| format!("{source}: {error}"))?;
-    let source = source.into_os_string().into_string().map_err(|_| "its path is no text".to_owned())?;
-    Ok(Volume { source, target: absolute(target)?, read_only })
+    Ok(Volume { source: source.into(), target: absolute(target)?, read_only })
 }
 
 pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -173,7 +171,16 @@ pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failur
     let owner = Owner::this().ok_or(Nobody)?;
     let entry = journal.intend(Record::new(place, owner.clone(), &shown))?;
     failpoint::reach("run.intended");
-    let outcome = events.block_on(containerd::run(&engine, &asked, &owner, scratch.path(), entry))?;
+    let span = tracing::info_span!("run", exit_code = Empty, outcome = Empty);
+    let run = containerd::run(&engine, &asked, &owner, scratch.path(), entry);
+    let outcome = span.in_scope(|| events.block_on(run))?;
+    match outcome.code {
+        Ok(code) => {
+            let ended = Ended { code, stopped: outcome.stopped };
+            span.record("exit_code", code).record("outcome", ended.word())
+        }
+        Err(_) => span.record("outcome", "not-started"),
+    };
     tell_why(outcome.stopped, arguments.timeout);
     if let Some(reason) = outcome.left {
         super::left(&reason);
@@ -188,6 +195,8 @@ enum Unasked {
     NoImage,
     #[error("a label is NAME=VALUE, and its name is not one of ours: '{0}'")]
     Label(String),
+    #[error("cannot show '{path}' in the container")]
+    Volume { path: String, source: std::io::Error },
 }
 
 impl crate::error::Explain for Unasked {
@@ -220,7 +229,7 @@ impl Arguments {
                 env: self.env.iter().filter_map(|variable| set(variable)).collect(),
                 workdir: self.workdir.clone(),
                 user: self.user.clone(),
-                volumes: self.volumes.clone(),
+                volumes: self.volumes.iter().map(there).collect::<Result<_, _>>()?,
                 tmpfs: self.tmpfs.clone(),
                 hostname: self.hostname.clone(),
                 host_network: self.net == Network::Host,
@@ -233,6 +242,14 @@ impl Arguments {
             limits: Limits { timeout, grace: Some(self.grace), owner: build::owner() },
         })
     }
+}
+
+/// A volume by its whole path: the runtime would look for it elsewhere, and there has to be one.
+fn there(volume: &Volume) -> Result<Volume, Unasked> {
+    let refused = |source| Unasked::Volume { path: volume.source.clone(), source };
+    let path = std::fs::canonicalize(&volume.source).map_err(refused)?.into_os_string().into_string();
+    let source = path.map_err(|_| refused(std::io::Error::other("its path is no text")))?;
+    Ok(Volume { source, ..volume.clone() })
 }
 
 /// A variable without a value is ours; none where we have none.
@@ -277,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for line in ["-v /a", "-v nowhere/at/all:/b", "-v /:b", "--workdir a b", "--name -a b", "--tmpfs a b"]
+        for line in ["-v /a", "-v /:b", "--workdir a b", "--name -a b", "--tmpfs a b"]
         {
             assert!(
                 Line::try_parse_from(std::iter::once("x").chain(line.split_whitespace())).is_err(),
@@ -289,6 +306,7 @@ mod tests {
             Line::try_parse_from(words).unwrap().arguments.asked().unwrap_err().to_string()
         };
         insta::assert_snapshot!(refused("--tty"), @"neither an image nor --archive says what to run");
+        insta::assert_snapshot!(refused("-v nowhere/at/all:/b a"), @"cannot show 'nowhere/at/all' in the container");
         insta::assert_snapshot!(refused("-l ci-build.run=1 a"), @"a label is NAME=VALUE, and its name is not one of ours: 'ci-build.run=1'");
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use tokio::runtime::Runtime;
+use tracing::field::Empty;
 
 use super::store::DockerStore;
 use super::{build, duration, event_loop, flags_of, lock, recover};
@@ -32,9 +33,9 @@ Examples:
   ci-build run debian:12 make test
   ci-build run --timeout 10m -it -v \"$PWD:/src\" -w /src golang:1.25 go test ./...
   ci-build run -d --name db postgres:17
-  ci-build run --containerd --help
 
-All other arguments are those of `docker run`: ours stand before the image. `ci-build run -- --help` shows docker's help.
+All other arguments are those of `docker run`: ours stand before the image. `ci-build run -- --help` shows docker's help,
+`ci-build run --containerd --help` that of runs on a containerd without docker.
 
 The container and its anonymous volumes go with this command, however it ends. With -d the container goes with the CI job:
 `ci-build recover`, or the next build or run, removes it then.
@@ -147,8 +148,10 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let owner = Owner::this().ok_or(Nobody)?;
     let entry = journal.intend(Record::new(place, owner.clone(), &shown))?;
     failpoint::reach("run.intended");
-    let ended = command(arguments, &asked, &owner, entry.name())
-        .and_then(|mut command| process::run_within(&mut command, arguments.limits()));
+    let ended = super::ended_in(tracing::info_span!("run", exit_code = Empty, outcome = Empty), || {
+        let mut command = command(arguments, &asked, &owner, entry.name())?;
+        process::run_within(&mut command, arguments.limits())
+    });
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
     drop(lease);
@@ -275,7 +278,7 @@ impl Aftermath<'_> {
                 }
                 Err(refused) => {
                     let (kept, error) = *refused;
-                    Failure::from(error).print();
+                    Failure::from(error).warn("the container cannot be the job's, and ends now");
                     entry = kept;
                 }
             }

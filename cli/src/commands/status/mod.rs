@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     shown: Shown,
     /// How long the engine may take to answer
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_TIMEOUT", default_value = "5s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", env = "CI_BUILD_ENGINE_TIMEOUT", default_value = "5s", value_parser = duration::parse)]
     timeout: Duration,
 }
 

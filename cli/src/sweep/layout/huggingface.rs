@@ -1,0 +1,103 @@
+//! The hub cache of Hugging Face: `models--NAME/{blobs,refs,snapshots}`.
+//!
+//! A unit is a revision: its directory of links in `snapshots`, the names in `refs` that mean it, and the blobs that its links lead to.
+//! A blob of several revisions goes with the last of them. A blob that no link leads to, such as a download that was broken off, is a
+//! unit of its own. While something is downloaded into a repository its lock file in `.locks` is held.
+
+use std::collections::{HashMap, HashSet};
+
+use super::super::tree::{Id, Kind};
+use super::super::unit::Parts;
+use super::Read;
+use super::index::Index;
+
+/// How the directories of repositories begin.
+const KINDS: [&[u8]; 3] = [b"models--", b"datasets--", b"spaces--"];
+
+pub(super) fn parts(index: &Index<'_>, read: Read<'_>) -> Vec<Parts> {
+    let is_repository = |&id: &Id| KINDS.iter().any(|kind| index.name(id).starts_with(kind));
+    let repositories = index.directories(Id::ROOT).filter(is_repository);
+    repositories.flat_map(|id| repository(index, read, id)).collect()
+}
+
+fn repository(index: &Index<'_>, read: Read<'_>, id: Id) -> Vec<Parts> {
+    let in_it = |name: &[u8]| index.child(id, name).filter(|&id| index.tree.entry(id).is_directory());
+    let locks = index.child(Id::ROOT, b".locks").and_then(|locks| index.child(locks, index.name(id)));
+    let locks: Vec<Id> = locks.map_or_else(Vec::new, |locks| index.files(locks).collect());
+    let blobs = in_it(b"blobs");
+    let by_name: HashMap<&[u8], Id> =
+        blobs.iter().flat_map(|&blobs| index.files(blobs)).map(|id| (index.name(id), id)).collect();
+    let mut names: HashMap<Vec<u8>, Vec<Id>> = HashMap::new();
+    for name in in_it(b"refs").iter().flat_map(|&refs| index.below(refs)) {
+        if index.tree.entry(name).kind == Kind::File
+            && let Some(revision) = read(name)
+        {
+            names.entry(revision.trim_ascii().to_vec()).or_default().push(name);
+        }
+    }
+    let mut led_to = HashSet::new();
+    let mut units = Vec::new();
+    for revision in in_it(b"snapshots").iter().flat_map(|&snapshots| index.directories(snapshots)) {
+        let mut parts = index.whole(revision);
+        let links: Vec<Id> = parts.entries.iter().copied().filter(|&id| is_link(index, id)).collect();
+        if let Some(missing) = in_it(b".no_exist").and_then(|all| index.child(all, index.name(revision))) {
+            parts.entries.extend(index.below(missing));
+            parts.entries.push(missing);
+        }
+        parts.entries.extend(names.remove(index.name(revision)).unwrap_or_default());
+        let mut own = HashSet::new();
+        for blob in links.into_iter().filter_map(read).filter_map(|target| blob(&by_name, &target)) {
+            if own.insert(blob) {
+                parts.entries.push(blob);
+            }
+        }
+        led_to.extend(own);
+        parts.locks.clone_from(&locks);
+        units.push(parts);
+    }
+    let alone = blobs.iter().flat_map(|&blobs| index.files(blobs)).filter(|blob| !led_to.contains(blob));
+    units.extend(alone.map(|blob| Parts { locks: locks.clone(), ..Index::single(blob) }));
+    units
+}
+
+fn is_link(index: &Index<'_>, id: Id) -> bool {
+    index.tree.entry(id).kind == Kind::Link
+}
+
+/// The blob of this repository that a link leads to: `../../blobs/NAME`, with as many `..` as the file is deep.
+fn blob(blobs: &HashMap<&[u8], Id>, target: &[u8]) -> Option<Id> {
+    let mut names = target.rsplit(|&byte| byte == b'/');
+    let name = names.next()?;
+    (names.next()? == b"blobs").then(|| blobs.get(name).copied())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Layout;
+    use super::super::sample::Sample;
+
+    #[test]
+    fn a_revision_goes_with_its_links_names_and_blobs() {
+        let sample = Sample::new(&[
+            "models--a--b/blobs/one",
+            "models--a--b/blobs/two",
+            "models--a--b/blobs/both",
+            "models--a--b/blobs/broken.incomplete",
+            "models--a--b/refs/main=bbb\n",
+            "models--a--b/refs/pr/1=aaa",
+            "models--a--b/snapshots/aaa/model.bin>../../blobs/one",
+            "models--a--b/snapshots/aaa/config.json>../../blobs/both",
+            "models--a--b/snapshots/bbb/model.bin>../../blobs/two",
+            "models--a--b/snapshots/bbb/sub/config.json>../../../blobs/both",
+            "models--a--b/.no_exist/bbb/extra.json",
+            ".locks/models--a--b/two.lock",
+            "version.txt",
+        ]);
+        insta::assert_snapshot!(sample.units(Layout::Huggingface), @r"
+        models--a--b/blobs/broken.incomplete locked by .locks/models--a--b/two.lock
+        models--a--b/snapshots/aaa (whole) + models--a--b/blobs/both + models--a--b/blobs/one + models--a--b/refs/pr/1 + models--a--b/snapshots/aaa/config.json + models--a--b/snapshots/aaa/model.bin locked by .locks/models--a--b/two.lock
+        models--a--b/snapshots/bbb (whole) + models--a--b/.no_exist/bbb + models--a--b/.no_exist/bbb/extra.json + models--a--b/blobs/both + models--a--b/blobs/two + models--a--b/refs/main + models--a--b/snapshots/bbb/model.bin + models--a--b/snapshots/bbb/sub + models--a--b/snapshots/bbb/sub/config.json locked by .locks/models--a--b/two.lock
+        no unit: .locks/models--a--b/two.lock version.txt
+        ");
+    }
+}

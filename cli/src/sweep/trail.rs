@@ -1,0 +1,169 @@
+//! What was removed, why, and how much that freed: lines of JSON that are only ever added to.
+//!
+//! A line is written after what it tells of has happened, in one piece. So a sweep that is killed has removed one thing more than it
+//! tells of at the most, and never one less.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::error::Error;
+
+/// An open trail.
+#[derive(Debug)]
+pub struct Trail {
+    file: File,
+    path: PathBuf,
+    /// What all lines of this sweep begin with.
+    sweep: String,
+    directory: String,
+    line: Vec<u8>,
+}
+
+/// One line.
+#[derive(Debug, Serialize)]
+#[serde(tag = "what", rename_all = "lowercase")]
+pub enum Line<'a> {
+    /// A sweep of a directory begins.
+    Begin {
+        /// By what it goes.
+        rules: &'a str,
+    },
+    /// A file is gone.
+    Removed {
+        /// Where it was, from the directory.
+        path: Shown<'a>,
+        /// What that freed on the disk: nothing as long as it has another name.
+        freed: u64,
+        /// Why, in one word.
+        cause: &'static str,
+        /// When it was used last.
+        used: Timestamp,
+        /// Of which unit it was a part, where that is another name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unit: Option<Shown<'a>>,
+    },
+    /// An empty directory is gone.
+    Directory {
+        /// Where it was, from the directory.
+        path: Shown<'a>,
+    },
+    /// It could not be removed.
+    Failed {
+        /// Where it is, from the directory.
+        path: Shown<'a>,
+        /// Why not.
+        error: String,
+    },
+    /// The sweep has come to its end. One without such a line was ended.
+    End {
+        /// How many files it removed.
+        files: u64,
+        /// What that freed.
+        freed: u64,
+        /// How many empty directories it removed.
+        directories: u64,
+        /// How many files it could not remove.
+        failed: u64,
+    },
+}
+
+/// A path for a line: as text, and where it is none, with what stands for its other bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a>(pub &'a [u8]);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            // JSON has no bytes: a list of numbers is what no text can be taken for.
+            Err(_) => serializer.collect_seq(self.0),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Whole<'a> {
+    at: Timestamp,
+    sweep: &'a str,
+    directory: &'a str,
+    #[serde(flatten)]
+    line: &'a Line<'a>,
+}
+
+impl Trail {
+    /// A trail that is added to. `sweep` says which sweep adds to it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn new(mut file: File, path: &Path, sweep: String, directory: &Path) -> Result<Self, Error> {
+        // Somebody may have been killed in the middle of a line.
+        end_line(&mut file).map_err(|source| Error::Trail { path: path.into(), source })?;
+        let directory = directory.to_string_lossy().into_owned();
+        Ok(Self { file, path: path.into(), sweep, directory, line: Vec::new() })
+    }
+
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// When it cannot be written: then nothing more is to be removed.
+    pub fn add(&mut self, line: &Line<'_>) -> Result<(), Error> {
+        self.line.clear();
+        let at = Timestamp::now();
+        let whole = Whole { at, sweep: &self.sweep, directory: &self.directory, line };
+        let written = serde_json::to_writer(&mut self.line, &whole).map_err(io::Error::from).and_then(|()| {
+            self.line.push(b'\n');
+            self.file.write_all(&self.line)
+        });
+        written.map_err(|source| Error::Trail { path: self.path.clone(), source })
+    }
+}
+
+fn end_line(file: &mut File) -> io::Result<()> {
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path) -> Trail {
+        let file = File::options().read(true).append(true).create(true).open(path).unwrap();
+        Trail::new(file, path, "1".into(), Path::new("/cache")).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_whole_and_comes_after_what_was_torn() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("trail.jsonl");
+        open(&path).add(&Line::Begin { rules: "--older-than 7d" }).unwrap();
+        File::options().append(true).open(&path).unwrap().write_all(b"{\"at\":\"20").unwrap();
+        let mut trail = open(&path);
+        trail
+            .add(&Line::Removed {
+                path: Shown(b"a\n\xff"),
+                freed: 4096,
+                cause: "old",
+                used: Timestamp::UNIX_EPOCH,
+                unit: None,
+            })
+            .unwrap();
+        trail.add(&Line::Directory { path: Shown("\u{fc}".as_bytes()) }).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().map(serde_json::from_str::<serde_json::Value>).collect();
+        assert_eq!(lines.len(), 4);
+        assert!(lines[1].is_err());
+        let removed = lines[2].as_ref().unwrap();
+        assert_eq!(removed["path"], serde_json::json!([97, 10, 255]));
+        assert_eq!((&removed["freed"], &removed["directory"]), (&4096.into(), &"/cache".into()));
+        assert_eq!(lines[3].as_ref().unwrap()["path"], "\u{fc}");
+    }
+}

@@ -1,0 +1,213 @@
+//! `ci-build sweep`, as scripts use it.
+
+use std::fs::File;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+
+use rustix::fs::{FlockOperation, fcntl_lock, flock};
+use serde_json::Value;
+
+use super::ground::{DAY, Ground, HOUR, set_age};
+
+fn text(bytes: &[u8], ground: &Ground) -> String {
+    String::from_utf8_lossy(bytes).replace(&ground.path().display().to_string(), "")
+}
+
+#[test]
+fn what_is_old_goes_and_the_rest_is_told() {
+    let ground = Ground::new();
+    ground.file("old/a", 8 * DAY);
+    ground.file("old/b\n", 9 * DAY);
+    ground.file("new", HOUR);
+    ground.file("kept", 30 * DAY);
+    ground.age_directories(20 * DAY);
+    let output = ground.run("--dry-run --keep kept");
+    let told = text(&output.stdout, &ground);
+    let told: Vec<&str> = told.lines().map(|line| line.split(", used").next().unwrap()).collect();
+    assert_eq!(told.len(), 3);
+    assert!(
+        told.contains(&"goes      old/a, 8.0 KiB") && told.contains(&"goes      old/b\\n, 8.0 KiB"),
+        "{told:?}"
+    );
+    assert!(told[2].starts_with("/tree: 2 of 4 files would go, 16.0 KiB of 32.0 KiB would be freed, 1 empty directories would go; stay: 1 kept, 1 young; "), "{told:?}");
+    let told = ground.sweep("--keep kept");
+    assert_eq!((&told["removed_files"], &told["freed_bytes"]), (&2.into(), &16384.into()));
+    assert_eq!(told["stays"], serde_json::json!({"kept": 1, "young": 1}));
+    assert_eq!(ground.left(), ["kept", "new"]);
+    let lines = ground.lines();
+    let whats: Vec<&str> = lines.iter().map(|line| line["what"].as_str().unwrap()).collect();
+    assert_eq!(whats, ["begin", "removed", "removed", "directory", "end"]);
+    assert_eq!(lines[0]["rules"], "--older-than 168h --grace 10m --keep kept");
+}
+
+#[test]
+fn what_somebody_has_stays() {
+    let ground = Ground::new();
+    let paths = ["open", "flocked", "posix", "shared", "free"].map(|name| ground.file(name, 30 * DAY));
+    let mut other = Command::new("sh");
+    other.args(["-c", "exec 3<\"$0\"; echo; read _"]).arg(&paths[0]);
+    let mut other = other.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(other.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    // Locks alone: the files are open here too, so this test's own process must not be what is seen.
+    let open = |path| File::options().read(true).write(true).open(path).unwrap();
+    let locked = [open(&paths[1]), open(&paths[2]), open(&paths[3])];
+    flock(&locked[0], FlockOperation::LockExclusive).unwrap();
+    fcntl_lock(&locked[1], FlockOperation::LockExclusive).unwrap();
+    flock(&locked[2], FlockOperation::LockShared).unwrap();
+    let told = ground.sweep("");
+    assert_eq!((&told["removed_files"], &told["stays"]), (&1.into(), &serde_json::json!({"open": 4})));
+    assert_eq!(ground.left(), ["flocked", "open", "posix", "shared"]);
+    drop((locked, other.stdin.take()));
+    other.wait().unwrap();
+    // They were seen in use: that is a use.
+    let told = ground.sweep("");
+    assert_eq!((&told["removed_files"], &told["stays"]), (&0.into(), &serde_json::json!({"grace": 4})));
+    let told = ground.sweep("--by mtime");
+    assert_eq!(told["removed_files"], 4);
+}
+
+#[test]
+fn what_is_no_plain_file_stays_and_links_are_not_followed() {
+    let ground = Ground::new();
+    let outside = ground.path().join("outside");
+    std::fs::write(&outside, "sentinel").unwrap();
+    set_age(&outside, 30 * DAY, 30 * DAY);
+    let link = ground.tree().join("link");
+    symlink(&outside, &link).unwrap();
+    set_age(&link, 30 * DAY, 30 * DAY);
+    let socket = ground.tree().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    set_age(&socket, 30 * DAY, 30 * DAY);
+    let told = ground.sweep("");
+    assert_eq!((&told["removed_files"], &told["stays"]), (&1.into(), &serde_json::json!({"special": 1})));
+    assert!(outside.exists() && !link.exists() && socket.exists());
+}
+
+#[test]
+fn a_use_that_is_told_counts() {
+    let ground = Ground::new();
+    let used = ground.file("models/used", 30 * DAY);
+    ground.file("models/not", 30 * DAY);
+    let mut touch = super::super::lock::command::ci_build(&ground.state(), "sweep --touch");
+    let output = touch.arg(&used).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1 files are used now\n");
+    ground.sweep("--empty never");
+    assert_eq!(ground.left(), ["models", "models/used"]);
+}
+
+#[test]
+fn two_do_not_sweep_one_directory() {
+    let ground = Ground::new();
+    ground.file("old", 30 * DAY);
+    ground.sweep("");
+    let mut records =
+        std::fs::read_dir(ground.state().join("sweep")).unwrap().map(|entry| entry.unwrap().path());
+    let lock = File::open(records.find(|path| path.is_dir()).unwrap().join("lock")).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    ground.file("old", 30 * DAY);
+    assert_eq!(ground.sweep("")["skipped"], true);
+    assert_eq!(ground.left(), ["old"]);
+    drop(lock);
+    assert_eq!(ground.sweep("")["removed_files"], 1);
+}
+
+#[test]
+fn wrong_usage_is_told() {
+    let ground = Ground::new();
+    let refused = |line: &str| {
+        let output = super::super::lock::command::ci_build(&ground.state(), line).output().unwrap();
+        assert!(output.stdout.is_empty() && output.status.code() == Some(2), "{output:?}");
+        text(&output.stderr, &ground)
+    };
+    insta::assert_snapshot!(refused("sweep"), @r"
+    error: nothing to sweep: neither a directory nor --preset is given
+      help: name a directory, or a tool: `ci-build sweep --preset torch,huggingface`
+    ");
+    insta::assert_snapshot!(refused("sweep --older-than 5m --grace 6m /tmp"), @r"
+    error: --grace 6m is longer than --older-than 5m, so nothing old would go
+      help: give --grace 5m or less
+    ");
+    insta::assert_snapshot!(refused("sweep --owner nobody-knows /tmp"), @r"
+    error: there is no user 'nobody-knows'
+      help: name one of /etc/passwd, a number, `self` or `any`
+    ");
+    assert!(
+        refused("sweep /nowhere/at/all")
+            .starts_with("error: cannot open the directory '/nowhere/at/all': No such file")
+    );
+    assert!(refused("sweep --preset maven").contains("there is torch, huggingface"));
+    assert!(
+        refused("sweep --preset pip,npm /x").starts_with("error: directories are given with several presets")
+    );
+    // One that is refused is reason enough to touch none.
+    ground.file("old", 30 * DAY);
+    let tree = ground.tree();
+    assert!(refused(&format!("sweep {} /etc", tree.display())).contains("the system is in it"));
+    assert_eq!(ground.left(), ["old"]);
+}
+
+#[test]
+fn thresholds_come_from_the_environment() {
+    let ground = Ground::new();
+    ground.file("a", 2 * DAY);
+    ground.file("b", HOUR);
+    let mut sweep = super::super::lock::command::ci_build(&ground.state(), "sweep --format json");
+    sweep
+        .env("CI_BUILD_SWEEP_DIR", ground.tree())
+        .env("CI_BUILD_SWEEP_OLDER_THAN", "1d")
+        .env("CI_BUILD_SWEEP_IO", "normal");
+    let output = sweep.output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["directories"][0]["removed_files"], 1, "{output:?}");
+    assert_eq!(ground.left(), ["b"]);
+}
+
+#[test]
+fn owners_and_mounts_are_respected() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let ground = Ground::new();
+    let foreign = ground.file("foreign", 30 * DAY);
+    std::os::unix::fs::chown(&foreign, Some(1234), None).unwrap();
+    set_age(&foreign, 30 * DAY, 30 * DAY);
+    ground.file("own", 30 * DAY);
+    let told = ground.sweep("--owner self");
+    assert_eq!((&told["removed_files"], &told["stays"]), (&1.into(), &serde_json::json!({"foreign": 1})));
+    assert_eq!(ground.sweep("--owner 1234")["removed_files"], 1);
+}
+
+#[test]
+fn a_preset_sweeps_a_directory_by_its_units() {
+    let ground = Ground::new();
+    let revision = |name: &str, age| {
+        ground.file(format!("models--a/blobs/{name}"), age);
+        let link = ground.tree().join(format!("models--a/snapshots/{name}/model"));
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(format!("../../blobs/{name}"), &link).unwrap();
+        set_age(&link, age, age);
+    };
+    revision("old", 30 * DAY);
+    revision("new", HOUR);
+    // A link is old, its blob is not: it stays, whole.
+    revision("read", 30 * DAY);
+    set_age(&ground.tree().join("models--a/blobs/read"), HOUR, 30 * DAY);
+    ground.age_directories(30 * DAY);
+    let lock = ground.file(".locks/models--a/x.lock", 30 * DAY);
+    let held = File::open(&lock).unwrap();
+    flock(&held, FlockOperation::LockExclusive).unwrap();
+    let told = ground.sweep("--preset huggingface");
+    assert_eq!(
+        (&told["removed_files"], &told["stays"]),
+        (&0.into(), &serde_json::json!({"tool-locked": 1, "young": 2}))
+    );
+    drop(held);
+    let told = ground.sweep("--preset huggingface");
+    assert_eq!((&told["removed_files"], &told["stays"]), (&2.into(), &serde_json::json!({"young": 2})));
+    assert!(ground.left().contains(&"models--a/snapshots/new/model".to_owned()));
+    assert!(
+        lock.exists() && !ground.left().iter().any(|path| path.contains("old") || path.contains("swept"))
+    );
+}

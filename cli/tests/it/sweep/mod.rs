@@ -1,0 +1,9 @@
+//! `ci-build sweep`: held against a naive model, under attack, in the deep, killed, and as scripts use it.
+
+mod attack;
+mod command;
+mod deep;
+mod ground;
+mod kill;
+mod model;
+mod swaps;

@@ -1,0 +1,54 @@
+"""A hub of Hugging Face's form on the loopback: models m0, m1, … with two files each, one of them the same in all revisions.
+
+It prints its port. A model's revision changes with each third question for it, so that old revisions are left behind."""
+import hashlib, http.server, json, os, re, sys, threading
+
+asked = {}
+
+
+def content(model, name, revision):
+    text = f"{model} shared" if name == "config.json" else f"{model} {name} {revision}"
+    return (text * 2000).encode()
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def reply(self, body, headers, status=200):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_GET(self):
+        path = self.path.split("?")[0]
+        info = re.fullmatch(r"/api/models/(.+?)(?:/revision/.+)?", path)
+        if info:
+            model = info[1]
+            asked[model] = asked.get(model, 0) + 1
+            sha = hashlib.sha1(f"{model} {asked[model] // 3}".encode()).hexdigest()
+            files = [{"rfilename": name} for name in ("config.json", "model.bin")]
+            answer = {"id": model, "modelId": model, "sha": sha, "siblings": files, "private": False,
+                      "downloads": 0, "likes": 0, "tags": []}
+            return self.reply(json.dumps(answer).encode(), {"Content-Type": "application/json"})
+        file = re.fullmatch(r"/(.+)/resolve/([0-9a-f]{40})/(.+)", path)
+        if file:
+            body = content(file[1], file[3], file[2])
+            etag = hashlib.sha256(body).hexdigest()
+            return self.reply(body, {"ETag": f'"{etag}"', "X-Repo-Commit": file[2], "Accept-Ranges": "bytes"})
+        self.reply(b"{}", {}, 404)
+
+    do_HEAD = do_GET
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+print(server.server_port, flush=True)
+# It ends with whoever started it.
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+server.serve_forever()

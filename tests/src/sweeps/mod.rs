@@ -1,0 +1,162 @@
+//! The sweep laboratory: swaps of directories under a sweep, sweeps that are killed, real tools beside sweeps of their caches, and how
+//! fast it is beside `find` and `systemd-tmpfiles`.
+
+pub mod attack;
+pub mod caches;
+pub mod kill;
+pub mod raw;
+pub mod report;
+pub mod speed;
+#[path = "../../../cli/tests/it/sweep/swaps.rs"]
+mod swaps;
+pub mod tree;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use serde_json::Value;
+use xtask::{artifacts, command, machine, workspace};
+
+use self::raw::Raw;
+use crate::results;
+
+/// Sweeps under attack, kills sweeps, sweeps the caches of tools while they run, and measures sweeps
+///
+/// Without a choice, everything is run and docs/lab/sweep.json and docs/lab-sweep.md are written. With one, the results go to target/lab.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask sweep", bin_name = "cargo xtask sweep")]
+pub struct Selection {
+    /// Only this part [repeatable]
+    #[arg(long = "part", value_name = "PART")]
+    parts: Vec<Part>,
+    /// How many swaps there are on each file system
+    #[arg(long, value_name = "N", default_value = "1000000")]
+    swaps: u64,
+    /// How many sweeps are killed
+    #[arg(long, value_name = "N", default_value = "100")]
+    kills: u64,
+    /// How often each tool is run
+    #[arg(long, value_name = "N", default_value = "40")]
+    tools: u64,
+    /// With how many files it is measured [repeatable; default: 200000 and 1000000]
+    #[arg(long, value_name = "N")]
+    files: Vec<u64>,
+    /// How often each is measured
+    #[arg(long, value_name = "N", default_value = "5")]
+    runs: usize,
+    /// Run nothing: make docs/lab-sweep.md anew from docs/lab/sweep.json
+    #[arg(long)]
+    report: bool,
+}
+
+/// A part of the laboratory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Swaps of directories and links, on the disk and in memory
+    Attack,
+    /// Sweeps that are killed
+    Kills,
+    /// Tools beside sweeps of their caches
+    Caches,
+    /// How fast it is
+    Speed,
+}
+
+impl Selection {
+    fn is_all(&self) -> bool {
+        let Self { parts, swaps, kills, tools, files, runs, .. } = self;
+        parts.is_empty() && files.is_empty() && (*swaps, *kills, *tools, *runs) == (1_000_000, 100, 40, 5)
+    }
+
+    fn has(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
+}
+
+/// The command that is looked at, and where it keeps its state.
+pub struct Subject<'a> {
+    program: &'a Path,
+    state: PathBuf,
+}
+
+impl Subject<'_> {
+    /// A sweep with these flags.
+    #[must_use]
+    pub fn command(&self, flags: &str) -> Command {
+        let mut command = Command::new(self.program);
+        command.arg("sweep").args(flags.split_ascii_whitespace());
+        command.env("CI_BUILD_STATE_DIR", &self.state).env("CI_BUILD_CONFIG", "");
+        command
+    }
+
+    /// What a sweep of a directory says, and whether it ended well.
+    ///
+    /// # Errors
+    /// When it does not start, or says nothing that can be read.
+    pub fn sweep(&self, flags: &str, directory: &Path) -> Result<(Value, bool)> {
+        let mut command = self.command(&format!("--format json {flags}"));
+        let output = command.arg(directory).stderr(Stdio::null()).output().context("cannot sweep")?;
+        let mut told: Value = serde_json::from_slice(&output.stdout).context("there is no report")?;
+        Ok((told["directories"][0].take(), output.status.success()))
+    }
+}
+
+/// Runs what is selected and tells whether all was as promised.
+///
+/// # Errors
+/// When something fails that no sweep can be blamed for.
+pub fn run(selection: &Selection) -> Result<bool> {
+    let docs = workspace::root().join("docs");
+    let (whole, page) = (docs.join("lab/sweep.json"), docs.join("lab-sweep.md"));
+    if selection.report {
+        report::write(&results::load(&whole)?, &page)?;
+        return Ok(true);
+    }
+    let (to, page) = if selection.is_all() {
+        (whole, page)
+    } else {
+        let directory = workspace::target()?.join("lab");
+        (directory.join("sweep.json"), directory.join("lab-sweep.md"))
+    };
+    let program = release()?;
+    let begin = Instant::now();
+    let mut raw = Raw { machine: machine::description()?, ..Raw::default() };
+    if selection.has(Part::Attack) {
+        raw.attacks = attack::run(selection.swaps)?;
+        results::save(&raw, &to)?;
+    }
+    if selection.has(Part::Kills) {
+        raw.kills.push(kill::run(&program, selection.kills)?);
+        results::save(&raw, &to)?;
+    }
+    if selection.has(Part::Caches) {
+        raw.caches = caches::run(&program, selection.tools)?;
+        results::save(&raw, &to)?;
+    }
+    if selection.has(Part::Speed) {
+        let all = if selection.files.is_empty() { vec![200_000, 1_000_000] } else { selection.files.clone() };
+        raw.programs = speed::programs();
+        for files in all {
+            raw.speeds.extend(speed::run(&program, files, selection.runs)?);
+            results::save(&raw, &to)?;
+        }
+    }
+    raw.seconds = begin.elapsed().as_secs();
+    results::save(&raw, &to)?;
+    report::write(&raw, &page)?;
+    eprintln!("wrote {} and {} after {} s", to.display(), page.display(), raw.seconds);
+    let complaints = report::complaints(&raw);
+    complaints.iter().for_each(|line| eprintln!("not as promised: {line}"));
+    Ok(complaints.is_empty())
+}
+
+/// The host command as it is used.
+fn release() -> Result<PathBuf> {
+    let mut build = artifacts::cargo();
+    build.args(["build", "--quiet", "--release", "--package", "ci-build", "--bin", "ci-build"]);
+    command::run(&mut build)?;
+    Ok(workspace::target()?.join("release/ci-build"))
+}

@@ -1,0 +1,93 @@
+//! What the sweep laboratory saw, as it is kept.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// All of it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Raw {
+    /// What was measured on, and when.
+    pub machine: Value,
+    /// The programs beside which we are, with their versions.
+    pub programs: BTreeMap<String, String>,
+    /// How long all of it took, in seconds.
+    pub seconds: u64,
+    /// Swaps of directories and links under a sweep.
+    pub attacks: Vec<Attack>,
+    /// Sweeps that were killed.
+    pub kills: Vec<Kills>,
+    /// Tools in a loop beside sweeps of their caches.
+    pub caches: Vec<Cache>,
+    /// How long it took.
+    pub speeds: Vec<Speed>,
+}
+
+/// One attack.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Attack {
+    /// On which file system.
+    pub file_system: String,
+    /// Who swept: `ci-build sweep`, or `by paths`, the control.
+    pub who: String,
+    /// How many swaps there were.
+    pub swaps: u64,
+    /// How many sweeps.
+    pub sweeps: u64,
+    /// How many files they removed within the tree.
+    pub removed: u64,
+    /// How many files outside of it are gone.
+    pub lost: u64,
+}
+
+/// Sweeps that were killed by SIGKILL at any moment.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Kills {
+    /// How many were started.
+    pub all: u64,
+    /// How many were killed before their end.
+    pub killed: u64,
+    /// How many files there were.
+    pub files: u64,
+    /// How many files went that the trail does not know of.
+    pub untold: u64,
+    /// What was wrong afterwards.
+    pub complaints: Vec<String>,
+}
+
+/// One tool in a loop, its cache swept all the time.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Cache {
+    /// Which tool.
+    pub tool: String,
+    /// Its version; none where it is not to be had here, and nothing was run.
+    pub version: Option<String>,
+    /// How often it was run.
+    pub runs: u64,
+    /// How often it failed.
+    pub failed: u64,
+    /// What it said: different messages, at most 5.
+    pub said: Vec<String>,
+    /// How many sweeps there were.
+    pub sweeps: u64,
+    /// How many of them failed.
+    pub failed_sweeps: u64,
+    /// How many files they removed.
+    pub removed: u64,
+}
+
+/// How long something took, by who did it, in milliseconds, in turn.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Speed {
+    /// `scan` or `delete`.
+    pub what: String,
+    /// How many files there were. Half of them are deleted.
+    pub files: u64,
+    /// Whether nothing of the disk was in memory.
+    pub is_cold: bool,
+    /// By who did it: `ci-build`, `find`, `systemd-tmpfiles`.
+    pub ms: BTreeMap<String, Vec<f64>>,
+    /// The most memory that each took, in KiB.
+    pub memory: BTreeMap<String, u64>,
+}
