@@ -125,11 +125,7 @@ impl Recovery<'_> {
 /// # Errors
 /// When the journal cannot be used, or the engine that is given does not play along. Another engine that does not is told
 /// in the report.
-pub async fn recover(
-    journal: &Journal,
-    here: Option<Here<'_>>,
-    options: Options,
-) -> Result<Report, Error> {
+pub async fn recover(journal: &Journal, here: Option<Here<'_>>, options: Options) -> Result<Report, Error> {
     let span = tracing::info_span!("recover", outcome = Empty, freed_bytes = Empty);
     let recovered = attempt(journal, here, options).instrument(span.clone()).await;
     span.in_scope(|| record(&span, &recovered));
@@ -154,11 +150,7 @@ fn record(span: &Span, recovered: &Result<Report, Error>) {
     }
 }
 
-async fn attempt(
-    journal: &Journal,
-    here: Option<Here<'_>>,
-    options: Options,
-) -> Result<Report, Error> {
+async fn attempt(journal: &Journal, here: Option<Here<'_>>, options: Options) -> Result<Report, Error> {
     failpoint::reach("recover.asked");
     let mut report = Report::new(options.is_dry_run);
     let Some(turn) = journal.turn(options.wait)? else {

@@ -41,6 +41,17 @@ fn up(mut command: Command) -> Result<Child> {
     Ok(child)
 }
 
+/// Waits until the only record says that its container runs, and gives the record's name. It may be up before containerd has said
+/// so to who started it.
+fn recorded(stage: &Stage) -> Result<String> {
+    let running = poll::until(PATIENCE, || {
+        let record = stage.records()?.first().cloned().context("no record")?;
+        let text = std::fs::read_to_string(stage.state().join("journal").join(&record))?;
+        Ok(text.contains("running").then_some(record))
+    })?;
+    running.context("it is not known to run")
+}
+
 fn kill(child: &Child, signal: Signal) -> Result<()> {
     Ok(kill_process(Pid::from_child(child), signal)?)
 }
@@ -202,8 +213,10 @@ pub(crate) fn signals(kind: Kind) -> Result<()> {
         ensure!(status.code() == Some(code), "{signal:?} ended it {status}");
         ensure!(stage.there()? == before, "{signal:?} left something");
     }
-    let output = ended(&mut stage.run(&["--timeout", "1s", "--grace", "1s", IMAGE, "sleep", "4000"]))?;
-    ensure!(output.status.code() == Some(137) && told(&output).contains("--timeout"), "{output:?}");
+    let output = ended(&mut stage.run(&["--timeout", "3s", "--grace", "1s", IMAGE, "sleep", "4000"]))?;
+    // On a busy machine its time may be over before it begins.
+    let is_known = matches!(output.status.code(), Some(137 | 143));
+    ensure!(is_known && told(&output).contains("--timeout"), "{output:?}");
     is_clean(&stage, &before)
 }
 
@@ -276,13 +289,7 @@ pub(crate) fn killed_shim(kind: Kind) -> Result<()> {
     let sleeper = format!("sleep 31{} ", std::process::id());
     let run = |name: &str| -> Result<Child> {
         let run = up(stage.run(&["--name", name, IMAGE, "sh", "-c", &script]))?;
-        // It may be up before containerd has said so to who started it.
-        let known = poll::until(PATIENCE, || {
-            let record = stage.records()?.first().cloned().context("no record")?;
-            let text = std::fs::read_to_string(stage.state().join("journal").join(record))?;
-            Ok(text.contains("running").then_some(()))
-        })?;
-        known.context("it is not known to run")?;
+        recorded(&stage)?;
         Ok(run)
     };
     let kill_shim = |name: &str| -> Result<()> {
@@ -371,7 +378,7 @@ pub(crate) fn unrecorded(kind: Kind) -> Result<()> {
     let stage = Stage::new(kind)?;
     let before = stage.there()?;
     let mut run = up(stage.run(&[IMAGE, "sh", "-c", STAYS]))?;
-    let record = stage.records()?.first().cloned().context("no record")?;
+    let record = recorded(&stage)?;
     std::fs::remove_file(stage.state().join("journal").join(&record))?;
     let report = stage.recover()?;
     ensure!(report["alive"] == 1 && report["removed"] == Value::Array(vec![]), "{report}");

@@ -294,8 +294,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for line in ["-v /a", "-v /:b", "--workdir a b", "--name -a b", "--tmpfs a b"]
-        {
+        for line in ["-v /a", "-v /:b", "--workdir a b", "--name -a b", "--tmpfs a b"] {
             assert!(
                 Line::try_parse_from(std::iter::once("x").chain(line.split_whitespace())).is_err(),
                 "{line}"

@@ -124,12 +124,9 @@ impl Remains<'_> {
         snapshots.dedup();
         let mut bytes = None;
         for (snapshotter, key) in &snapshots {
-            if is_measured {
-                match self.engine.usage(snapshotter, key).await {
-                    Ok(used) => bytes = Some(bytes.unwrap_or(0) + used),
-                    // It need not be known for it to go.
-                    Err(_) => {}
-                }
+            // It need not be known for it to go.
+            if is_measured && let Ok(used) = self.engine.usage(snapshotter, key).await {
+                bytes = Some(bytes.unwrap_or(0) + used);
             }
             self.engine.remove_snapshot(snapshotter, key).await?;
         }

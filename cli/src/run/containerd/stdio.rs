@@ -44,9 +44,8 @@ impl Attached {
         let stdout = Some(pipe("stdout")?);
         let stderr = (!tty).then(|| pipe("stderr")).transpose()?;
         let (mut keepers, mut outputs) = (Vec::new(), Vec::new());
-        let streams: [(&Option<PathBuf>, fn() -> Box<dyn Write>); 2] =
-            [(&stdout, || Box::new(io::stdout())), (&stderr, || Box::new(io::stderr()))];
-        for (path, stream) in streams {
+        let streams: [fn() -> Box<dyn Write>; 2] = [|| Box::new(io::stdout()), || Box::new(io::stderr())];
+        for (path, stream) in [&stdout, &stderr].into_iter().zip(streams) {
             let Some(path) = path else { continue };
             keepers.push(File::options().read(true).write(true).open(path).map_err(refused())?);
             let from = File::open(path).map_err(refused())?;

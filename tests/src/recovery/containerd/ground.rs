@@ -63,7 +63,7 @@ enum Way {
 
 const ENDS: &[&str] = &[IMAGE, "true"];
 const UNPACKS: &[&str] = &["--archive", ARCHIVE, "--", "true"];
-const IS_STOPPED: &[&str] = &["--timeout", "500ms", "--grace", "500ms", IMAGE, "sleep", LONG];
+const IS_STOPPED: &[&str] = &["--timeout", "1500ms", "--grace", "500ms", IMAGE, "sleep", LONG];
 const RUNS_ON: &[&str] = &[IMAGE, "sleep", LONG];
 
 /// So many calls a run makes at least, one after the other.
