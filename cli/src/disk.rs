@@ -5,11 +5,13 @@ use std::path::Path;
 
 use rustix::fs::statvfs;
 
-/// The room of a file system, for those who are not root.
+/// The room of a file system as it is now, for those who are not root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
     /// All of it, in bytes.
     pub total: u64,
+    /// What is used, in bytes. With what is left it is less than all where root has some for itself.
+    pub used: u64,
     /// What is left, in bytes.
     pub free: u64,
     /// How many files it can hold; 0 where it has no such limit (btrfs).
@@ -25,9 +27,11 @@ impl Space {
     /// When there is no such path, or this user may not go there.
     pub fn of(path: &Path) -> io::Result<Self> {
         let found = statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
         Ok(Self {
-            total: found.f_blocks.saturating_mul(found.f_frsize),
-            free: found.f_bavail.saturating_mul(found.f_frsize),
+            total: bytes(found.f_blocks),
+            used: bytes(found.f_blocks.saturating_sub(found.f_bfree)),
+            free: bytes(found.f_bavail),
             inodes: found.f_files,
             inodes_free: found.f_favail,
         })
@@ -57,7 +61,7 @@ mod tests {
 
     #[test]
     fn percents_are_whole_and_bounded() {
-        let space = |free, total, inodes_free, inodes| Space { total, free, inodes, inodes_free };
+        let space = |free, total, inodes_free, inodes| Space { total, used: 0, free, inodes, inodes_free };
         assert_eq!(space(u64::MAX / 2, u64::MAX, 0, 0).free_percent(), 49);
         assert_eq!(space(0, 0, 0, 0).free_percent(), 0);
         assert_eq!(space(0, 0, 0, 0).inodes_percent(), 100);
@@ -67,7 +71,7 @@ mod tests {
     #[test]
     fn a_file_system_tells_its_room() {
         let space = Space::of(Path::new("/")).unwrap();
-        assert!(space.total > 0 && space.free <= space.total);
+        assert!(space.used > 0 && space.used + space.free <= space.total);
         assert!(Space::of(Path::new("/nowhere/at/all")).is_err());
     }
 }

@@ -36,13 +36,29 @@ pub const ALL: &[&str] = &[
     "containerd.container-gone",
     "containerd.snapshots-gone",
     "containerd.lease-gone",
+    // `ci-build build`.
+    "build.asked",
+    "build.recovered",
+    "build.locked",
+    "build.scratch",
+    "build.providing",
+    "build.provided",
+    "build.prepared",
+    "build.started",
+    "build.ended",
+    "build.leasing",
+    "build.leased",
+    // `ci-build pull`.
+    "pull.intended",
+    "pull.pulled",
+    "pull.untagged",
     // The journal, wherever it is used.
     "journal.adding",
     "journal.added",
     "journal.changing",
     "journal.changed",
     "journal.forgetting",
-    // `ci-build recover`, and what build and run do first.
+    // `ci-build recover`, and what builds and runs do first.
     "recover.asked",
     "recover.turn",
     "recover.tidied",

@@ -99,6 +99,7 @@ async fn follow(engine: &Engine, uses: &LastUses, begin: impl FnOnce()) -> Resul
             uses.record(&container.image_id, now)?;
         }
     }
+    // They are asked for by the first look at them; nothing is lost by that, since it is known from when on.
     begin();
     while let Some(event) = events.try_next().await? {
         let Some(event) = event else { continue };
@@ -114,11 +115,20 @@ async fn follow(engine: &Engine, uses: &LastUses, begin: impl FnOnce()) -> Resul
 async fn image_of(engine: &Engine, event: &Event) -> Result<Option<String>, engine::Error> {
     match &event.subject {
         Subject::Image(id) if id.starts_with("sha256:") => Ok(Some(id.clone())),
-        Subject::Image(name) => engine.image_id(name).await,
+        Subject::Image(name) => answered(engine.image_id(name).await),
         // Its image's name may be another image's by now.
-        Subject::Container { id, image } => match engine.image_of(id).await? {
+        Subject::Container { id, image } => match answered(engine.image_of(id).await)? {
             Some(image) => Ok(Some(image)),
-            None => engine.image_id(image).await,
+            None => answered(engine.image_id(image).await),
         },
+    }
+}
+
+/// An engine that stumbles over one thing is not lost: 20.10 answers 500 for a container that it is about to remove
+/// (`daemon/inspect.go`, `getInspectData`), and would each time that the event is told again.
+fn answered(answer: Result<Option<String>, engine::Error>) -> Result<Option<String>, engine::Error> {
+    match answer {
+        Err(error) if !error.is_lost() => Ok(None),
+        answer => answer,
     }
 }

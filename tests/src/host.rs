@@ -128,6 +128,14 @@ impl Host {
     }
 }
 
+/// How long a step sleeps that is to be found among all processes: unique, as the name of a directory of ours is, so that no other
+/// build's is taken for it.
+#[must_use]
+pub fn mark(dir: &Path) -> String {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    format!("61{}", name.bytes().map(|byte| char::from(b'0' + byte % 10)).collect::<String>())
+}
+
 /// Waits until no process has this word in its command line.
 ///
 /// # Errors
@@ -143,13 +151,23 @@ pub fn no_process(word: &str, patience: Duration) -> Result<()> {
 /// # Errors
 /// When `/proc` cannot be read.
 pub fn processes(word: &str) -> Result<Vec<String>> {
+    Ok(processes_by_pid(word)?.into_iter().map(|(_, line)| line).collect())
+}
+
+/// As [`processes`], each with its pid.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn processes_by_pid(word: &str) -> Result<Vec<(i32, String)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         // A process may end while we look.
-        let line = fs::read(entry?.path().join("cmdline")).unwrap_or_default();
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         if line.contains(word) {
-            found.push(line);
+            found.push((pid, line));
         }
     }
     Ok(found)

@@ -1,14 +1,16 @@
-//! What the engine tests share, an engine with the frontend in it; the host command with a state of its own; the
-//! hazard laboratory; the prune and the recovery laboratory; the soak; the storm; the sweep
+//! What the engine tests share, an engine with the frontend in it, and a proxy in front of one; the host command with a state of its own;
+//! the hazard laboratory; the prune and the recovery laboratory; the soak; the storm; the sweep
 //! laboratory; and the differential suite.
 
 pub mod containerd;
 pub mod copies;
 pub mod definition;
 pub mod differential;
+pub mod durations;
 mod files;
 pub mod host;
 pub mod lab;
+pub mod proxy;
 pub mod prunes;
 pub mod pulls;
 pub mod recovery;

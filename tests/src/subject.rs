@@ -1,14 +1,15 @@
 //! An engine under test.
 
+use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use xtask::build::Build;
 use xtask::client::Client;
 use xtask::engines::{self, Engine, Kind, Options};
 use xtask::{artifacts, images, workspace};
 
-/// A running engine that has the base images and the frontend's image. It is stopped when this is dropped.
+/// A running engine that has the small base image and the frontend's image. It is stopped when this is dropped.
 #[derive(Debug)]
 pub struct Subject {
     /// The engine.
@@ -37,7 +38,6 @@ impl Subject {
         let engine = engines::start(kind, Options::default())?;
         let client = engine.client().clone();
         images::busybox(&client)?;
-        images::debian(&client)?;
         let command = artifacts::command()?;
         let frontend = artifacts::install(&client)?;
         Ok(Self { engine, client, frontend, command })
@@ -53,6 +53,28 @@ impl Subject {
         images::copy(first, &client, images::BUSYBOX)?;
         let frontend = artifacts::install(&client)?;
         Ok(Self { engine, client, frontend, command: artifacts::command()? })
+    }
+
+    /// The processes of frontends that the engine runs, by number.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn frontends(&self) -> Result<Vec<u32>> {
+        let cgroup = format!("/{}/", self.engine.cgroup());
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").context("cannot list processes")? {
+            let entry = entry?;
+            let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            // A process may end while we look.
+            let read = |file: &str| fs::read(entry.path().join(file)).unwrap_or_default();
+            let is_its = || String::from_utf8_lossy(&read("cgroup")).contains(&cgroup);
+            if read("cmdline").starts_with(b"/ci-build-frontend\0") && is_its() {
+                found.push(process);
+            }
+        }
+        Ok(found)
     }
 
     /// Upstream's build of a Dockerfile of testdata: `SharedCacheRace/apt`.

@@ -1,6 +1,12 @@
 //! What this workspace builds, built.
 
-use std::{env, ffi::OsStr, path::PathBuf, process::Command};
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -11,15 +17,34 @@ use crate::{client::Client, command, workspace};
 /// # Errors
 /// When it cannot be built.
 pub fn frontend() -> Result<PathBuf> {
-    build_static("ci-build-frontend", &["--bin", "ci-build-frontend"], "ci-build-frontend")
+    static FRONTEND: Once = Once::new();
+    FRONTEND.get(|| build_static("ci-build-frontend", "ci-build-frontend"))
 }
 
-/// An example of the frontend's crate: a frontend of its own.
+/// The same of another checkout of this workspace, with a target directory of its own.
+///
+/// # Errors
+/// As [`frontend`].
+pub fn frontend_of(checkout: &Path, target: &Path) -> Result<PathBuf> {
+    build_static_of(checkout, target, "frontend", "ci-build-frontend", "ci-build-frontend")
+}
+
+/// The host command as a package has it: static, so that it runs on any Linux.
 ///
 /// # Errors
 /// When it cannot be built.
-pub fn example(name: &str) -> Result<PathBuf> {
-    build_static("ci-build-frontend", &["--example", name], &format!("examples/{name}"))
+pub fn static_command() -> Result<PathBuf> {
+    let target = workspace::target()?.join("static");
+    build_static_of(workspace::root(), &target, "release", "ci-build", "ci-build")
+}
+
+/// The frontend that gives back the definitions of a build (`tests/capture`).
+///
+/// # Errors
+/// When it cannot be built.
+pub fn capture() -> Result<PathBuf> {
+    static CAPTURE: Once = Once::new();
+    CAPTURE.get(|| build_static("ci-build-tests-capture", "capture"))
 }
 
 /// The `runc` that loses the race for a mountpoint, for [`Engine::wrappers`](crate::engines::Engine::wrappers).
@@ -27,18 +52,29 @@ pub fn example(name: &str) -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be built.
 pub fn racing_runc() -> Result<PathBuf> {
-    build_static("ci-build-tests-runc", &["--bin", "runc"], "runc")
+    static RUNC: Once = Once::new();
+    RUNC.get(|| build_static("ci-build-tests-runc", "runc"))
 }
+
+/// Names the host command that is built already, so that [`command`] need not: what is built alone has other features of its
+/// dependencies than what is built with the whole workspace, and they would be built twice.
+pub const COMMAND: &str = "CI_BUILD_TEST_COMMAND";
 
 /// The host command.
 ///
 /// # Errors
 /// When it cannot be built.
 pub fn command() -> Result<PathBuf> {
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--package", "ci-build", "--bin", "ci-build"]);
-    command::run(&mut build)?;
-    Ok(workspace::target()?.join("debug/ci-build"))
+    static BUILT: Once = Once::new();
+    BUILT.get(|| {
+        if let Some(built) = env::var_os(COMMAND) {
+            return Ok(built.into());
+        }
+        let mut build = cargo();
+        build.args(["build", "--quiet", "--package", "ci-build", "--bin", "ci-build"]);
+        command::run(&mut build)?;
+        Ok(workspace::target()?.join("debug/ci-build"))
+    })
 }
 
 /// The host command as users get it.
@@ -50,6 +86,25 @@ pub fn release_command() -> Result<PathBuf> {
     build.args(["build", "--quiet", "--release", "--package", "ci-build", "--bin", "ci-build"]);
     command::run(&mut build)?;
     Ok(workspace::target()?.join("release/ci-build"))
+}
+
+/// What is built once in the life of a process: even to find it fresh takes cargo half a second.
+struct Once(Mutex<Option<PathBuf>>);
+
+impl Once {
+    const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn get(&self, build: impl FnOnce() -> Result<PathBuf>) -> Result<PathBuf> {
+        let mut built = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = &*built {
+            return Ok(path.clone());
+        }
+        let path = build()?;
+        *built = Some(path.clone());
+        Ok(path)
+    }
 }
 
 /// Installs the frontend's image into an engine's store and gives its name.
@@ -65,18 +120,29 @@ pub fn install(client: &Client) -> Result<String> {
 
 /// A target that is named, be it the host's own, keeps the flags from build scripts and procedural macros, which cannot
 /// be static. A directory of its own keeps the lock of a cargo that runs us.
-fn build_static(package: &str, what: &[&str], binary: &str) -> Result<PathBuf> {
+fn build_static(package: &str, binary: &str) -> Result<PathBuf> {
+    let target = workspace::target()?.join("static");
+    build_static_of(workspace::root(), &target, "frontend", package, binary)
+}
+
+fn build_static_of(
+    checkout: &Path,
+    target: &Path,
+    profile: &str,
+    package: &str,
+    binary: &str,
+) -> Result<PathBuf> {
     let host = host()?;
-    let dir = workspace::target()?.join("static");
     let mut build = cargo();
     build
-        .args(["build", "--quiet", "--package", package, "--profile", "frontend"])
+        .current_dir(checkout)
+        .args(["build", "--quiet", "--package", package, "--profile", profile])
         .args(["--target", &host, "--target-dir"])
-        .arg(&dir)
-        .args(what)
+        .arg(target)
+        .args(["--bin", binary])
         .env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
     command::run(&mut build)?;
-    Ok(dir.join(host).join("frontend").join(binary))
+    Ok(target.join(host).join(profile).join(binary))
 }
 
 /// The cargo that runs us, without what it told us about ourselves.

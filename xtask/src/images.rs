@@ -57,12 +57,24 @@ fn import_busybox(client: &Client, bin: &Path, reference: &str, options: &[&str]
     import(client, tar.path(), reference, options, &["ENV PATH=/bin", r#"CMD ["sh"]"#])
 }
 
-/// Gives the engine the image [`DEBIAN`]. The first time, it is made, which takes as long as installing a small system.
+/// Gives the engine the image [`DEBIAN`], where it has none. The first time, it is made, which takes as long as installing a
+/// small system.
 ///
 /// # Errors
 /// When it cannot be made, or the engine does not take it.
 pub fn debian(client: &Client) -> Result<()> {
+    if command::succeeds(client.docker().args(["image", "inspect", DEBIAN]))? {
+        return Ok(());
+    }
     import(client, &debian_tar()?, DEBIAN, &[], &[r#"CMD ["bash"]"#])
+}
+
+/// Makes what [`debian`] gives to engines, where it is not made yet.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn prepare() -> Result<()> {
+    debian_tar().map(drop)
 }
 
 /// Gives the engine an image of one static program, which it starts with.

@@ -15,6 +15,7 @@ pub mod emulation;
 pub mod engines;
 pub mod images;
 pub mod machine;
+pub mod package;
 pub mod peers;
 pub mod poll;
 pub mod registry;

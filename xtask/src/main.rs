@@ -48,6 +48,9 @@ enum Command {
     Corpus(commands::corpus::Arguments),
     /// Write anew what comes from data: docs/rules, docs/options.md, docs/configuration.md and docs/pictures
     Docs,
+    /// Make what users install: a Debian package, an archive; or build the frontend's image twice and compare
+    #[command(subcommand)]
+    Package(commands::package::Command),
     /// Docker engines of several versions, side by side, out of Debian packages
     #[command(subcommand)]
     Engines(commands::engines::Command),
@@ -59,7 +62,9 @@ fn main() -> ExitCode {
         Command::Test => commands::test::run(),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Lab(arguments) => commands::program::run("lab", "the laboratory", &arguments),
-        Command::LabPrune(arguments) => commands::program::run("prunes", "the prune laboratory", &arguments),
+        Command::LabPrune(arguments) => {
+            commands::program::run("lab-prune", "the prune laboratory", &arguments)
+        }
         Command::Differential(arguments) => {
             commands::program::run("differential", "the differential suite", &arguments)
         }
@@ -71,10 +76,11 @@ fn main() -> ExitCode {
         }
         Command::Copies(arguments) => commands::program::run("copies", "the copies", &arguments),
         Command::Pulls(arguments) => commands::program::run("pulls", "the pulls", &arguments),
-        Command::Sweep(arguments) => commands::program::run("sweeps", "the sweep laboratory", &arguments),
+        Command::Sweep(arguments) => commands::program::run("sweep", "the sweep laboratory", &arguments),
         Command::Capture => commands::capture::run(),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
         Command::Docs => commands::docs::run(),
+        Command::Package(command) => command.run(),
         Command::Engines(command) => command.run(),
     };
     match result {

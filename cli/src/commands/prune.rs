@@ -11,6 +11,7 @@ use tracing::{Instrument as _, Span, info};
 
 use super::format::{Format, Shown};
 use super::{block_on, duration, print_line, size};
+use crate::disk::Space;
 use crate::engine::{self, Endpoint, Engine, Info};
 use crate::error::{Blame, Explain, Failure};
 use crate::prune::execute::{Executor, Outcome, Room};
@@ -312,12 +313,12 @@ impl Arguments {
     /// A directory on the engine's disk: the one that is named must be there, the engine's own may be on another host.
     fn disk(&self, info: &Info) -> Result<Option<PathBuf>, Usage> {
         if let Some(directory) = &self.disk {
-            let look = crate::prune::Disk::of(directory);
+            let look = Space::of(directory);
             look.map_err(|source| Usage::Disk { directory: directory.clone(), source })?;
             return Ok(Some(directory.clone()));
         }
         let root = info.root.clone().filter(|_| info.is_local);
-        Ok(root.filter(|root| crate::prune::Disk::of(root).is_ok()))
+        Ok(root.filter(|root| Space::of(root).is_ok()))
     }
 
     fn show(&self, report: &Report, line: &str) -> Result<ExitCode, Failure> {

@@ -15,9 +15,10 @@ use super::store::DockerStore;
 use super::{block_on, document, duration, print_line, size};
 use crate::engine::{Endpoint, Engine};
 use crate::error::{Blame, Explain, Failure};
+use crate::journal::{Journal, Place};
 use crate::pull::{self, How, Notice, Policy, Pulled, Room, Wish};
 use crate::registry::{Dated, Exhausted, Platform, Reference, Retry, Sources, Target, Watch, chain};
-use crate::store::{self, Patience, Term, job};
+use crate::store::{self, Identity, Patience, Term, job};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -127,7 +128,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let _shared = store.share(&command.join(" "), patience, told)?;
     block_on(async {
         let engine = Engine::connect(&endpoint).await?;
-        let room = Room { engine: &engine, store: &store, term: term(arguments.ttl) };
+        let journal = Journal::open()?;
+        let place = match store.identity() {
+            Identity::Docker(id) => Some(id.clone()),
+            // Another store's name says nothing of the engine.
+            _ => engine.identity().await.ok(),
+        };
+        let place = place.map(|engine| Place::Docker { address: endpoint.address.clone(), engine });
+        let journal = place.as_ref().map(|place| (&journal, place));
+        let room = Room { engine: &engine, store: &store, term: term(arguments.ttl), journal };
         let images = match &arguments.latest {
             Some(pattern) => vec![latest(&engine, pattern, arguments, &policy).await?],
             None => arguments.images.clone(),

@@ -13,6 +13,9 @@ use crate::error::Failure;
 use crate::journal::{Journal, Place};
 use crate::recover::{self, Here, Options, Report};
 
+/// How long a command looks for what killed ones left before it does its own work.
+pub(super) const FIRST: Duration = Duration::from_secs(10);
+
 const EXAMPLES: &str = "\
 Examples:
   ci-build recover --dry-run

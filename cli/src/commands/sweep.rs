@@ -7,11 +7,14 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use tracing::{Span, field, info_span};
 
 use super::format::{Format, Shown};
 use super::{ShellError, duration, print_line, size};
 use crate::error::{Blame, Explain, Failure};
+use crate::image::ImageName;
 use crate::store::Sweeping;
+use crate::sweep::cache_mount::CacheMount;
 use crate::sweep::report::{Document, Report, Sum, Thing};
 use crate::sweep::{
     self, Allowed, By, Empty, Error, How, Job, Layout, Looked, Owners, Pattern, Place, Rules,
@@ -53,7 +56,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SIZE", env = "CI_BUILD_SWEEP_MAX_SIZE", value_parser = size::parse)]
     max_size: Option<u64>,
     /// Remove the least recently used until a directory has no more files than this
-    #[arg(long, value_name = "COUNT", env = "CI_BUILD_SWEEP_MAX_FILES")]
+    #[arg(long, value_name = "N", env = "CI_BUILD_SWEEP_MAX_FILES")]
     max_files: Option<u64>,
     /// Leave alone what was used within this time, whatever the sizes [default: 10m, or --older-than if that is shorter]
     #[arg(long, value_name = "TIME", env = "CI_BUILD_SWEEP_GRACE", value_parser = duration::parse)]
@@ -77,16 +80,16 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, env = "CI_BUILD_SWEEP_EMPTY")]
     empty: Option<EmptyArgument>,
     /// After so many removals look again who has what open, and let tools have their locks
-    #[arg(long, value_name = "COUNT", env = "CI_BUILD_SWEEP_BATCH", default_value = "1000")]
+    #[arg(long, value_name = "N", env = "CI_BUILD_SWEEP_BATCH", default_value = "1000")]
     batch: NonZero<u32>,
     /// Remove so many files a second at most [default: no limit]
-    #[arg(long, value_name = "COUNT", env = "CI_BUILD_SWEEP_OPS_PER_SECOND")]
+    #[arg(long, value_name = "N", env = "CI_BUILD_SWEEP_OPS_PER_SECOND")]
     ops_per_second: Option<NonZero<u32>>,
     /// At which priority the disk is used
     #[arg(long, value_enum, env = "CI_BUILD_SWEEP_IO", default_value_t)]
     io: Io,
     /// How many threads look [default: one a core, at most 8]
-    #[arg(long, value_name = "COUNT", env = "CI_BUILD_SWEEP_THREADS")]
+    #[arg(long, value_name = "N", env = "CI_BUILD_SWEEP_THREADS")]
     threads: Option<NonZero<u32>>,
     /// How long to wait for a tool's own lock of its cache
     #[arg(long, value_name = "TIME", env = "CI_BUILD_SWEEP_WAIT", default_value = "10s", value_parser = duration::parse)]
@@ -100,6 +103,12 @@ pub(crate) struct Arguments {
     /// Tell of each thing, not only of the whole
     #[arg(long, short)]
     verbose: bool,
+    /// Sweep within the cache mount of this id, by a step of a build that has it under its lock; with one --preset, as a cache of that kind
+    #[arg(long, value_name = "ID", conflicts_with_all = ["touch", "install"])]
+    cache_mount: Option<String>,
+    /// The image in which that step runs this program, where it needs a C library [default: none]
+    #[arg(long, value_name = "REF", env = "CI_BUILD_SWEEP_CACHE_MOUNT_IMAGE")]
+    cache_mount_image: Option<ImageName>,
     /// Remove nothing, and write down that all in these files and directories is used now, where a mount does not keep it
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "dry_run")]
     touch: Vec<PathBuf>,
@@ -185,6 +194,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if !arguments.touch.is_empty() {
         return arguments.touch();
     }
+    if let Some(id) = &arguments.cache_mount {
+        let (id, image, words) = (id.clone(), arguments.cache_mount_image.clone(), arguments.words()?);
+        return Ok(ExitCode::from(CacheMount { id, image, words }.sweep()?));
+    }
     let jobs = arguments.jobs()?;
     if let Some(scheduler) = arguments.install {
         return arguments.install(scheduler, &jobs);
@@ -204,7 +217,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let begin = Instant::now();
         let mut report = Report::new(place.path().to_string_lossy().into_owned());
         shown.begin()?;
-        if let Err(error) = sweep(arguments, &job, place, &mut report, &mut shown) {
+        let span = info_span!(
+            "sweep",
+            outcome = field::Empty,
+            removed = field::Empty,
+            failures = field::Empty,
+            freed_bytes = field::Empty
+        );
+        let swept = span.in_scope(|| sweep(arguments, &job, place, &mut report, &mut shown));
+        record(&span, arguments, &report, swept.is_ok());
+        if let Err(error) = swept {
             let error = Failure::from(error);
             report.error = Some(error.message().to_owned());
             failure.get_or_insert(error);
@@ -217,6 +239,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match failure {
         Some(failure) => Err(failure),
         None => Ok(ExitCode::from(u8::from(failed))),
+    }
+}
+
+/// Tells who watches the host what became of it.
+fn record(span: &Span, arguments: &Arguments, report: &Report, is_done: bool) {
+    let outcome = match is_done {
+        false => "failed",
+        true if report.skipped => "skipped",
+        true if arguments.dry_run => "dry-run",
+        true => "done",
+    };
+    span.record("outcome", outcome);
+    if !arguments.dry_run {
+        span.record("removed", report.removed_files).record("failures", report.failed);
+        span.record("freed_bytes", report.freed_bytes);
     }
 }
 
@@ -440,6 +477,34 @@ impl Arguments {
             state: Sweeping::place()?,
             trail: self.trail.clone(),
         })
+    }
+
+    /// What is asked for in words, but for what belongs to a directory or to this host.
+    fn words(&self) -> Result<Vec<String>, Failure> {
+        let job = self.job()?;
+        let Rules { older_than, max_size, max_files, grace, include, exclude, keep } = &job.rules;
+        let mut words = Vec::new();
+        let mut flag = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+        let seconds = |time: &Duration| format!("{}ms", time.as_millis());
+        older_than.iter().for_each(|time| flag("older-than", seconds(time)));
+        max_size.iter().for_each(|size| flag("max-size", format!("{size}B")));
+        max_files.iter().for_each(|files| flag("max-files", files.to_string()));
+        flag("grace", seconds(grace));
+        for (name, patterns) in [("include", include), ("exclude", exclude), ("keep", keep)] {
+            patterns.iter().for_each(|pattern| flag(name, pattern.to_string()));
+        }
+        self.preset.iter().for_each(|name| flag("preset", name.to_string()));
+        self.ops_per_second.iter().for_each(|rate| flag("ops-per-second", rate.to_string()));
+        flag("batch", self.batch.to_string());
+        for (name, value) in [
+            ("by", self.by.to_possible_value()),
+            ("empty", self.empty.and_then(|empty| empty.to_possible_value())),
+        ] {
+            value.iter().for_each(|value| flag(name, value.get_name().into()));
+        }
+        words.extend(self.dry_run.then(|| "--dry-run".into()));
+        words.extend(self.verbose.then(|| "--verbose".into()));
+        Ok(words)
     }
 
     fn owners(&self) -> Result<Owners, Usage> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::steps::{self, Left};
 use crate::disk::Space;
 use crate::engine::{Endpoint, Engine, Info};
 use crate::error::Failure;
@@ -24,6 +25,8 @@ pub struct Facts {
     pub state: Result<State, Failure>,
     /// The room of the file system of the engine's data; none where the engine is on another host.
     pub space: Option<Space>,
+    /// Steps of builds that outlived them, or why they cannot be looked for; none where the engine is on another host.
+    pub steps: Option<Result<Vec<Left>, String>>,
     /// What runs programs of other platforms.
     pub interpreters: Vec<Interpreter>,
     /// What buildx calls itself, or why it does not.
@@ -76,11 +79,12 @@ impl Facts {
             Ok((engine, info)) => (Ok(info), has(&engine, frontend, patience).await),
             Err(failure) => (Err(failure), None),
         };
-        let space = engine.as_ref().ok().filter(|info| info.is_local).and_then(|info| info.root.as_deref());
+        let root = engine.as_ref().ok().filter(|info| info.is_local).and_then(|info| info.root.as_deref());
         Self {
             frontend,
             state: State::of_this_process().map_err(Failure::from),
-            space: space.and_then(|root| Space::of(root).ok()),
+            space: root.and_then(|root| Space::of(root).ok()),
+            steps: root.map(|root| steps::left(root).map_err(|error| error.to_string())),
             interpreters: interpreters(Path::new("/proc/sys/fs/binfmt_misc")),
             buildx: buildx(patience),
             mirrors: match mirrors {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 mod checks;
 pub mod facts;
+pub mod steps;
 mod version;
 
 pub use facts::Facts;
@@ -89,7 +90,7 @@ impl Check {
 }
 
 /// All checks, in the order in which they are told: what others depend on comes first.
-pub const CHECKS: [Check; 11] = [
+pub const CHECKS: [Check; 12] = [
     checks::engine::CHECK,
     checks::runc::CHECK,
     checks::buildkit::CHECK,
@@ -97,6 +98,7 @@ pub const CHECKS: [Check; 11] = [
     checks::lock_directory::CHECK,
     checks::disk::CHECK,
     checks::inodes::CHECK,
+    checks::steps::CHECK,
     checks::binfmt::CHECK,
     checks::frontend::CHECK,
     checks::buildx::CHECK,

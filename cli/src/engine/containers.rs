@@ -27,11 +27,13 @@ pub struct Container {
     pub state: String,
     /// When it was made.
     pub created: Timestamp,
-    /// Whether `ci-build` made it.
+    /// Whether `ci-build` made it, by its labels.
     pub is_ours: bool,
+    /// All its labels.
+    pub labels: HashMap<String, String>,
     /// The names of its volumes.
     pub volumes: Vec<String>,
-    /// The ids of its networks.
+    /// The ids of its networks, and their names: one that was never started is in none yet, and names those it wants.
     pub networks: Vec<String>,
 }
 
@@ -114,6 +116,7 @@ impl Engine {
 
 fn container(listed: bollard::models::ContainerSummary) -> Container {
     let name = listed.names.and_then(|names| names.into_iter().next()).unwrap_or_default();
+    let labels = listed.labels.unwrap_or_default();
     let networks = listed.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
     Container {
         id: listed.id.unwrap_or_default(),
@@ -122,8 +125,12 @@ fn container(listed: bollard::models::ContainerSummary) -> Container {
         image_id: listed.image_id.unwrap_or_default(),
         state: listed.state.map(|state| state.to_string()).unwrap_or_default(),
         created: listed.created.and_then(|time| Timestamp::from_second(time).ok()).unwrap_or_default(),
-        is_ours: listed.labels.is_some_and(|labels| labels.contains_key(OWNER_LABEL)),
+        is_ours: labels.contains_key(OWNER_LABEL),
+        labels,
         volumes: listed.mounts.unwrap_or_default().into_iter().filter_map(|mount| mount.name).collect(),
-        networks: networks.into_values().filter_map(|network| network.network_id).collect(),
+        networks: networks
+            .into_iter()
+            .flat_map(|(name, of)| of.network_id.into_iter().chain([name]))
+            .collect(),
     }
 }

@@ -1,10 +1,13 @@
 //! What happens in an engine: the uses of its images.
 
+use std::collections::BTreeSet;
+
 use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::EventsOptions;
 use futures_util::{Stream, TryStreamExt as _};
 use jiff::Timestamp;
 
+use super::owned::injected;
 use super::{Engine, Error};
 
 /// What container events tell of a use of the image. `exec` and health checks, of which there are many, are left out.
@@ -56,6 +59,32 @@ impl Engine {
         let events = self.in_time(events, "tell what happened").await?;
         let events: Vec<Option<Event>> = events;
         Ok(events.into_iter().flatten().collect())
+    }
+
+    /// The ids of the containers with this label that the engine has told of since then: of those, too, that are gone. It
+    /// remembers as much as in [`Engine::events_since`].
+    ///
+    /// # Errors
+    /// When the engine does not say in time.
+    pub async fn containers_since(
+        &self,
+        label: &str,
+        value: &str,
+        since: Timestamp,
+    ) -> Result<BTreeSet<String>, Error> {
+        let filters = [
+            ("type".into(), vec!["container".into()]),
+            ("event".into(), vec!["create".into(), "start".into()]),
+            ("label".into(), vec![format!("{label}={value}")]),
+        ];
+        let (since, until) = (Some(seconds(since)), Some(seconds(Timestamp::now())));
+        let options = EventsOptions { since, until, filters: Some(filters.into()) };
+        let events = async {
+            injected()?;
+            self.docker.events(Some(options)).try_collect::<Vec<_>>().await
+        };
+        let events = self.in_time(events, "tell what happened").await?;
+        Ok(events.into_iter().filter_map(|message| message.actor?.id).collect())
     }
 
     /// The uses from then on, as they happen. It ends with the engine.

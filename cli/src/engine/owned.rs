@@ -156,7 +156,7 @@ impl Engine {
 }
 
 /// An error where a test asks for one.
-fn injected() -> Result<(), bollard::errors::Error> {
+pub(super) fn injected() -> Result<(), bollard::errors::Error> {
     match failpoint::call_fails() {
         true => Err(std::io::Error::other("a test lets this call fail").into()),
         false => Ok(()),

@@ -59,6 +59,12 @@ impl<'a, S> Entry<'a, S> {
         self.held.name()
     }
 
+    /// Since when the resource was intended.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.record.since
+    }
+
     fn on<T>(mut self, step: Step) -> Entry<'a, T> {
         self.record.step = step;
         self.write();

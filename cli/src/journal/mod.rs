@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::store::{self, Alone, Error, Records};
+use crate::store::{self, Alone, Error, Records, State};
 
 mod entry;
 mod owner;
@@ -18,7 +18,7 @@ mod record;
 
 pub use entry::{Created, Entry, Intended, Removing, Running};
 pub use owner::{Fate, NoOwner, Owner};
-pub use record::{Failure, Place, Record, Step};
+pub use record::{Failure, Place, Record, Step, What};
 
 /// The label that says which record a resource has.
 pub const RUN_LABEL: &str = "ci-build.run";
@@ -65,6 +65,16 @@ impl Journal {
     /// As [`Journal::open`].
     pub fn open_in(state: &Path) -> Result<Self, Error> {
         Ok(Self { records: Records::open_in(state, "journal")? })
+    }
+
+    /// What could not be removed, by the journal of this process's state directory: nothing where there is none yet. Makes
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the state directory is there and cannot be used.
+    pub fn all_failures() -> Result<Vec<Record>, Error> {
+        let records = Records::open_if_there(&State::place()?, "journal")?;
+        records.map_or(Ok(Vec::new()), |records| Self { records }.failures())
     }
 
     /// All records.

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::owner::{Fate, Owner};
+use crate::process;
 use crate::store::{Identity, job};
 
 /// The first wait after a deletion that failed; each further one is twice as long.
@@ -19,6 +20,9 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(6);
 pub struct Record {
     /// Where it is.
     pub place: Place,
+    /// What it is.
+    #[serde(default)]
+    pub what: What,
     /// How far it got, as far as is written.
     pub step: Step,
     /// With whom it goes.
@@ -60,14 +64,27 @@ pub enum Place {
 }
 
 impl Place {
-    /// The store that it is in.
+    /// The store that it is of.
     #[must_use]
     pub fn store(&self) -> Identity {
-        match self.clone() {
-            Self::Docker { engine, .. } => Identity::Docker(engine),
-            Self::Containerd { server, namespace, .. } => Identity::Containerd { server, namespace },
+        match self {
+            Self::Docker { engine, .. } => Identity::Docker(engine.clone()),
+            Self::Containerd { server, namespace, .. } => {
+                Identity::Containerd { server: server.clone(), namespace: namespace.clone() }
+            }
         }
     }
+}
+
+/// What a resource is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// A container, with the record's name as a label.
+    #[default]
+    Container,
+    /// A name that an image has for a moment: that of the registry that a pull is to the engine.
+    Name(String),
 }
 
 /// How far a resource got.
@@ -97,24 +114,27 @@ pub struct Failure {
     pub next: Timestamp,
 }
 
-/// A command in a record has at most this many characters.
-const LONGEST_COMMAND: usize = 120;
-
 impl Record {
     /// A resource that is about to be made.
     #[must_use]
     pub fn new(place: Place, owner: Owner, command: &str) -> Self {
-        let command = command.chars().map(|c| if c.is_control() { ' ' } else { c });
         Self {
             place,
+            what: What::Container,
             step: Step::Intended,
             owner,
             is_job: false,
             since: Timestamp::now(),
-            command: command.take(LONGEST_COMMAND).collect(),
+            command: process::abbreviated(command),
             job: job::name(),
             failure: None,
         }
+    }
+
+    /// The same for a name of an image.
+    #[must_use]
+    pub fn of_name(self, name: &str) -> Self {
+        Self { what: What::Name(name.into()), ..self }
     }
 
     /// Whether its resource may go. `is_held` tells that the record is locked.

@@ -10,13 +10,16 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use crate::error::{Blame, Explain};
 use crate::telemetry;
 
+mod abbreviation;
 mod bound;
 pub(crate) mod cgroup;
 mod control;
 pub(crate) mod proc;
 mod requests;
 pub(crate) mod short;
+pub(crate) mod survivors;
 
+pub(crate) use abbreviation::abbreviated;
 pub use bound::{bound, exec_bound};
 pub use control::{Limits, Stopped};
 pub(crate) use requests::{Request, Requests};

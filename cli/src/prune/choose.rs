@@ -83,6 +83,8 @@ pub enum Reason {
     Young(Duration),
     /// A build has it.
     InUse,
+    /// Whoever it was made for lives.
+    Owned,
     /// It is no cache mount with such an id.
     OtherCache,
     /// It is not known when it was made.
@@ -126,7 +128,10 @@ fn containers(inventory: &Inventory, rules: &Rules) -> Vec<Decision> {
         .map(|(index, container)| Decision {
             thing: Thing::Container(index),
             used: container.created,
-            verdict: rules.unpressed().age(container.created),
+            verdict: match inventory.owned.contains(&container.id) {
+                true => Verdict::Stays(Reason::Owned),
+                false => rules.unpressed().age(container.created),
+            },
         })
         .collect()
 }

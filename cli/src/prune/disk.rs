@@ -1,22 +1,6 @@
-//! How full the engine's disk is.
+//! How full the engine's disk may be.
 
-use std::io;
-use std::path::Path;
-
-use rustix::fs::statvfs;
-
-/// A file system as it is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Disk {
-    /// Bytes that are used.
-    pub used: u64,
-    /// Bytes that others than root may still write.
-    pub available: u64,
-    /// Inodes that are used.
-    pub inodes_used: u64,
-    /// Inodes that are free. Both are 0 where the file system makes them as needed.
-    pub inodes_free: u64,
-}
+use crate::disk::Space;
 
 /// From which use on room is made, and down to which. In percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,45 +15,34 @@ pub struct Limits {
     pub inodes_low: u8,
 }
 
-impl Disk {
-    /// The file system that this directory is on.
-    ///
-    /// # Errors
-    /// When the directory cannot be seen from here.
-    pub fn of(directory: &Path) -> io::Result<Self> {
-        let found = statvfs(directory)?;
-        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-        Ok(Self {
-            used: bytes(found.f_blocks.saturating_sub(found.f_bfree)),
-            available: bytes(found.f_bavail),
-            inodes_used: found.f_files.saturating_sub(found.f_ffree),
-            inodes_free: found.f_ffree,
-        })
-    }
-
+impl Limits {
     /// Whether room has to be made.
-    pub fn is_too_full(&self, limits: &Limits) -> bool {
-        self.is_above(limits.high, limits.inodes_high)
+    pub fn is_too_full(&self, space: Space) -> bool {
+        is_above(space, self.high, self.inodes_high)
     }
 
     /// Whether there is no room yet.
-    pub fn is_still_full(&self, limits: &Limits) -> bool {
-        self.is_above(limits.low, limits.inodes_low)
+    pub fn is_still_full(&self, space: Space) -> bool {
+        is_above(space, self.low, self.inodes_low)
     }
+}
 
-    fn is_above(&self, bytes: u8, inodes: u8) -> bool {
-        exceeds(self.used, self.available, bytes) || exceeds(self.inodes_used, self.inodes_free, inodes)
-    }
+/// How much of the bytes is used, in percent, rounded up as df(1) does: of those that are not root's alone.
+pub(super) fn used_percent(space: Space) -> u8 {
+    percent(space.used, space.free)
+}
 
-    /// How much of the bytes is used, in percent, rounded up as df(1) does.
-    pub fn percent(&self) -> u8 {
-        percent(self.used, self.available)
-    }
+/// How many of the inodes are used, in percent, rounded up; 0 where the file system makes them as needed.
+pub(super) fn inodes_used_percent(space: Space) -> u8 {
+    percent(inodes_used(space), space.inodes_free)
+}
 
-    /// How much of the inodes is used, in percent, rounded up.
-    pub fn inodes_percent(&self) -> u8 {
-        percent(self.inodes_used, self.inodes_free)
-    }
+fn is_above(space: Space, bytes: u8, inodes: u8) -> bool {
+    exceeds(space.used, space.free, bytes) || exceeds(inodes_used(space), space.inodes_free, inodes)
+}
+
+fn inodes_used(space: Space) -> u64 {
+    space.inodes.saturating_sub(space.inodes_free)
 }
 
 fn exceeds(used: u64, free: u64, limit: u8) -> bool {
@@ -89,19 +62,20 @@ mod tests {
     #[test]
     fn bytes_and_inodes_have_limits_of_their_own() {
         let limits = Limits { high: 70, low: 60, inodes_high: 90, inodes_low: 80 };
-        let disk = |used, inodes_used| Disk {
+        // A fifth is root's alone.
+        let space = |used: u64, inodes_used: u64| Space {
+            total: 125,
             used,
-            available: 100 - used,
-            inodes_used,
+            free: 100 - used,
+            inodes: 100,
             inodes_free: 100 - inodes_used,
         };
-        assert!(!disk(70, 90).is_too_full(&limits), "up to the limit is fine");
-        assert!(disk(71, 0).is_too_full(&limits) && disk(0, 91).is_too_full(&limits));
-        assert!(disk(61, 0).is_still_full(&limits) && !disk(60, 80).is_still_full(&limits));
-        let without_inodes = Disk { used: 1, available: 199, inodes_used: 0, inodes_free: 0 };
-        assert!(!without_inodes.is_too_full(&limits));
-        assert_eq!((without_inodes.percent(), without_inodes.inodes_percent()), (1, 0));
-        assert!(Disk::of(Path::new("/")).unwrap().percent() > 0);
-        assert!(Disk::of(Path::new("/nowhere")).is_err());
+        assert!(!limits.is_too_full(space(70, 90)), "up to the limit is fine");
+        assert!(limits.is_too_full(space(71, 0)) && limits.is_too_full(space(0, 91)));
+        assert!(limits.is_still_full(space(61, 0)) && !limits.is_still_full(space(60, 80)));
+        let without_inodes = Space { total: 200, used: 1, free: 199, inodes: 0, inodes_free: 0 };
+        assert!(!limits.is_too_full(without_inodes));
+        assert_eq!((used_percent(without_inodes), inodes_used_percent(without_inodes)), (1, 0));
+        assert_eq!((used_percent(space(71, 0)), inodes_used_percent(space(0, 7))), (71, 7));
     }
 }

@@ -12,7 +12,8 @@ use super::choose::{Cause, Decision, Reason, Thing, Verdict};
 use super::inventory::Error;
 use super::judge::{Facts, Rules, is_for};
 use super::pattern::{canonical, repository};
-use super::{Disk, Inventory, Limits, Settings};
+use super::{Inventory, Limits, Settings};
+use crate::disk::Space;
 use crate::engine::{Deletion, Engine, StoredImage};
 use crate::error::with_cause;
 use crate::store::{LastUses, Leases, Quiet, Store};
@@ -41,12 +42,12 @@ pub struct Room {
 
 impl Room {
     /// The disk as it is now, where it can be seen.
-    pub fn disk(&self) -> Option<Disk> {
-        Disk::of(self.directory.as_ref()?).ok()
+    pub fn disk(&self) -> Option<Space> {
+        Space::of(self.directory.as_ref()?).ok()
     }
 
     fn is_made(&self) -> bool {
-        self.disk().is_none_or(|disk| !disk.is_still_full(&self.limits))
+        self.disk().is_none_or(|disk| !self.limits.is_still_full(disk))
     }
 }
 
@@ -99,7 +100,7 @@ impl<'a> Executor<'a> {
             }
         }
         let (leases, uses) = (store.leases()?, store.last_uses()?);
-        let is_pressed = room.disk().is_some_and(|disk| disk.is_too_full(&room.limits));
+        let is_pressed = room.disk().is_some_and(|disk| room.limits.is_too_full(disk));
         let wait = Duration::from_secs(60);
         let recent = RefCell::new(Recent { until: inventory.now, images: HashSet::new() });
         Ok(Self { engine, inventory, settings, room, is_pressed, wait, leases, uses, recent, children })

@@ -1,12 +1,13 @@
 //! What there is: images, containers and the like, who needs them, and when they were used last.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Settings;
 use super::pattern::canonical;
-use crate::engine::{self, CacheRecord, Container, Engine, Event, Network, StoredImage, Volume};
+use crate::engine::{self, CacheRecord, Container, Engine, Event, Network, OWNER_LABEL, StoredImage, Volume};
+use crate::journal::{Fate, JOB_LABEL, Owner, RUN_LABEL};
 use crate::store::{self, LastUses, Lease, Store};
 
 /// All that a choice depends on. Lists that no setting asks for are empty.
@@ -18,6 +19,8 @@ pub struct Inventory {
     pub images: Vec<StoredImage>,
     /// The containers, whatever their state.
     pub containers: Vec<Container>,
+    /// The ids of those whose owner lives, or the job that he belongs to.
+    pub owned: HashSet<String>,
     /// The records of the build cache.
     pub build_cache: Vec<CacheRecord>,
     /// The volumes without a container.
@@ -76,6 +79,9 @@ impl Inventory {
         let records = uses.all()?;
         inventory.images = engine.images().await?;
         inventory.containers = engine.containers().await?;
+        if settings.containers {
+            inventory.look_for_owners(engine).await?;
+        }
         let events = engine.events_since(Timestamp::UNIX_EPOCH).await?;
         if settings.build_cache.is_some() {
             inventory.build_cache = engine.build_cache().await?;
@@ -95,6 +101,30 @@ impl Inventory {
         Ok((inventory, ages))
     }
 
+    /// Finds out which containers are really ours: one has our labels from its image, too, if that was made of one of
+    /// ours (`docker commit`), and is somebody else's then. And whose owner lives.
+    async fn look_for_owners(&mut self, engine: &Engine) -> Result<(), Error> {
+        let mut of_images: HashMap<String, Option<String>> = HashMap::new();
+        for container in self.containers.iter_mut().filter(|container| container.is_ours) {
+            let image = &container.image_id;
+            if !of_images.contains_key(image) {
+                let label = engine.image_labels(image).await?.and_then(|mut labels| labels.remove(RUN_LABEL));
+                of_images.insert(image.clone(), label);
+            }
+            let inherited = of_images.get(image).and_then(Option::as_ref);
+            container.is_ours =
+                inherited.is_none_or(|inherited| container.labels.get(RUN_LABEL) != Some(inherited));
+            let lives = |label: &str| {
+                let owner = container.labels.get(label).and_then(|text| text.parse::<Owner>().ok());
+                owner.is_some_and(|owner| owner.fate_by_label() == Fate::Stays)
+            };
+            if lives(OWNER_LABEL) || lives(JOB_LABEL) {
+                self.owned.insert(container.id.clone());
+            }
+        }
+        Ok(())
+    }
+
     /// Writes down what is known of each image, so that the next look tells which ones have come since; and forgets those
     /// that are gone.
     ///
@@ -108,7 +138,7 @@ impl Inventory {
                 uses.record(&image.id, used)?;
             }
         }
-        let here: std::collections::HashSet<&str> = self.images.iter().map(|image| &*image.id).collect();
+        let here: HashSet<&str> = self.images.iter().map(|image| &*image.id).collect();
         // What was recorded a moment ago may have come after the look.
         let is_gone = |(id, used): &(&String, &Timestamp)| {
             !here.contains(id.as_str()) && self.now.duration_since(**used) > grace

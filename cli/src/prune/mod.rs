@@ -13,7 +13,7 @@ pub mod pattern;
 pub mod report;
 
 pub use choose::{Cause, Decision, Reason, Thing, Verdict};
-pub use disk::{Disk, Limits};
+pub use disk::Limits;
 pub use inventory::Inventory;
 pub use pattern::Pattern;
 

@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::choose::{Cause, Decision, Reason, Thing, Verdict};
 use super::execute::Outcome;
 use super::inventory::Ages;
-use super::{Disk, Inventory};
+use super::{Inventory, disk};
+use crate::disk::Space;
 use crate::store::shown;
 
 /// All that is told of one prune.
@@ -74,13 +75,13 @@ pub struct Entry {
     pub why: String,
 }
 
-impl From<Disk> for DiskUse {
-    fn from(disk: Disk) -> Self {
+impl From<Space> for DiskUse {
+    fn from(space: Space) -> Self {
         Self {
-            used_bytes: disk.used,
-            available_bytes: disk.available,
-            used_percent: disk.percent(),
-            inodes_used_percent: disk.inodes_percent(),
+            used_bytes: space.used,
+            available_bytes: space.free,
+            used_percent: disk::used_percent(space),
+            inodes_used_percent: disk::inodes_used_percent(space),
         }
     }
 }
@@ -106,10 +107,10 @@ impl Report {
     }
 
     /// Says how the disk is after all.
-    pub fn set_disk(&mut self, before: Option<Disk>, after: Option<Disk>) {
+    pub fn set_disk(&mut self, before: Option<Space>, after: Option<Space>) {
         (self.disk_before, self.disk_after) = (before.map(Into::into), after.map(Into::into));
         if let (Some(before), Some(after)) = (before, after) {
-            let bytes = i128::from(after.available) - i128::from(before.available);
+            let bytes = i128::from(after.free) - i128::from(before.free);
             self.freed_bytes = i64::try_from(bytes).ok();
         }
     }
@@ -274,6 +275,7 @@ impl Reason {
             Self::Grace(_) => "grace",
             Self::Young(_) => "young",
             Self::InUse => "in-use",
+            Self::Owned => "owned",
             Self::OtherCache => "other-cache",
             Self::Ageless => "ageless",
             Self::Named => "named",
@@ -295,6 +297,7 @@ impl fmt::Display for Reason {
             Self::Grace(age) => write!(f, "used or new {} ago, within --grace", shown(*age)),
             Self::Young(age) => write!(f, "used {} ago, within --older-than", coarse(*age)),
             Self::InUse => f.write_str("it is in use"),
+            Self::Owned => f.write_str("the job that it was made for still runs"),
             Self::OtherCache => f.write_str("no --cache-mount"),
             Self::Ageless => f.write_str("the engine does not tell its age"),
             Self::Named => f.write_str("somebody gave it its name, and may want what is in it"),

@@ -23,7 +23,9 @@ pub use content::Failed;
 pub use error::Error;
 
 use crate::engine::{Account, Engine, ImageStore};
+use crate::failpoint;
 use crate::image::Digest;
+use crate::journal::{Entry, Intended, Journal, Owner, Place, Record};
 use crate::registry::{
     Allowance, Limits, Mirror, Platform, Reference, Retry, Sources, Target, Watch, chain, password_for,
 };
@@ -72,6 +74,8 @@ pub struct Room<'a> {
     pub store: &'a Store,
     /// For how long the image is needed.
     pub term: Option<Term>,
+    /// Where it is written down what has to go with us, and where that is in the engine's words; none where the engine has none.
+    pub journal: Option<(&'a Journal, &'a Place)>,
 }
 
 /// What there is to tell before it is there.
@@ -243,12 +247,47 @@ impl Job<'_> {
         content: &Arc<Content>,
         identities: &Identities,
     ) -> Result<Option<String>, Error> {
+        let image = &self.wish.image;
+        let engine = self.room.engine;
+        let repository = format!("{}/{}", server.address(), image.repository());
+        let name = format!("{repository}@{}", identities.top);
+        let entry = self.intend(&name)?;
+        failpoint::reach("pull.intended");
+        let named = self.pulled(server, content, identities, (&repository, &name)).await;
+        failpoint::reach("pull.pulled");
+        // Also after a failure: it may have come as far as to have the name.
+        let untagged = engine.untag(&name).await;
+        failpoint::reach("pull.untagged");
+        if let (Ok(()), Some(entry)) = (&untagged, entry) {
+            entry.never_made()?;
+        }
+        let named = named?;
+        untagged?;
+        Ok(named)
+    }
+
+    /// Writes down that an image is about to have this name.
+    fn intend(&self, name: &str) -> Result<Option<Entry<'_, Intended>>, Error> {
+        let (Some((journal, place)), Some(owner)) = (self.room.journal, Owner::this()) else {
+            return Ok(None);
+        };
+        let command = format!("ci-build pull {}", self.wish.image);
+        Ok(Some(journal.intend(Record::new(place.clone(), owner, &command).of_name(name))?))
+    }
+
+    /// Lets the engine pull from the server under the server's name, and gives what it pulled its own.
+    async fn pulled(
+        &self,
+        server: &Server,
+        content: &Arc<Content>,
+        identities: &Identities,
+        (repository, name): (&str, &str),
+    ) -> Result<Option<String>, Error> {
         let Wish { image, platform, .. } = self.wish;
         let (engine, account) = (self.room.engine, server.account());
-        let repository = format!("{}/{}", server.address(), image.repository());
         let mut left = ENGINE_TIMES;
         loop {
-            let pulling = engine.pull(&repository, &identities.top, platform.as_ref(), Some(&account));
+            let pulling = engine.pull(repository, &identities.top, platform.as_ref(), Some(&account));
             let pulled = tokio::select! {
                 failed = content.failure() => return Err(self.failed(failed)),
                 pulled = pulling => pulled,
@@ -261,14 +300,11 @@ impl Job<'_> {
                 Err(_) => {}
             }
         }
-        let name = format!("{repository}@{}", identities.top);
-        let named = match engine.find_image(&name).await? {
-            Some(found) if identities.has(&found.id) => self.name(&name, content, identities).await,
-            Some(_) => Err(Error::Lost { image: Box::new(image.clone()), name: name.clone() }),
+        match engine.find_image(name).await? {
+            Some(found) if identities.has(&found.id) => self.name(name, content, identities).await,
+            Some(_) => Err(Error::Lost { image: Box::new(image.clone()), name: name.to_owned() }),
             None => Ok(None),
-        };
-        engine.untag(&name).await?;
-        named
+        }
     }
 
     /// Loads the image into an engine that cannot reach us.
@@ -326,7 +362,7 @@ impl Job<'_> {
 
     /// Leases the image that the engine has under this name, if it is the right one.
     async fn keep(&self, name: &str, is_right: impl Fn(&str) -> bool) -> Result<Option<String>, Error> {
-        let Room { engine, store, term } = self.room;
+        let Room { engine, store, term, .. } = self.room;
         let leases = store.leases()?;
         // From the look at the engine until the lease is there nobody deletes an image.
         let _quiet = Quiet::for_addition(&leases, Quiet::PATIENCE)?;

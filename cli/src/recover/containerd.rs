@@ -7,13 +7,13 @@ use jiff::Timestamp;
 
 use super::choose::{Labelled, Task, choose};
 use super::report::{Failed, Removed, Report};
-use super::{Error, Recovery};
+use super::{Error, Recovery, is_run};
 use crate::engine::OWNER_LABEL;
 use crate::engine::containerd::{Collection, Containerd, Labels};
 use crate::failpoint;
 use crate::journal::{Found, Owner, Place, RUN_LABEL, Record};
 use crate::run::containerd::names::Names;
-use crate::run::containerd::remove::{self, Remains};
+use crate::run::containerd::remove::{self, Cleared, Remains};
 
 /// So many removals are asked for at a time: containerd does most of each alone.
 const AT_ONCE: usize = 8;
@@ -98,7 +98,7 @@ async fn in_namespace(
         match task {
             Task::Stay => report.alive += 1,
             Task::Unknown { container } => report.unknown.push(container.container),
-            Task::Later { record } => report.later.push(failed(&record)),
+            Task::Later { record } => report.later.push(Failed::of(&record)),
             // Nothing has its label; its processes may be there all the same.
             Task::Forget { name, record } if recovery.is_current(&name, &record)? => {
                 let left = Left::of_record(&name, &record);
@@ -118,7 +118,7 @@ async fn in_namespace(
     }
     let is_dry_run = recovery.options.is_dry_run;
     let clear = |removal: Removal| async {
-        let cleared = if is_dry_run { Ok(None) } else { clear(engine, &removal.left).await };
+        let cleared = if is_dry_run { Ok(Cleared::default()) } else { clear(engine, &removal.left).await };
         (removal, cleared)
     };
     let cleared: Vec<_> = stream::iter(removals).map(clear).buffer_unordered(AT_ONCE).collect().await;
@@ -127,8 +127,8 @@ async fn in_namespace(
         // What the leases held comes free with the last of them: containerd looks through all that it has each time.
         let collection = if number == last { Collection::Now } else { Collection::Later };
         let outcome = match cleared {
-            Ok(bytes) if is_dry_run => Ok(bytes),
-            Ok(bytes) => release(engine, &removal.left, collection).await.map(|()| bytes),
+            Ok(cleared) if is_dry_run => Ok(cleared),
+            Ok(cleared) => release(engine, &removal.left, collection).await.map(|()| cleared),
             Err(error) => Err(error),
         };
         settle(recovery, place, removal, outcome, report)?;
@@ -141,7 +141,7 @@ async fn in_namespace(
 async fn list(engine: &Containerd) -> Result<Vec<Left>, Error> {
     let mut found: BTreeMap<String, Left> = BTreeMap::new();
     for lease in engine.leases_with(RUN_LABEL).await? {
-        let Some(run) = lease.labels.get(RUN_LABEL).filter(|run| is_name(run)) else { continue };
+        let Some(run) = lease.labels.get(RUN_LABEL).filter(|run| is_run(run)) else { continue };
         let names = Names::of(run);
         if lease.id == names.id() {
             let left = Left { container: names.id(), names, labels: lease.labels.clone(), image: None };
@@ -149,7 +149,7 @@ async fn list(engine: &Containerd) -> Result<Vec<Left>, Error> {
         }
     }
     for container in engine.containers_with(RUN_LABEL).await? {
-        let Some(run) = container.labels.get(RUN_LABEL).filter(|run| is_name(run)) else { continue };
+        let Some(run) = container.labels.get(RUN_LABEL).filter(|run| is_run(run)) else { continue };
         let names = Names::of(run);
         if container.snapshot == names.id() {
             let (image, labels) = (Some(container.image.clone()), container.labels.clone());
@@ -159,7 +159,7 @@ async fn list(engine: &Containerd) -> Result<Vec<Left>, Error> {
     Ok(found.into_values().collect())
 }
 
-async fn clear(engine: &Containerd, left: &Left) -> Result<Option<u64>, remove::Error> {
+async fn clear(engine: &Containerd, left: &Left) -> Result<Cleared, remove::Error> {
     failpoint::reach("recover.removing");
     remains(engine, left).clear(true).await
 }
@@ -179,12 +179,13 @@ fn settle(
     recovery: &Recovery<'_>,
     place: &Place,
     removal: Removal,
-    outcome: Result<Option<u64>, remove::Error>,
+    outcome: Result<Cleared, remove::Error>,
     report: &mut Report,
 ) -> Result<(), Error> {
     let Removal { left, record, is_there } = removal;
     match outcome {
-        Ok(bytes) => {
+        Ok(Cleared { bytes, survivors }) => {
+            report.processes += survivors;
             if let Some((name, _)) = record {
                 recovery.forget(&name)?;
                 report.records += 1;
@@ -204,7 +205,7 @@ fn settle(
                 return Ok(());
             };
             recovery.note(&name, &record, reason.clone())?;
-            report.failed.push(failed(&record.failed(reason, Timestamp::now())));
+            report.failed.push(Failed::of(&record.failed(reason, Timestamp::now())));
         }
     }
     Ok(())
@@ -214,18 +215,4 @@ fn new_record(place: &Place, left: &Left) -> Option<(String, Record)> {
     let owner: Owner = left.labels.get(OWNER_LABEL)?.parse().ok()?;
     let record = Record::new(place.clone(), owner, &format!("container {}", left.container));
     Some((left.names.run().to_owned(), record))
-}
-
-/// A label is others' text; a record's name is what we make up.
-fn is_name(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn failed(record: &Record) -> Failed {
-    let failure = record.failure.as_ref();
-    Failed {
-        what: record.command.clone(),
-        reason: failure.map(|failure| failure.reason.clone()).unwrap_or_default(),
-        times: failure.map_or(0, |failure| failure.times),
-    }
 }

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use super::choose::{Task, choose};
 use super::report::{Failed, Removed, Report};
-use super::{Error, Recovery};
+use super::{Error, Recovery, is_run, names};
 use crate::engine::{Deletion, Engine, OWNER_LABEL, OwnedContainer};
 use crate::failpoint;
 use crate::journal::{Found, Owner, Place, RUN_LABEL, Record};
+use crate::process::survivors::Inmates;
 
 /// So many removals are asked for at a time: the engine does most of each alone.
 const AT_ONCE: usize = 8;
@@ -23,19 +24,29 @@ pub(super) async fn recover(
     records: &[&Found],
     report: &mut Report,
 ) -> Result<(), Error> {
+    let (names, records) = names::part(records);
     let containers = engine.owned(false).await?;
     failpoint::reach("recover.listed");
-    let tasks = choose(records, containers, recovery.options.is_eager, Timestamp::now());
+    names::recover(recovery, engine, &names, report).await?;
+    let tasks = choose(&records, containers, recovery.options.is_eager, Timestamp::now());
     failpoint::reach("recover.chosen");
     let tasks = genuine(engine, tasks).await?;
     let sizes = sizes(engine, &tasks).await?;
+    let gone = gone(engine, &tasks).await;
+    // Looked at before anything goes: whoever is still there afterwards has outlived it.
+    let inmates =
+        Inmates::of(tasks.iter().filter_map(removed).chain(gone.values().flatten().map(String::as_str)));
     let mut removals = Vec::new();
     for task in tasks {
         match task {
             Task::Stay => report.alive += 1,
             Task::Unknown { container } => report.unknown.push(container.name),
-            Task::Later { record } => report.later.push(failed(&record)),
+            Task::Later { record } => report.later.push(Failed::of(&record)),
             Task::Forget { name, record } if recovery.is_current(&name, &record)? => {
+                if !recovery.options.is_dry_run {
+                    let ids = gone.get(&name).into_iter().flatten();
+                    report.processes += ids.map(|id| inmates.kill(id)).sum::<usize>();
+                }
                 recovery.forget(&name)?;
                 report.records += 1;
             }
@@ -61,6 +72,9 @@ pub(super) async fn recover(
             Ok(Deletion::Refused(reason)) => Some(reason),
             Err(error) => Some(super::told(&error)),
         };
+        if reason.is_none() && !recovery.options.is_dry_run {
+            report.processes += inmates.kill(&container.id);
+        }
         match (reason, record) {
             (None, record) => {
                 if let Some((name, _)) = record {
@@ -79,11 +93,38 @@ pub(super) async fn recover(
                     continue;
                 };
                 recovery.note(&name, &record, reason.clone())?;
-                report.failed.push(failed(&record.failed(reason, Timestamp::now())));
+                report.failed.push(Failed::of(&record.failed(reason, Timestamp::now())));
             }
         }
     }
     Ok(())
+}
+
+/// The container that a task removes.
+fn removed(task: &Task) -> Option<&str> {
+    match task {
+        Task::Remove { container, .. } => Some(&container.id),
+        _ => None,
+    }
+}
+
+/// The containers that records were about which are gone, by the records' names. A record that says no id is of one that was
+/// made in the last moment, if at all: the engine may remember it.
+async fn gone(engine: &Engine, tasks: &[Task]) -> HashMap<String, Vec<String>> {
+    let mut gone = HashMap::new();
+    for task in tasks {
+        let Task::Forget { name, record } = task else { continue };
+        let ids = match record.id() {
+            Some(id) => vec![id.to_owned()],
+            // What it does not remember is nobody's to find.
+            None => {
+                let told = engine.containers_since(RUN_LABEL, name, record.since).await;
+                told.unwrap_or_default().into_iter().collect()
+            }
+        };
+        gone.insert(name.clone(), ids);
+    }
+    gone
 }
 
 async fn remove(engine: &Engine, container: &OwnedContainer) -> Result<Deletion, crate::engine::Error> {
@@ -96,22 +137,8 @@ async fn remove(engine: &Engine, container: &OwnedContainer) -> Result<Deletion,
 /// A removal that failed is kept, so what had no record gets one.
 fn new_record(place: &Place, container: &OwnedContainer) -> Option<(String, Record)> {
     let owner: Owner = container.labels.get(OWNER_LABEL)?.parse().ok()?;
-    let name = container.labels.get(RUN_LABEL).filter(|name| is_name(name))?;
+    let name = container.labels.get(RUN_LABEL).filter(|name| is_run(name))?;
     Some((name.clone(), Record::new(place.clone(), owner, &format!("container {}", container.name))))
-}
-
-/// A label is others' text; a record's name is what we make up.
-fn is_name(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn failed(record: &Record) -> Failed {
-    let failure = record.failure.as_ref();
-    Failed {
-        what: record.command.clone(),
-        reason: failure.map(|failure| failure.reason.clone()).unwrap_or_default(),
-        times: failure.map_or(0, |failure| failure.times),
-    }
 }
 
 /// Without the containers that have our labels from their image, which was made from one of ours (`docker commit`): they

@@ -1,7 +1,7 @@
 //! What dead owners left goes; what the living have stays (docs/recovery.md).
 //!
 //! - [`choose`](choose()): what goes and what stays, pure,
-//! - `docker`, `containerd`: how it goes, on one engine,
+//! - `docker`, `containerd`: how containers go, on one engine; `names`: how names of images do,
 //! - [`Report`]: what went.
 
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::store::{self, Alone};
 mod choose;
 mod containerd;
 mod docker;
+mod names;
 mod report;
 
 pub use choose::{Labelled, Task, choose};
@@ -292,6 +293,11 @@ fn unreached(
         if waits { &mut report.later } else { &mut report.failed }.push(told);
     }
     Ok(())
+}
+
+/// Whether a label's text could be a record's name: a label is others' text, and these names are ours to make up.
+fn is_run(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// An error and what is at the bottom of it, on one line.

@@ -5,6 +5,8 @@ use std::fmt;
 use bytesize::ByteSize;
 use serde::Serialize;
 
+use crate::journal::Record;
+
 /// What a recovery removed and what it could not, for people and for scripts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -16,6 +18,8 @@ pub struct Report {
     pub busy: bool,
     /// What was removed.
     pub removed: Vec<Removed>,
+    /// Processes that had outlived their container's shim and were killed.
+    pub processes: usize,
     /// Records that were removed, those of what was removed too.
     pub records: usize,
     /// Half-written files that were removed.
@@ -39,7 +43,7 @@ pub struct Report {
 /// Something that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removed {
-    /// What it was, such as `container`.
+    /// What it was: `container`; `lease` for what a run on containerd made before its container; `name` for a name of an image.
     pub kind: &'static str,
     /// Its id.
     pub id: String,
@@ -62,6 +66,19 @@ pub struct Failed {
     pub times: u32,
 }
 
+impl Failed {
+    /// What a record says of the removals that failed so far.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        let failure = record.failure.as_ref();
+        Self {
+            what: record.command.clone(),
+            reason: failure.map(|failure| failure.reason.clone()).unwrap_or_default(),
+            times: failure.map_or(0, |failure| failure.times),
+        }
+    }
+}
+
 impl Report {
     /// An empty one.
     #[must_use]
@@ -73,6 +90,7 @@ impl Report {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.removed.is_empty()
+            && self.processes == 0
             && self.records == 0
             && self.failed.is_empty()
             && self.files == 0
@@ -94,8 +112,14 @@ impl fmt::Display for Report {
         for Removed { kind, id, name, image, bytes } in &self.removed {
             let short: String = id.chars().take(12).collect();
             let size = bytes.map(|bytes| format!(", {}", ByteSize(bytes).display().si())).unwrap_or_default();
-            let of = if image.is_empty() { String::new() } else { format!(" of {}", clean(image)) };
-            writeln!(f, "{verb} {kind} {} ({short}){of}{size}", clean(name))?;
+            match *kind {
+                "name" => writeln!(f, "{verb} the name {} of an image", clean(name))?,
+                "lease" => writeln!(f, "{verb} lease {} ({short}){size}", clean(name))?,
+                kind => writeln!(f, "{verb} {kind} {} ({short}) of {}{size}", clean(name), clean(image))?,
+            }
+        }
+        if self.processes > 0 {
+            writeln!(f, "killed {} without a container", counted(self.processes, "process"))?;
         }
         for Failed { what, reason, times } in &self.failed {
             writeln!(
@@ -114,12 +138,12 @@ impl fmt::Display for Report {
         for name in &self.unreadable {
             writeln!(f, "left the record {name} alone: this version cannot read it")?;
         }
-        match (self.removed.len(), self.records) {
-            (0, 0) => write!(f, "nothing to recover"),
-            (_, records) => {
+        let number = |kind: &str| self.removed.iter().filter(|removed| removed.kind == kind).count();
+        match (number("container"), number("lease"), self.records) {
+            (0, 0, 0) => write!(f, "nothing to recover"),
+            (containers, leases, records) => {
                 let freed = ByteSize(self.freed).display().si();
-                let leases = self.removed.iter().filter(|removed| removed.kind == "lease").count();
-                write!(f, "{verb} {}", counted(self.removed.len() - leases, "container"))?;
+                write!(f, "{verb} {}", counted(containers, "container"))?;
                 if leases > 0 {
                     write!(f, ", {}", counted(leases, "lease"))?;
                 }
@@ -130,7 +154,12 @@ impl fmt::Display for Report {
 }
 
 fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    let end = match what {
+        _ if number == 1 => "",
+        what if what.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{number} {what}{end}")
 }
 
 #[cfg(test)]
@@ -149,6 +178,7 @@ mod tests {
         let failed = Failed { what: "docker run x".into(), reason: "device busy".into(), times: 2 };
         let report = Report {
             removed: vec![removed],
+            processes: 2,
             records: 1,
             freed: 1_500_000,
             failed: vec![failed.clone()],
@@ -159,6 +189,7 @@ mod tests {
         };
         insta::assert_snapshot!(report, @r"
         removed container brave_ turing (0123456789ab) of debian:12, 1.5 MB
+        killed 2 processes without a container
         could not remove what 'docker run x' left, tried 2 times: device busy
         waits before it tries again what 'docker run x' left: device busy
         left far alone: its owner cannot be seen from here

@@ -4,7 +4,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use reqwest::Method;
 
-use super::client::{Ask, small_body};
+use super::answer::small_body;
+use super::client::Ask;
 use super::copy::{Copier, CopyError, Place};
 use super::failure::Failure;
 use super::manifest::{Content, Manifest};

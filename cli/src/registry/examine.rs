@@ -6,7 +6,8 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
-use super::client::{Allowance, Ask, Client, first_byte, small_body};
+use super::answer::{Allowance, first_byte, small_body};
+use super::client::{Ask, Client};
 use super::failure::Failure;
 use super::manifest::Manifest;
 use super::probe::Limits;

@@ -7,7 +7,8 @@ use std::time::Instant;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_RANGE;
 
-use super::client::{Client, first_byte};
+use super::answer::first_byte;
+use super::client::Client;
 use super::failure::Failure;
 use super::manifest::Manifest;
 use super::part::Part;

@@ -109,7 +109,7 @@ pub(super) async fn token(
     };
     let response = request.send().await.map_err(|error| Failure::of(&error))?;
     if !response.status().is_success() {
-        return Err(super::client::refused(response).await);
+        return Err(super::answer::refused(response).await);
     }
     let body = response.bytes().await.map_err(|error| Failure::of(&error))?;
     let answer: Option<Answer> = serde_json::from_slice(&body).ok();

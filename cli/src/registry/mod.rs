@@ -7,6 +7,7 @@
 //! - [`Copier`]: images from one registry to the other,
 //! - [`push()`]: sending the frontend's image there.
 
+mod answer;
 mod catalog;
 mod client;
 mod copy;
@@ -27,8 +28,9 @@ mod source;
 mod transport;
 mod walk;
 
+pub use answer::Allowance;
 pub use catalog::Removal;
-pub use client::{Allowance, Client};
+pub use client::Client;
 pub use copy::{Copied, Copier, CopyError, Place, Sum};
 pub use credentials::{CredentialsError, credentials_for, password_for};
 pub use dated::{Dated, DatedError};

@@ -1,22 +1,20 @@
-//! Where locks and records lie. Everything below the state directory is opened relative to an open
+//! Directories of locks and records. Everything below the state directory is opened relative to an open
 //! directory, by names of one component, and never through a symbolic link.
 
-use std::fs::{DirBuilder, File};
+use std::borrow::Borrow;
+use std::fs::File;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps};
+use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::error::Error;
 use super::file_system;
-
-/// Where the state of a host lies: it outlives a reboot, as leases with a time do.
-const HOST: &str = "/var/lib/ci-build";
+use super::place::{self, Access};
 
 /// The most that a record may have, in bytes. Whoever writes more is not us.
 const LONGEST_RECORD: u64 = 64 * 1024;
@@ -31,39 +29,9 @@ const DIRECTORY: OFlags =
 /// An open directory of ours.
 #[derive(Debug)]
 pub(super) struct Directory {
-    fd: OwnedFd,
+    pub(super) fd: OwnedFd,
     path: PathBuf,
     access: Access,
-}
-
-/// Who may use the state directory, which the mode of the directory itself says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Owner,
-    Group,
-}
-
-impl Access {
-    fn file(self) -> Mode {
-        Mode::from_raw_mode(if self == Self::Group { 0o660 } else { 0o600 })
-    }
-    fn directory(self) -> Mode {
-        Mode::from_raw_mode(if self == Self::Group { 0o2770 } else { 0o700 })
-    }
-}
-
-/// The state directory of this process: `CI_BUILD_STATE_DIR`, else the host's, else, where that does not
-/// exist and is not ours to make, the user's.
-pub(super) fn place() -> Result<PathBuf, Error> {
-    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    if let Some(path) = std::env::var_os("CI_BUILD_STATE_DIR").filter(|path| !path.is_empty()) {
-        return std::path::absolute(&path).map_err(|source| Error::refused("find", path, source));
-    }
-    if rustix::process::geteuid().is_root() || fs::lstat(HOST).is_ok() {
-        return Ok(HOST.into());
-    }
-    let state = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
-    state.map(|state| state.join("ci-build")).ok_or(Error::NoPlace)
 }
 
 impl Directory {
@@ -75,7 +43,7 @@ impl Directory {
         let open = || fs::open(path, DIRECTORY, Mode::empty());
         let fd = match open() {
             Err(Errno::NOENT) => {
-                make(path)?;
+                place::make(path)?;
                 open()
             }
             opened => opened,
@@ -97,7 +65,7 @@ impl Directory {
     fn of_state(opened: Result<OwnedFd, Errno>, path: &Path) -> Result<Self, Error> {
         let fd = opened.map_err(|source| Error::refused("open the state directory", path, source))?;
         let looked = |source| Error::refused("look at", path, source);
-        let access = access(&fd, path)?;
+        let access = Access::of(&fd, path)?;
         let found = fs::fstatfs(&fd).map_err(looked)?;
         file_system::refuse_emulation(found.f_type as i64, file_system::is_emulation_allowed(), path)?;
         Ok(Self { fd, path: path.into(), access })
@@ -189,13 +157,13 @@ impl Directory {
         }
     }
 
-    /// Makes a file with these bytes under a name that nobody can guess. `prepare` sees it before anybody
-    /// else does; it is there as a whole or not at all.
-    pub(super) fn add(
+    /// Makes a file with these bytes under a name that nobody can guess. `prepare` gets it before anybody else sees it; it is
+    /// there as a whole or not at all.
+    pub(super) fn add<T: Borrow<File>>(
         &self,
         bytes: &[u8],
-        prepare: impl FnOnce(&File) -> Result<(), Errno>,
-    ) -> Result<(String, File), Error> {
+        prepare: impl FnOnce(File) -> Result<T, Errno>,
+    ) -> Result<(String, T), Error> {
         let name = unpredictable();
         let file = self.write(&name, bytes, prepare, false)?;
         Ok((name, file))
@@ -203,80 +171,41 @@ impl Directory {
 
     /// Gives the file of this name these bytes, whatever it had: readers see the old ones or the new ones.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        self.write(name, bytes, |_| Ok(()), false).map(drop)
+        self.write(name, bytes, Ok, false).map(drop)
     }
 
-    fn write(
+    /// As [`Directory::replace`], on the disk, and the new file as it is then. `prepare` gets it before anybody else sees it.
+    pub(super) fn put<T: Borrow<File>>(
         &self,
         name: &str,
         bytes: &[u8],
-        prepare: impl FnOnce(&File) -> Result<(), Errno>,
-        is_synced: bool,
-    ) -> Result<File, Error> {
-        let hidden = format!(".{}", unpredictable());
-        let file = self.create(&hidden).map_err(|source| self.refused("make", &hidden, source))?;
-        let written = prepare(&file)
-            .map_err(Into::into)
-            .and_then(|()| (&file).write_all(bytes))
-            .and_then(|()| if is_synced { file.sync_all() } else { Ok(()) })
-            .and_then(|()| Ok(fs::renameat(&self.fd, &hidden, &self.fd, name)?));
-        match written {
-            Ok(()) => Ok(file),
-            Err(source) => {
-                let _ = self.remove(&hidden);
-                Err(Error::refused("write", self.path.join(name), source))
-            }
-        }
-    }
-
-    /// As [`Directory::replace`], on the disk, and the new file as it is then. `prepare` sees it before anybody else does.
-    pub(super) fn put(
-        &self,
-        name: &str,
-        bytes: &[u8],
-        prepare: impl FnOnce(&File) -> Result<(), Errno>,
-    ) -> Result<File, Error> {
+        prepare: impl FnOnce(File) -> Result<T, Errno>,
+    ) -> Result<T, Error> {
         self.write(name, bytes, prepare, true)
     }
 
-    /// Has an empty file of this name that was changed at this time, or later: an earlier time than it has is not taken.
-    pub(super) fn stamp(&self, name: &str, at: Timestamp) -> Result<(), Error> {
-        self.try_stamp(name, at).map_err(|source| self.refused("stamp", name, source))
-    }
-
-    fn try_stamp(&self, name: &str, at: Timestamp) -> Result<(), Errno> {
-        loop {
-            match self.open(name, OFlags::RDONLY | OFlags::NONBLOCK) {
-                Ok(file) if changed(&fs::fstat(&file)?) < at => {
-                    return match fs::futimens(&file, &times(at)) {
-                        // Another user's file takes no time but now from us, which is later.
-                        Err(Errno::PERM) => fs::futimens(&file, &NOW),
-                        stamped => stamped,
-                    };
-                }
-                Ok(_) => return Ok(()),
-                Err(Errno::NOENT) => {}
-                Err(refused) => return Err(refused),
+    fn write<T: Borrow<File>>(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        prepare: impl FnOnce(File) -> Result<T, Errno>,
+        is_synced: bool,
+    ) -> Result<T, Error> {
+        let hidden = format!(".{}", unpredictable());
+        let file = self.create(&hidden).map_err(|source| self.refused("make", &hidden, source))?;
+        let written = prepare(file).map_err(io::Error::from).and_then(|prepared| {
+            let mut file: &File = prepared.borrow();
+            file.write_all(bytes)?;
+            if is_synced {
+                file.sync_all()?;
             }
-            // It has its time before anybody sees it.
-            let hidden = format!(".{}", unpredictable());
-            let file = self.create(&hidden)?;
-            let placed = fs::futimens(&file, &times(at))
-                .and_then(|()| fs::renameat_with(&self.fd, &hidden, &self.fd, name, RenameFlags::NOREPLACE));
-            if placed.is_err() {
-                let _ = self.remove(&hidden);
-            }
-            match placed {
-                // Somebody was first, or took it for what was abandoned long ago.
-                Err(Errno::EXIST | Errno::NOENT) => {}
-                placed => return placed,
-            }
-        }
-    }
-
-    /// When the file of this name was changed; none where there is none.
-    pub(super) fn changed(&self, name: &str) -> Option<Timestamp> {
-        fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| changed(&stat))
+            fs::renameat(&self.fd, &hidden, &self.fd, name)?;
+            Ok(prepared)
+        });
+        written.map_err(|source| {
+            let _ = self.remove(&hidden);
+            Error::refused("write", self.path.join(name), source)
+        })
     }
 
     /// Opens a record to be read.
@@ -334,12 +263,12 @@ impl Directory {
             .map_err(|source| Error::refused("sync", &self.path, source))
     }
 
-    fn open(&self, name: &str, flags: OFlags) -> Result<File, Errno> {
+    pub(super) fn open(&self, name: &str, flags: OFlags) -> Result<File, Errno> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(fs::openat(&self.fd, name, flags, Mode::empty())?.into())
     }
 
-    fn create(&self, name: &str) -> Result<File, Errno> {
+    pub(super) fn create(&self, name: &str) -> Result<File, Errno> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = self.access.file();
         let fd = fs::openat(&self.fd, name, flags, mode)?;
@@ -350,7 +279,7 @@ impl Directory {
         Ok(fd.into())
     }
 
-    fn refused(&self, task: &'static str, name: &str, source: Errno) -> Error {
+    pub(super) fn refused(&self, task: &'static str, name: &str, source: Errno) -> Error {
         Error::refused(task, self.path.join(name), source)
     }
 }
@@ -362,45 +291,8 @@ pub(super) fn read_record(file: &File) -> Option<String> {
     Some(text)
 }
 
-const NOW: Timestamps = Timestamps {
-    last_access: Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW },
-    last_modification: Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW },
-};
-
-fn times(at: Timestamp) -> Timestamps {
-    let time = Timespec { tv_sec: at.as_second(), tv_nsec: at.subsec_nanosecond().max(0).into() };
-    Timestamps { last_access: time, last_modification: time }
-}
-
-fn changed(stat: &fs::Stat) -> Timestamp {
-    let nanoseconds = i32::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    Timestamp::new(stat.st_mtime, nanoseconds).unwrap_or_default()
-}
-
-fn make(path: &Path) -> Result<(), Error> {
-    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    match made.and_then(|()| DirBuilder::new().mode(0o700).create(path)) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(Error::refused("make the state directory", path, error))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn access(fd: &OwnedFd, path: &Path) -> Result<Access, Error> {
-    let found = fs::fstat(fd).map_err(|source| Error::refused("look at", path, source))?;
-    let unsafe_because = |why| Err(Error::Unsafe { path: path.into(), why });
-    if found.st_uid != 0 && found.st_uid != rustix::process::geteuid().as_raw() {
-        return unsafe_because("it belongs to another user than root and this one");
-    }
-    if found.st_mode & 0o002 != 0 {
-        return unsafe_because("everybody may write to it");
-    }
-    Ok(if found.st_mode & 0o020 != 0 { Access::Group } else { Access::Owner })
-}
-
 /// 16 hexadecimal digits from the system's randomness, which seeds the hasher.
-fn unpredictable() -> String {
+pub(super) fn unpredictable() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
@@ -410,58 +302,15 @@ fn is_unpredictable(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-
     use super::*;
-
-    fn mode(path: &Path) -> u32 {
-        std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
-    }
-
-    #[test]
-    fn it_is_ours_alone_unless_its_mode_says_that_a_group_shares_it() {
-        let place = tempfile::tempdir().unwrap();
-        let own = place.path().join("a/own");
-        let directory = Directory::state(&own).unwrap().directory("store").unwrap();
-        directory.lock_file("lock").unwrap();
-        assert_eq!(
-            [&own, &own.join("store"), &own.join("store/lock")].map(|p| mode(p)),
-            [0o700, 0o700, 0o600]
-        );
-
-        let group = place.path().join("group");
-        std::fs::create_dir(&group).unwrap();
-        std::fs::set_permissions(&group, Permissions::from_mode(0o2770)).unwrap();
-        let directory = Directory::state(&group).unwrap().directory("store").unwrap();
-        directory.lock_file("lock").unwrap();
-        assert_eq!([&group.join("store"), &group.join("store/lock")].map(|p| mode(p)), [0o2770, 0o660]);
-    }
-
-    #[test]
-    fn what_others_can_change_is_refused() {
-        let place = tempfile::tempdir().unwrap();
-        let open = place.path().join("open");
-        std::fs::create_dir(&open).unwrap();
-        std::fs::set_permissions(&open, Permissions::from_mode(0o1777)).unwrap();
-        assert!(matches!(Directory::state(&open), Err(Error::Unsafe { .. })));
-
-        let target = place.path().join("target");
-        let directory = Directory::state(&target).unwrap();
-        symlink(&target, place.path().join("link")).unwrap();
-        assert!(Directory::state(&place.path().join("link")).is_err());
-        symlink("/etc/hostname", target.join("lock")).unwrap();
-        assert!(directory.lock_file("lock").is_err());
-        symlink("/etc", target.join("store")).unwrap();
-        assert!(directory.directory("store").is_err());
-    }
 
     #[test]
     fn a_file_is_there_as_a_whole_or_not_at_all() {
         let place = tempfile::tempdir().unwrap();
         let directory = Directory::state(&place.path().join("state")).unwrap();
-        let (name, _) = directory.add(b"text", |_| Ok(())).unwrap();
-        assert!(directory.add(b"text", |_| Err(Errno::NOSPC)).unwrap_err().is_full_disk());
+        let (name, _) = directory.add(b"text", Ok).unwrap();
+        let full = directory.add(b"text", |_| Err::<File, _>(Errno::NOSPC));
+        assert!(full.unwrap_err().is_full_disk());
         assert_eq!(directory.names().unwrap(), [name.as_str()]);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
         assert_eq!(read_record(&directory.open_record(&name).unwrap()).unwrap(), "text");

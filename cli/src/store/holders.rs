@@ -8,15 +8,16 @@ use std::fmt;
 use std::fs::File;
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock, fstat};
-use rustix::io::Errno;
+use rustix::fs::fstat;
 use serde::{Deserialize, Serialize};
 
 use super::directory::{self, Directory};
 use super::error::{Error, shown};
+use super::flock::Locked;
 use super::identity::Identity;
 use super::job;
 use super::owner::Process;
+use crate::process;
 
 /// How a store is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,16 +70,8 @@ pub struct Record {
     pub job: Option<String>,
 }
 
-/// A command in a record has at most this many characters.
-const LONGEST_COMMAND: usize = 120;
-
 impl Record {
     pub(super) fn new(store: &Identity, role: Role, mode: Mode, command: &str) -> Self {
-        let mut short: String = command.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        if let Some((end, _)) = short.char_indices().nth(LONGEST_COMMAND) {
-            short.truncate(end);
-            short.push('…');
-        }
         Self {
             store: store.to_string(),
             role,
@@ -86,7 +79,7 @@ impl Record {
             since: Timestamp::now(),
             process: Process::this(),
             user: rustix::process::geteuid().as_raw(),
-            command: short,
+            command: process::abbreviated(command),
             job: job::name(),
         }
     }
@@ -111,20 +104,19 @@ impl fmt::Display for Record {
 pub(super) struct Entry<'a> {
     directory: &'a Directory,
     name: String,
-    file: File,
+    locked: Locked,
 }
 
 impl<'a> Entry<'a> {
     pub(super) fn write(directory: &'a Directory, record: &Record) -> Result<Self, Error> {
         let bytes = serde_json::to_vec(record).unwrap_or_default();
-        let lock = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive);
-        let (name, file) = directory.add(&bytes, lock)?;
-        Ok(Self { directory, name, file })
+        let (name, locked) = directory.add(&bytes, Locked::new)?;
+        Ok(Self { directory, name, locked })
     }
 
-    /// The file whose lock says that the record is true.
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    /// What says that the record is true.
+    pub(super) fn locked(&self) -> &Locked {
+        &self.locked
     }
 }
 
@@ -132,7 +124,6 @@ impl Drop for Entry<'_> {
     fn drop(&mut self) {
         // What cannot be removed is stale from now on, and goes with the next look.
         let _ = self.directory.remove(&self.name);
-        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
@@ -142,12 +133,10 @@ pub(super) fn read(directory: &Directory) -> Result<Vec<Record>, Error> {
     for name in directory.names()? {
         // Gone meanwhile, or nothing of ours.
         let Ok(file) = directory.open_record(&name) else { continue };
-        match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Err(Errno::WOULDBLOCK) => {
-                records.extend(parse(&file));
-            }
+        match Locked::at_once(file, Mode::Shared) {
+            Ok(Err(held)) => records.extend(parse(&held)),
             // Nobody vouches for it. Whoever may not remove it reads on.
-            Ok(()) => drop(directory.remove(&name)),
+            Ok(Ok(_)) => drop(directory.remove(&name)),
             Err(_) => {}
         }
     }
@@ -198,8 +187,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let directory = Directory::state(&state.path().join("state")).unwrap();
         for text in ["", "{}", "[1]", "\0"] {
-            let lock = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive);
-            let _held = directory.add(text.as_bytes(), lock).unwrap();
+            let _held = directory.add(text.as_bytes(), Locked::new).unwrap();
             assert_eq!(read(&directory).unwrap(), [], "{text:?}");
         }
     }

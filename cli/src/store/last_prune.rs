@@ -1,14 +1,12 @@
 //! What the last prune of a store did, for whoever asks what keeps the disk free; and that there is one at a time.
 
-use std::fs::File;
-
 use jiff::Timestamp;
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use super::directory::{self, Directory};
 use super::error::Error;
-use super::{Store, wait};
+use super::flock::Locked;
+use super::{Mode, Store};
 
 const NAME: &str = "last-prune.json";
 
@@ -26,15 +24,15 @@ pub struct LastPrune {
 }
 
 impl Store {
-    /// Becomes the one who prunes, until the file is closed. None where somebody does already.
+    /// Becomes the one who prunes, as long as the lock lives. None where somebody does already.
     ///
     /// # Errors
     /// When the lock file cannot be had.
-    pub fn prune_alone(&self) -> Result<Option<File>, Error> {
+    pub fn prune_alone(&self) -> Result<Option<Locked>, Error> {
         let file = self.lock_file("prune")?;
-        let is_ours = wait::at_once(&file, FlockOperation::NonBlockingLockExclusive)
+        let tried = Locked::at_once(file, Mode::Exclusive)
             .map_err(|source| Error::refused("lock", self.path(), source))?;
-        Ok(is_ours.then_some(file))
+        Ok(tried.ok())
     }
 
     /// What the last prune did; none where there was none, or it left nothing that can be read.

@@ -6,14 +6,13 @@
 //! by the next prune.
 
 use std::collections::HashMap;
-use std::fs::File;
 
 use jiff::Timestamp;
-use rustix::fs::FlockOperation;
 
 use super::directory::Directory;
 use super::error::Error;
-use super::{Store, wait};
+use super::flock::Locked;
+use super::{Mode, Store, wait};
 
 /// It was made when the images that had no record for want of a look were given theirs.
 const BEGUN: &str = ".begun";
@@ -98,15 +97,15 @@ impl LastUses {
         }
     }
 
-    /// Becomes the one who watches the engine's events, until the file is closed. None where somebody does already.
+    /// Becomes the one who watches the engine's events, as long as the lock lives. None where somebody does already.
     ///
     /// # Errors
     /// When the lock file cannot be had.
-    pub fn watch(&self) -> Result<Option<File>, Error> {
+    pub fn watch(&self) -> Result<Option<Locked>, Error> {
         let file = self.directory.lock_file(WATCH)?;
-        let is_ours = wait::at_once(&file, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|source| Error::refused("lock", self.directory.path(), source))?;
-        Ok(is_ours.then_some(file))
+        // Whoever asks whether there is a watch has it locked for a moment.
+        wait::within(file, Mode::Exclusive, wait::LEAST, || {})
+            .map_err(|source| Error::refused("lock", self.directory.path(), source))
     }
 
     /// Whether somebody watches the engine's events.
@@ -115,9 +114,9 @@ impl LastUses {
     /// When the lock file cannot be had.
     pub fn is_watched(&self) -> Result<bool, Error> {
         let file = self.directory.lock_file(WATCH)?;
-        let is_free = wait::at_once(&file, FlockOperation::NonBlockingLockShared)
+        let tried = Locked::at_once(file, Mode::Shared)
             .map_err(|source| Error::refused("lock", self.directory.path(), source))?;
-        Ok(!is_free)
+        Ok(tried.is_err())
     }
 
     /// Up to when the engine's events are known.

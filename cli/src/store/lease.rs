@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use super::directory::{self, Directory};
 use super::error::Error;
+use super::flock::Locked;
 use super::owner::{Liveness, Process};
-use super::{Identity, Store, job, wait};
+use super::{Identity, Mode, Store, job, wait};
 
 /// A lease whose owner cannot be seen from here (it is in another container) ends after this long.
 const UNSEEN: SignedDuration = SignedDuration::from_hours(24);
@@ -94,7 +94,7 @@ impl Leases {
     /// When it cannot be written; then there is no lease.
     pub fn add(&self, lease: &Lease) -> Result<(), Error> {
         let bytes = serde_json::to_vec(lease).unwrap_or_default();
-        let (_, file) = self.directory.add(&bytes, |_| Ok(()))?;
+        let (_, file) = self.directory.add(&bytes, Ok)?;
         self.directory.sync(&file)
     }
 
@@ -104,7 +104,7 @@ impl Leases {
     /// When it cannot be written; then there is no lease.
     pub fn hold(&self, lease: &Lease) -> Result<HeldLease<'_>, Error> {
         let bytes = serde_json::to_vec(lease).unwrap_or_default();
-        let (name, _) = self.directory.add(&bytes, |_| Ok(()))?;
+        let (name, _) = self.directory.add(&bytes, Ok)?;
         Ok(HeldLease { leases: self, name })
     }
 
@@ -176,7 +176,7 @@ impl Drop for HeldLease<'_> {
 /// image and adds it under [`Quiet::for_addition`].
 #[derive(Debug)]
 pub struct Quiet {
-    _file: std::fs::File,
+    _locked: Locked,
 }
 
 impl Quiet {
@@ -188,7 +188,7 @@ impl Quiet {
     /// # Errors
     /// When the time is over, or the lock file cannot be had.
     pub fn for_addition(leases: &Leases, wait: Duration) -> Result<Self, Error> {
-        Self::new(leases, FlockOperation::LockShared, wait)
+        Self::new(leases, Mode::Shared, wait)
     }
 
     /// Keeps new leases away. It is to be held for one deletion, and no longer.
@@ -196,14 +196,14 @@ impl Quiet {
     /// # Errors
     /// When the time is over, or the lock file cannot be had.
     pub fn for_deletion(leases: &Leases, wait: Duration) -> Result<Self, Error> {
-        Self::new(leases, FlockOperation::LockExclusive, wait)
+        Self::new(leases, Mode::Exclusive, wait)
     }
 
-    fn new(leases: &Leases, operation: FlockOperation, wait: Duration) -> Result<Self, Error> {
+    fn new(leases: &Leases, mode: Mode, wait: Duration) -> Result<Self, Error> {
         let file = leases.directory.lock_file(".lock")?;
-        let locked = wait::within(file, operation, wait, || ())
+        let locked = wait::within(file, mode, wait.max(wait::LEAST), || ())
             .map_err(|source| Error::refused("lock", leases.directory.path(), source))?;
-        locked.map(|file| Self { _file: file }).ok_or(Error::Unquiet { waited: wait })
+        locked.map(|locked| Self { _locked: locked }).ok_or(Error::Unquiet { waited: wait })
     }
 }
 

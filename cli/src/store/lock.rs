@@ -3,14 +3,11 @@
 //! Two files, both locked by flock. Everybody goes through the *gate*, one by one, and takes the *lock* behind
 //! it; then the gate is free for the next. A writer who waits inside the gate lets nobody in before it.
 
-use std::fs::File;
 use std::time::Instant;
-
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::Store;
 use super::error::Error;
+use super::flock::Locked;
 use super::holders::{self, Entry, Mode, Record, Role};
 use super::owner::Process;
 use super::wait::{self, Files, Patience};
@@ -28,9 +25,10 @@ pub struct ExclusiveGuard<'a>(Held<'a>);
 /// A lock, whichever it is.
 #[derive(Debug)]
 pub(super) struct Held<'a> {
+    // It goes first: nobody is to read that we hold the lock when we do not.
     entry: Option<Entry<'a>>,
     /// None where a command that we are part of has it.
-    lock: Option<File>,
+    lock: Option<Locked>,
 }
 
 /// What is said while a lock is waited for.
@@ -102,7 +100,7 @@ impl Store {
         let record = |role| Record::new(self.identity(), role, mode, command);
         let (lock, outcome) = match self.try_acquire(mode, patience)? {
             Attempt::Had(lock) => (lock, "had"),
-            Attempt::Blocked { files, is_inside } => {
+            Attempt::Blocked(files) => {
                 let records = self.records()?;
                 match outer(&records) {
                     Some(outer) if outer.mode == Mode::Exclusive || mode == Mode::Shared => {
@@ -115,7 +113,7 @@ impl Store {
                     None => {}
                 }
                 let waiter = self.enter(&record(Role::Waits), &mut tell)?;
-                let lock = self.wait(files, is_inside, patience, &mut tell)?;
+                let lock = self.wait(files, patience, &mut tell)?;
                 drop(waiter);
                 (lock, "waited")
             }
@@ -129,30 +127,25 @@ impl Store {
         let refused = |source| Error::refused("lock", self.path(), source);
         let [gate, lock] = ["gate", "lock"].map(|name| self.lock_file(name));
         let (gate, lock) = (gate?, lock?);
-        let (operation, at_once) = match mode {
-            Mode::Shared => (FlockOperation::LockShared, FlockOperation::NonBlockingLockShared),
-            Mode::Exclusive => (FlockOperation::LockExclusive, FlockOperation::NonBlockingLockExclusive),
-        };
         let is_polite = mode == Mode::Exclusive && !patience.polite.is_zero();
-        let is_inside =
-            !is_polite && wait::at_once(&gate, FlockOperation::NonBlockingLockExclusive).map_err(refused)?;
-        if (is_inside || is_polite) && wait::at_once(&lock, at_once).map_err(refused)? {
-            return Ok(Attempt::Had(lock));
-        }
-        Ok(Attempt::Blocked { files: Files { gate, lock, operation }, is_inside })
+        let gate =
+            if is_polite { Err(gate) } else { Locked::at_once(gate, Mode::Exclusive).map_err(refused)? };
+        let lock = if gate.is_ok() || is_polite {
+            match Locked::at_once(lock, mode).map_err(refused)? {
+                Ok(had) => return Ok(Attempt::Had(had)),
+                Err(lock) => lock,
+            }
+        } else {
+            lock
+        };
+        Ok(Attempt::Blocked(Files { gate, lock, mode }))
     }
 
-    fn wait(
-        &self,
-        files: Files,
-        is_inside: bool,
-        patience: Patience,
-        tell: &mut impl FnMut(Notice),
-    ) -> Result<File, Error> {
+    fn wait(&self, files: Files, patience: Patience, tell: &mut impl FnMut(Notice)) -> Result<Locked, Error> {
         let started = Instant::now();
         let holders = || self.records().map(|records| holders::describe(&records));
         let mut has_told = false;
-        let waited = wait::wait(files, is_inside, patience, || {
+        let waited = wait::wait(files, patience, || {
             has_told = true;
             tell(Notice::Waits(&holders().unwrap_or_default()));
         });
@@ -183,8 +176,8 @@ impl Store {
 }
 
 enum Attempt {
-    Had(File),
-    Blocked { files: Files, is_inside: bool },
+    Had(Locked),
+    Blocked(Files),
 }
 
 /// The record of a command that we are part of: one of our parents holds the lock, and will hold it for as
@@ -212,22 +205,10 @@ impl Held<'_> {
     /// Lets the commands that we start from now on hold the lock too: it stays locked until the last of them
     /// and we are gone, or until we let go of it.
     fn pass_on(&self) -> Result<(), Error> {
-        let files = [self.lock.as_ref(), self.entry.as_ref().map(Entry::file)];
-        files.into_iter().flatten().try_for_each(|file| {
-            fcntl_setfd(file, FdFlags::empty())
-                .map_err(|source| Error::refused("pass on", "the lock", source))
+        let both = [self.lock.as_ref(), self.entry.as_ref().map(Entry::locked)];
+        both.into_iter().flatten().try_for_each(|locked| {
+            locked.pass_on().map_err(|source| Error::refused("pass on", "the lock", source))
         })
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        // Nobody is to read that we hold it when we do not.
-        self.entry = None;
-        // Said aloud, since what our command left running may have the file open.
-        if let Some(lock) = &self.lock {
-            let _ = flock(lock, FlockOperation::Unlock);
-        }
     }
 }
 

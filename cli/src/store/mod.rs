@@ -7,6 +7,7 @@ mod census;
 mod directory;
 mod error;
 mod file_system;
+mod flock;
 mod holders;
 mod identity;
 pub mod job;
@@ -16,8 +17,10 @@ mod lease;
 mod lock;
 mod memory;
 mod owner;
+mod place;
 mod records;
 mod scratch;
+mod stamp;
 mod sweeping;
 mod turn;
 mod wait;
@@ -27,6 +30,7 @@ use directory::Directory;
 pub use census::census;
 pub use error::Error;
 pub(crate) use error::shown;
+pub use flock::Locked;
 pub use holders::{Mode, Record, Role};
 pub use identity::{Identity, NameError};
 pub use last_prune::LastPrune;
@@ -61,12 +65,20 @@ pub struct State {
 }
 
 impl State {
+    /// Where the state of this process lies, or would be made. Makes nothing.
+    ///
+    /// # Errors
+    /// When it is not known whose home it would be in.
+    pub(crate) fn place() -> Result<PathBuf, Error> {
+        place::place()
+    }
+
     /// The state directory of this process. Makes nothing.
     ///
     /// # Errors
     /// When it is there and cannot be used.
     pub fn of_this_process() -> Result<Self, Error> {
-        let path = directory::place()?;
+        let path = place::place()?;
         let looked = Directory::state_if_there(&path)?.map(|state| state.look()).transpose()?;
         let (mode, number) = looked.unzip();
         Ok(Self { path, mode, file_system: number.and_then(file_system::name) })
@@ -109,7 +121,7 @@ impl Store {
     /// # Errors
     /// When the state directory cannot be used; the error says what to do.
     pub fn open(identity: Identity) -> Result<Self, Error> {
-        Self::open_in(&directory::place()?, identity)
+        Self::open_in(&place::place()?, identity)
     }
 
     /// Opens the store's state in another state directory than this process's.
@@ -128,7 +140,7 @@ impl Store {
     /// # Errors
     /// When the state directory is there and cannot be used.
     pub fn all() -> Result<Vec<Overview>, Error> {
-        let state = Directory::state_if_there(&directory::place()?)?;
+        let state = Directory::state_if_there(&place::place()?)?;
         let Some(stores) = state.map(|state| state.directory_if_there("stores")).transpose()?.flatten()
         else {
             return Ok(Vec::new());
@@ -153,7 +165,7 @@ impl Store {
     /// # Errors
     /// When the state directory cannot be used.
     pub fn tidy() -> Result<Tidied, Error> {
-        let stores = Directory::state(&directory::place()?)?.directory("stores")?;
+        let stores = Directory::state(&place::place()?)?.directory("stores")?;
         let mut tidied = Tidied::default();
         for name in stores.names()? {
             let directory = stores.directory(&name)?;

@@ -2,16 +2,16 @@
 //!
 //! An owner keeps its record locked. So whether it still runs can be asked of the kernel, across pid namespaces too.
 
-use std::fs::File;
+use std::borrow::Borrow as _;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::directory::{self, Directory};
 use super::error::Error;
-use super::wait;
+use super::flock::Locked;
+use super::{Mode, place, wait};
 
 /// The file that writers share and whoever tidies up has alone: what has no name yet is nobody's then.
 const WRITING: &str = ".writing";
@@ -29,8 +29,7 @@ pub(crate) struct Records {
 #[derive(Debug)]
 pub(crate) struct Held {
     name: String,
-    /// Locked, and unlocked by being closed.
-    _file: File,
+    _locked: Locked,
 }
 
 impl Held {
@@ -54,7 +53,7 @@ pub(crate) struct Found {
 /// While this lives nobody else sets things right.
 #[derive(Debug)]
 pub(crate) struct Alone {
-    _file: File,
+    _locked: Locked,
 }
 
 impl Records {
@@ -63,7 +62,7 @@ impl Records {
     /// # Errors
     /// When the state directory cannot be used.
     pub(crate) fn open(kind: &str) -> Result<Self, Error> {
-        Self::open_in(&directory::place()?, kind)
+        Self::open_in(&place::place()?, kind)
     }
 
     /// Opens the records of this kind in another state directory.
@@ -74,15 +73,25 @@ impl Records {
         Ok(Self { directory: Directory::state(state)?.directory(kind)? })
     }
 
+    /// Opens the records of this kind in another state directory, where there are some, and makes nothing.
+    ///
+    /// # Errors
+    /// When the state directory is there and cannot be used.
+    pub(crate) fn open_if_there(state: &Path, kind: &str) -> Result<Option<Self>, Error> {
+        let state = Directory::state_if_there(state)?;
+        let directory = state.map(|state| state.directory_if_there(kind)).transpose()?.flatten();
+        Ok(directory.map(|directory| Self { directory }))
+    }
+
     /// Adds a record. It is on the disk when this returns.
     ///
     /// # Errors
     /// When it cannot be written; then there is none.
     pub(crate) fn add(&self, bytes: &[u8]) -> Result<Held, Error> {
         let _writing = self.writing()?;
-        let (name, file) = self.directory.add(bytes, lock)?;
-        match self.directory.sync(&file) {
-            Ok(()) => Ok(Held { name, _file: file }),
+        let (name, locked) = self.directory.add(bytes, Locked::new)?;
+        match self.directory.sync(locked.borrow()) {
+            Ok(()) => Ok(Held { name, _locked: locked }),
             Err(refused) => {
                 let _ = self.directory.remove(&name);
                 Err(refused)
@@ -96,7 +105,7 @@ impl Records {
     /// When it cannot be written.
     pub(crate) fn change(&self, held: &mut Held, bytes: &[u8]) -> Result<(), Error> {
         let _writing = self.writing()?;
-        held._file = self.directory.put(&held.name, bytes, lock)?;
+        held._locked = self.directory.put(&held.name, bytes, Locked::new)?;
         Ok(())
     }
 
@@ -106,7 +115,7 @@ impl Records {
     /// When it cannot be written.
     pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let _writing = self.writing()?;
-        self.directory.put(name, bytes, |_| Ok(())).map(drop)
+        self.directory.put(name, bytes, Ok).map(drop)
     }
 
     /// All records, in the order of their names.
@@ -124,14 +133,17 @@ impl Records {
     /// # Errors
     /// When it cannot be opened.
     pub(crate) fn find(&self, name: &str) -> Result<Option<Found>, Error> {
+        let refused = |task, source| Error::refused(task, self.directory.path().join(name), source);
         let file = match self.directory.open_record(name) {
             Err(Errno::NOENT) => return Ok(None),
-            opened => {
-                opened.map_err(|source| Error::refused("open", self.directory.path().join(name), source))?
-            }
+            opened => opened.map_err(|source| refused("open", source))?,
         };
-        let is_held = flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK);
-        Ok(Some(Found { name: name.into(), text: directory::read_record(&file), is_held }))
+        let tried = Locked::at_once(file, Mode::Shared).map_err(|source| refused("lock", source))?;
+        let (text, is_held) = match tried {
+            Ok(free) => (directory::read_record(free.borrow()), false),
+            Err(held) => (directory::read_record(&held), true),
+        };
+        Ok(Some(Found { name: name.into(), text, is_held }))
     }
 
     /// Removes a record; one that is gone already is no error.
@@ -148,9 +160,7 @@ impl Records {
     /// When the directory cannot be listed.
     pub(crate) fn tidy(&self) -> Result<usize, Error> {
         let gate = self.directory.lock_file(WRITING)?;
-        if flock(&gate, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Ok(0);
-        }
+        let Ok(Ok(_nobody_writes)) = Locked::at_once(gate, Mode::Exclusive) else { return Ok(0) };
         let unfinished = self.directory.unfinished()?;
         let unfinished = unfinished.iter().filter(|name| !matches!(name.as_str(), WRITING | TURN));
         unfinished.map(|name| self.directory.remove(name).map(|()| 1)).sum()
@@ -162,27 +172,16 @@ impl Records {
     /// When the operating system refuses.
     pub(crate) fn turn(&self, limit: Duration) -> Result<Option<Alone>, Error> {
         let file = self.directory.lock_file(TURN)?;
-        let refused = |source| Error::refused("lock", self.directory.path(), source);
-        if wait::at_once(&file, FlockOperation::NonBlockingLockExclusive).map_err(refused)? {
-            return Ok(Some(Alone { _file: file }));
-        }
-        if limit.is_zero() {
-            return Ok(None);
-        }
-        let waited = wait::within(file, FlockOperation::LockExclusive, limit, || {}).map_err(refused)?;
-        Ok(waited.map(|file| Alone { _file: file }))
-    }
-
-    fn writing(&self) -> Result<File, Error> {
-        let gate = self.directory.lock_file(WRITING)?;
-        flock(&gate, FlockOperation::LockShared)
+        let locked = wait::within(file, Mode::Exclusive, limit, || {})
             .map_err(|source| Error::refused("lock", self.directory.path(), source))?;
-        Ok(gate)
+        Ok(locked.map(|locked| Alone { _locked: locked }))
     }
-}
 
-fn lock(file: &File) -> Result<(), Errno> {
-    flock(file, FlockOperation::NonBlockingLockExclusive)
+    fn writing(&self) -> Result<Locked, Error> {
+        let gate = self.directory.lock_file(WRITING)?;
+        Locked::wait(gate, Mode::Shared)
+            .map_err(|source| Error::refused("lock", self.directory.path(), source))
+    }
 }
 
 #[cfg(test)]
@@ -210,6 +209,21 @@ mod tests {
         assert_eq!(records.list().unwrap(), [Found { text: Some("three".into()), ..left.clone() }]);
         records.remove(&left.name).unwrap();
         assert_eq!(records.list().unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_let_go_of_is_nobodys_though_a_child_still_has_it_open() {
+        let (_place, records) = records();
+        let held = records.add(b"one").unwrap();
+        // As a child has it that another thread starts, until its exec.
+        held._locked.pass_on().unwrap();
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert!(records.list().unwrap()[0].is_held);
+        drop(held);
+        assert!(!records.list().unwrap()[0].is_held);
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 
     #[test]

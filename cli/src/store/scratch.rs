@@ -1,21 +1,18 @@
 //! Files of one command that others read by their names: they go with it, and if it could not remove them, with the next.
 
-use std::fs::File;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::{FdFlags, fcntl_setfd};
-
-use super::Store;
 use super::directory::Directory;
 use super::error::Error;
+use super::flock::Locked;
+use super::{Mode, Store};
 
 /// A directory of ours alone, which goes with this value.
 #[derive(Debug)]
 pub struct Scratch {
     directory: Directory,
     /// Locked for as long as somebody needs the directory.
-    lock: File,
+    lock: Locked,
 }
 
 impl Store {
@@ -27,12 +24,10 @@ impl Store {
         let parent = self.directory.directory("scratch")?;
         let refused = |source| Error::refused("lock", parent.path(), source);
         // For a moment: nobody is to remove what is not locked yet.
-        let gate = parent.lock_file(".lock")?;
-        flock(&gate, FlockOperation::LockExclusive).map_err(refused)?;
+        let _gate = Locked::wait(parent.lock_file(".lock")?, Mode::Exclusive).map_err(refused)?;
         remove_left(&parent)?;
         let directory = parent.new_directory()?;
-        let lock = directory.lock_file(".lock")?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(refused)?;
+        let lock = Locked::new(directory.lock_file(".lock")?).map_err(refused)?;
         Ok(Scratch { directory, lock })
     }
 }
@@ -41,10 +36,9 @@ impl Store {
 /// makes one, none.
 pub(super) fn tidy(store: &Directory) -> Result<usize, Error> {
     let parent = store.directory("scratch")?;
-    let gate = parent.lock_file(".lock")?;
-    match flock(&gate, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => remove_left(&parent),
-        Err(_) => Ok(0),
+    match Locked::at_once(parent.lock_file(".lock")?, Mode::Exclusive) {
+        Ok(Ok(_gate)) => remove_left(&parent),
+        _ => Ok(0),
     }
 }
 
@@ -56,8 +50,8 @@ fn remove_left(parent: &Directory) -> Result<usize, Error> {
 fn remove_if_left(parent: &Directory, name: &str) -> bool {
     let Ok(directory) = parent.directory(name) else { return false };
     let Ok(lock) = directory.lock_file(".lock") else { return false };
-    flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
-        && std::fs::remove_dir_all(directory.path()).is_ok()
+    let Ok(Ok(_nobodys)) = Locked::at_once(lock, Mode::Exclusive) else { return false };
+    std::fs::remove_dir_all(directory.path()).is_ok()
 }
 
 impl Scratch {
@@ -71,8 +65,7 @@ impl Scratch {
     /// # Errors
     /// When the operating system refuses.
     pub fn pass_on(&self) -> Result<(), Error> {
-        fcntl_setfd(&self.lock, FdFlags::empty())
-            .map_err(|source| Error::refused("pass on", self.path(), source))
+        self.lock.pass_on().map_err(|source| Error::refused("pass on", self.path(), source))
     }
 }
 
@@ -94,11 +87,11 @@ mod tests {
         let store = Store::open_in(&state.path().join("state"), Identity::Named("x".into())).unwrap();
         let first = store.scratch().unwrap();
         std::fs::write(first.path().join("file"), "").unwrap();
-        let left = store.scratch().unwrap();
+        let mut left = store.scratch().unwrap();
         let path = left.path().to_owned();
         std::fs::write(path.join("file"), "").unwrap();
         // As if it were killed: the lock goes, and the files stay.
-        flock(&left.lock, FlockOperation::Unlock).unwrap();
+        left.lock = Locked::new(tempfile::tempfile().unwrap()).unwrap();
         std::mem::forget(left);
         let third = store.scratch().unwrap();
         assert!(!path.exists(), "nobody holds it");

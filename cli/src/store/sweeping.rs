@@ -4,15 +4,13 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
-
-use super::directory::{self, Directory};
+use super::directory::Directory;
 use super::error::Error;
-use super::wait;
+use super::flock::Locked;
+use super::{Mode, place, wait};
 
 /// What was removed by all sweeps of this state directory.
 const TRAIL: &str = "trail.jsonl";
@@ -67,29 +65,23 @@ impl Sweeping {
     /// # Errors
     /// When there is no place for it.
     pub fn place() -> Result<PathBuf, Error> {
-        directory::place()
+        place::place()
     }
 
-    /// Locks the lock file of a tool, for as long as it is open. None where the tool has it for longer than this.
-    pub fn lock_within(file: File, limit: Duration) -> Option<OwnedFd> {
-        if let Ok(true) = wait::at_once(&file, FlockOperation::NonBlockingLockExclusive) {
-            return Some(file.into());
-        }
-        if limit.is_zero() {
-            return None;
-        }
-        wait::within(file, FlockOperation::LockExclusive, limit, || ()).ok().flatten().map(Into::into)
+    /// Locks the lock file of a tool. None where the tool has it for longer than this.
+    pub fn lock_within(file: File, limit: Duration) -> Option<Locked> {
+        wait::within(file, Mode::Exclusive, limit, || ()).ok().flatten()
     }
 
-    /// Becomes the one who sweeps, until the file is closed. None where somebody does already.
+    /// Becomes the one who sweeps, as long as the lock lives. None where somebody does already.
     ///
     /// # Errors
     /// When the lock file cannot be had.
-    pub fn alone(&self) -> Result<Option<File>, Error> {
+    pub fn alone(&self) -> Result<Option<Locked>, Error> {
         let file = self.own.lock_file("lock")?;
-        let is_ours = wait::at_once(&file, FlockOperation::NonBlockingLockExclusive)
+        let tried = Locked::at_once(file, Mode::Exclusive)
             .map_err(|source| Error::refused("lock", self.own.path(), source))?;
-        Ok(is_ours.then_some(file))
+        Ok(tried.ok())
     }
 
     /// The trail, to be added to, and where it is.
@@ -99,8 +91,7 @@ impl Sweeping {
     pub fn trail(&self) -> Result<(File, PathBuf), Error> {
         let path = self.all.path().join(TRAIL);
         // For a moment: two who find it too long would forget more than one.
-        let turn = self.all.lock_file("trail-lock")?;
-        flock(&turn, FlockOperation::LockExclusive)
+        let _turn = Locked::wait(self.all.lock_file("trail-lock")?, Mode::Exclusive)
             .map_err(|source| Error::refused("lock", &path, source))?;
         let file = self.all.growing_file(TRAIL, LONGEST_TRAIL)?;
         Ok((file, path))
@@ -108,8 +99,7 @@ impl Sweeping {
 }
 
 fn add_uses(all: &Directory, device: &str, uses: HashMap<u64, i64>) -> Result<(), Error> {
-    let turn = all.lock_file("uses-lock")?;
-    flock(&turn, FlockOperation::LockExclusive)
+    let _turn = Locked::wait(all.lock_file("uses-lock")?, Mode::Exclusive)
         .map_err(|source| Error::refused("lock", all.path(), source))?;
     let mut known = read_uses(all, device);
     for (inode, at) in uses {

@@ -1,20 +1,17 @@
 //! One at a time: who does what others want done too does it once, and they find it done.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::fs::FlockOperation;
-
-use super::Store;
 use super::error::Error;
-use super::wait;
+use super::flock::Locked;
+use super::{Mode, Store, wait};
 use crate::image::Digest;
 
 /// While this lives nobody else does what is about this digest.
 #[derive(Debug)]
 pub struct Turn {
-    _file: File,
+    _locked: Locked,
 }
 
 impl Store {
@@ -28,12 +25,9 @@ impl Store {
     pub fn turn(&self, digest: &Digest, limit: Duration, tell: impl FnMut()) -> Result<Option<Turn>, Error> {
         let turns = self.directory.directory("turns")?;
         let file = turns.lock_file(&digest.hex()[..3])?;
-        let refused = |source| Error::refused("lock", turns.path(), source);
-        if wait::at_once(&file, FlockOperation::NonBlockingLockExclusive).map_err(refused)? {
-            return Ok(Some(Turn { _file: file }));
-        }
-        let waited = wait::within(file, FlockOperation::LockExclusive, limit, tell).map_err(refused)?;
-        Ok(waited.map(|file| Turn { _file: file }))
+        let locked = wait::within(file, Mode::Exclusive, limit.max(wait::LEAST), tell)
+            .map_err(|source| Error::refused("lock", turns.path(), source))?;
+        Ok(locked.map(|locked| Turn { _locked: locked }))
     }
 
     /// The directory for what is on its way into the store.

@@ -1,21 +1,22 @@
 //! The wait for a lock: blocked in the kernel, so that it ends at once, and bounded, which the kernel's is not.
 //!
 //! Each request blocks in a thread of its own and comes back through a channel. A request that nobody waits
-//! for any more gives its file back as soon as it gets it.
+//! for any more gives its lock back as soon as it gets it.
 
 use std::fs::File;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use super::Mode;
+use super::flock::Locked;
 
 /// What is waited for: the gate, through which all go one by one, and behind it the lock.
 pub(super) struct Files {
-    pub(super) gate: File,
+    /// Locked where we are inside already.
+    pub(super) gate: Result<Locked, File>,
     pub(super) lock: File,
-    pub(super) operation: FlockOperation,
+    pub(super) mode: Mode,
 }
 
 /// How long is waited, in all, and how much of that a writer leaves the gate open.
@@ -27,16 +28,16 @@ pub struct Patience {
     pub polite: Duration,
 }
 
-/// Who does not want to wait still waits for others to walk through the gate, which is a matter of microseconds
+/// Who does not want to wait still waits for others who have a lock for a moment, which is a matter of microseconds
 /// when the machine has time for them.
-const LEAST: Duration = Duration::from_millis(100);
+pub(super) const LEAST: Duration = Duration::from_millis(100);
 
 /// After this long people are told what is waited for.
 const SILENT: Duration = Duration::from_secs(1);
 
 enum Granted {
-    Gate(File),
-    Lock(File),
+    Gate(Locked),
+    Lock(Locked),
 }
 
 struct Requests {
@@ -50,36 +51,30 @@ impl Requests {
         Self { sender, granted }
     }
 
-    fn request(&self, file: File, operation: FlockOperation, tell: fn(File) -> Granted) -> io::Result<()> {
+    fn request(&self, file: File, mode: Mode, granted: fn(Locked) -> Granted) -> io::Result<()> {
         let sender = self.sender.clone();
         let wait = move || {
-            let answer = blocking(&file, operation).map(|()| tell(file));
-            // Nobody may be left who wants it: then the file is closed, and the lock free.
+            let answer = Locked::wait(file, mode).map(granted).map_err(Into::into);
+            // Nobody may be left who wants it: then it is free again.
             let _ = sender.send(answer);
         };
         std::thread::Builder::new().spawn(wait).map(drop)
     }
 }
 
-/// Waits until the lock is had. `is_inside` says whether the gate is ours already. `None` when the time is
-/// over; the gate is open again then.
-pub(super) fn wait(
-    files: Files,
-    is_inside: bool,
-    patience: Patience,
-    mut tell: impl FnMut(),
-) -> io::Result<Option<File>> {
+/// Waits until the lock is had. `None` when the time is over; the gate is open again then.
+pub(super) fn wait(files: Files, patience: Patience, mut tell: impl FnMut()) -> io::Result<Option<Locked>> {
     let (started, limit) = (Instant::now(), patience.wait.max(LEAST));
     let requests = Requests::new();
-    let Files { gate, lock, operation } = files;
-    let (mut to_ask, mut lock, mut inside) = (Some(gate), Some(lock), None);
-    if is_inside {
-        inside = to_ask.take();
-    }
-    let is_polite = !is_inside && !patience.polite.is_zero();
+    let Files { gate, lock, mode } = files;
+    let (mut to_ask, mut lock, mut inside) = match gate {
+        Ok(inside) => (None, Some(lock), Some(inside)),
+        Err(gate) => (Some(gate), Some(lock), None),
+    };
+    let is_polite = inside.is_none() && !patience.polite.is_zero();
     // Who is inside waits for the lock; who is polite waits for it outside.
-    if let Some(lock) = lock.take_if(|_| is_inside || is_polite) {
-        requests.request(lock, operation, Granted::Lock)?;
+    if let Some(lock) = lock.take_if(|_| inside.is_some() || is_polite) {
+        requests.request(lock, mode, Granted::Lock)?;
     }
     let mut tell_at = Some(SILENT);
     let mut ask_at = to_ask.is_some().then_some(if is_polite { patience.polite } else { Duration::ZERO });
@@ -88,7 +83,7 @@ pub(super) fn wait(
         if ask_at.is_some_and(|at| at <= passed) {
             ask_at = None;
             if let Some(gate) = to_ask.take() {
-                requests.request(gate, FlockOperation::LockExclusive, Granted::Gate)?;
+                requests.request(gate, Mode::Exclusive, Granted::Gate)?;
             }
         }
         if tell_at.is_some_and(|at| at <= passed) {
@@ -102,7 +97,7 @@ pub(super) fn wait(
             Ok(Ok(Granted::Gate(gate))) => {
                 inside = Some(gate);
                 if let Some(lock) = lock.take() {
-                    requests.request(lock, operation, Granted::Lock)?;
+                    requests.request(lock, mode, Granted::Lock)?;
                 }
             }
             Ok(Err(refused)) => return Err(refused),
@@ -114,20 +109,25 @@ pub(super) fn wait(
     Ok(None)
 }
 
-/// Locks one file within this time, and gives it back. None when the time is over. Of a wait that takes a second `tell` is told.
+/// Locks one file within this time: at once where it is free, without a thread. None when the time is over, and where there is
+/// none to wait. Of a wait that takes a second `tell` is told.
 pub(super) fn within(
     file: File,
-    operation: FlockOperation,
+    mode: Mode,
     limit: Duration,
     mut tell: impl FnMut(),
-) -> io::Result<Option<File>> {
-    let (started, requests) = (Instant::now(), Requests::new());
-    requests.request(file, operation, Granted::Lock)?;
-    let limit = limit.max(LEAST);
+) -> io::Result<Option<Locked>> {
+    let file = match Locked::at_once(file, mode)? {
+        Ok(locked) => return Ok(Some(locked)),
+        Err(_) if limit.is_zero() => return Ok(None),
+        Err(file) => file,
+    };
+    let (started, limit, requests) = (Instant::now(), limit.max(LEAST), Requests::new());
+    requests.request(file, mode, Granted::Lock)?;
     let mut next = SILENT.min(limit);
     loop {
         match requests.granted.recv_timeout(next.saturating_sub(started.elapsed())) {
-            Ok(Ok(Granted::Lock(file) | Granted::Gate(file))) => return Ok(Some(file)),
+            Ok(Ok(Granted::Lock(locked) | Granted::Gate(locked))) => return Ok(Some(locked)),
             Ok(Err(refused)) => return Err(refused),
             Err(RecvTimeoutError::Timeout) if started.elapsed() < limit => {
                 tell();
@@ -138,23 +138,21 @@ pub(super) fn within(
     }
 }
 
-/// Whether the file could be locked at once.
-pub(super) fn at_once(file: &File, operation: FlockOperation) -> io::Result<bool> {
-    loop {
-        return match flock(file, operation) {
-            Ok(()) => Ok(true),
-            Err(Errno::WOULDBLOCK) => Ok(false),
-            Err(Errno::INTR) => continue,
-            Err(refused) => Err(refused.into()),
-        };
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn blocking(file: &File, operation: FlockOperation) -> io::Result<()> {
-    loop {
-        match flock(file, operation) {
-            Err(Errno::INTR) => {}
-            done => return Ok(done?),
-        }
+    #[test]
+    fn a_lock_is_waited_for_only_as_long_as_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let within = |limit| within(File::open(file.path()).unwrap(), Mode::Exclusive, limit, || {});
+        let first = within(Duration::ZERO).unwrap().expect("it is free");
+        assert!(within(Duration::ZERO).unwrap().is_none());
+        assert!(within(Duration::from_millis(1)).unwrap().is_none());
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| within(Duration::from_secs(60)).unwrap());
+            drop(first);
+            assert!(second.join().unwrap().is_some());
+        });
     }
 }

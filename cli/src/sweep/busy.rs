@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,7 @@ fn locks(text: &str, device: (u32, u32), inodes: &mut HashSet<u64>) {
 ///
 /// # Errors
 /// `WOULDBLOCK` where somebody has it, whichever kind of lock it is. Locks of processes in other containers are seen too.
-pub(super) fn lock(file: &OwnedFd) -> Result<(), Errno> {
+pub(super) fn lock(file: &impl AsFd) -> Result<(), Errno> {
     match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         // A file system without it has no such locks.
@@ -116,6 +116,7 @@ pub(super) fn lock(file: &OwnedFd) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::fd::OwnedFd;
     use std::process::{Command, Stdio};
 
     use super::*;

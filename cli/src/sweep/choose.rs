@@ -117,10 +117,15 @@ pub fn choose(tree: &Tree, units: &Units, rules: &Rules, now: i64) -> Plan {
         for unit in units.all(tree).filter(|unit| goes(&verdicts[unit.index()])) {
             room.take(tree, units, unit);
         }
+        let is_above = |room: &Room| {
+            rules.max_size.is_some_and(|most| room.bytes > most)
+                || rules.max_files.is_some_and(|most| room.files > most)
+        };
+        // Where they hold already, nobody needs the order.
         let mut rest: Vec<Unit> = units
             .all(tree)
             .filter(|unit| verdicts[unit.index()] == Verdict::Stays(Reason::Young))
-            .filter(|&unit| age(now, used.of(tree, unit)) >= rules.grace)
+            .filter(|&unit| is_above(&room) && age(now, used.of(tree, unit)) >= rules.grace)
             .collect();
         rest.sort_unstable_by_key(|&unit| (used.of(tree, unit), unit));
         for unit in rest {

@@ -45,7 +45,7 @@ impl<'a> Directories<'a> {
         self.renamed.insert(id, name);
     }
 
-    /// Opens a directory. With `n` levels above it that are not open, `n` steps.
+    /// Opens a directory: each that is above it and not open, or, of more than are kept open, the last ones.
     ///
     /// # Errors
     /// `NOENT` where another one stands there by now, else what the kernel says.
@@ -62,14 +62,24 @@ impl<'a> Directories<'a> {
             above.push(at);
             at = self.tree.entry(at).parent();
         };
+        if above.len() > self.most {
+            let far = above.split_off(self.most);
+            let names = far.iter().rev().map(|&id| self.name(id));
+            // The kernel stays inside on the whole way, and the last one is known by its number.
+            let next = self.place.descend(fd.try_clone().map_err(|_| Errno::MFILE)?, names)?;
+            fd = self.checked(far[0], next)?;
+        }
         for id in above.into_iter().rev() {
             let next = self.place.directory(fd.as_fd(), self.name(id))?;
-            if place::look(&next)?.stx_ino != self.tree.entry(id).inode {
-                return Err(Errno::NOENT);
-            }
-            fd = self.keep(id, next);
+            fd = self.checked(id, next)?;
         }
         Ok(fd)
+    }
+
+    /// Keeps it, if it is the one that was looked at.
+    fn checked(&mut self, id: Id, fd: OwnedFd) -> Result<Rc<OwnedFd>, Errno> {
+        let is_same = place::look(&fd)?.stx_ino == self.tree.entry(id).inode;
+        if is_same { Ok(self.keep(id, fd)) } else { Err(Errno::NOENT) }
     }
 
     fn keep(&mut self, id: Id, fd: OwnedFd) -> Rc<OwnedFd> {

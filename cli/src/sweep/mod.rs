@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::store::Sweeping;
 
 pub mod busy;
+pub mod cache_mount;
 pub mod choose;
 pub mod clock;
 mod directories;

@@ -136,14 +136,18 @@ impl Place {
         }
     }
 
-    /// Opens the directory that these names lead to from the directory itself, many at once where the kernel looks after them.
+    /// Opens the directory that these names lead to from an open one, many at once where the kernel looks after them.
     ///
     /// # Errors
     /// As [`Place::directory`].
-    pub fn descend<'a>(&self, names: impl Iterator<Item = &'a CStr>) -> Result<OwnedFd, Errno> {
+    pub fn descend<'a>(
+        &self,
+        from: OwnedFd,
+        names: impl Iterator<Item = &'a CStr>,
+    ) -> Result<OwnedFd, Errno> {
         // The kernel takes paths of 4096 bytes (PATH_MAX), names of 255.
         const LONGEST: usize = 3800;
-        let mut fd = self.root()?;
+        let mut fd = from;
         let mut path: Vec<u8> = Vec::new();
         let step = |fd: OwnedFd, path: &mut Vec<u8>| {
             path.push(0);

@@ -1,6 +1,6 @@
 //! The locks by which a tool keeps its whole cache to itself, such as cargo's `.package-cache`.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::busy;
 use super::place::Place;
-use crate::store::Sweeping;
+use crate::store::{Locked, Sweeping};
 
 /// Lock files of a tool below one directory.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub struct ToolLocks {
     files: Vec<PathBuf>,
     /// How long it is waited for all of them, once a batch.
     wait: Duration,
-    held: Option<Vec<OwnedFd>>,
+    held: Option<Vec<Locked>>,
     /// The tool had one of them for as long as was waited: this batch does without.
     is_refused: bool,
 }
@@ -45,7 +45,7 @@ impl ToolLocks {
     }
 
     /// The locked file; none where there is no such file. The outer none where the tool has it.
-    fn lock(&self, place: &Place, file: &std::path::Path) -> Option<Option<OwnedFd>> {
+    fn lock(&self, place: &Place, file: &std::path::Path) -> Option<Option<Locked>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match fs::openat(place.as_fd(), file, flags, Mode::empty()) {
             Err(Errno::NOENT) => Some(None),

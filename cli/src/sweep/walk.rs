@@ -340,7 +340,7 @@ impl Walk<'_> {
             let names = up.take_while(|&id| id != Id::ROOT).map(|id| tree.name(id).to_owned());
             (names.collect::<Vec<_>>(), tree.entry(id).inode)
         };
-        let fd = self.place.descend(names.iter().rev().map(CString::as_c_str))?;
+        let fd = self.place.descend(self.place.root()?, names.iter().rev().map(CString::as_c_str))?;
         // Another one stands there by now.
         if place::look(&fd)?.stx_ino == inode { Ok(fd) } else { Err(Errno::NOENT) }
     }

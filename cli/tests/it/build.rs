@@ -225,6 +225,8 @@ fn help_is_ours() {
                                     it takes] [env: CI_BUILD_TIMEOUT=]
           --grace <TIME>            How long it may take to end, before it is killed [env:
                                     CI_BUILD_GRACE=] [default: 10s]
+          --no-recover              Do not look first for what killed commands left [env:
+                                    CI_BUILD_NO_RECOVER=]
           --frontend <REF>          The frontend's image as the builder can pull it, or none to rewrite
                                     the Dockerfile's text instead [default: given to the engine from
                                     here; the text where the builder is not the engine's own] [env:

@@ -104,10 +104,11 @@ fn an_example_that_is_none_would_be_seen() {
 }
 
 /// Flags that have one name and mean different things, and why that reads well.
-const DIFFERENT: [(&str, &str); 5] = [
+const DIFFERENT: [(&str, &str); 6] = [
     ("timeout", "of build and run the command's own time, of status and doctor the engine's for an answer"),
     ("grace", "of build and run the time to end in, of prune the age that is left alone"),
     ("tag", "of mirror a pattern"),
+    ("cache-mount", "of prune which go, of sweep the one to sweep within"),
     ("owner", "of lease a process, of sweep the user of files"),
     ("keep", "of prune the name of images, of sweep a pattern of paths"),
 ];
@@ -174,7 +175,10 @@ fn a_variable_is_called_as_its_flag_and_sets_no_other() {
             // containerd's own, and the one that names a containerd: `run --containerd` has it as --address.
             let is_known = matches!(
                 variable,
-                "CONTAINERD_NAMESPACE" | "CONTAINERD_SNAPSHOTTER" | "CI_BUILD_CONTAINERD" | "CI_BUILD_ENGINE_TIMEOUT"
+                "CONTAINERD_NAMESPACE"
+                    | "CONTAINERD_SNAPSHOTTER"
+                    | "CI_BUILD_CONTAINERD"
+                    | "CI_BUILD_ENGINE_TIMEOUT"
             );
             assert!(is_known || users.iter().all(is_ours), "--{name} has the variable {variable}: {users:?}");
         }

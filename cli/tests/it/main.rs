@@ -9,6 +9,8 @@ mod config;
 #[cfg(test)]
 mod copy;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod elf;
 #[cfg(test)]
 mod fetch;
@@ -20,6 +22,8 @@ mod help;
 mod image;
 #[cfg(test)]
 mod lock;
+#[cfg(test)]
+mod mirror;
 #[cfg(test)]
 mod mirrors;
 #[cfg(test)]

@@ -41,6 +41,18 @@ impl Image {
         Self { manifest: manifest.to_string().into(), config, layers }
     }
 
+    /// The same, for another architecture.
+    #[must_use]
+    pub fn of_architecture(seed: u64, layers: usize, bytes: usize, architecture: &str) -> Self {
+        let image = Self::new(seed, layers, bytes);
+        let mut config: serde_json::Value = serde_json::from_slice(&image.config).unwrap_or_default();
+        config["architecture"] = architecture.into();
+        let config = Bytes::from(config.to_string());
+        let mut manifest: serde_json::Value = serde_json::from_slice(&image.manifest).unwrap_or_default();
+        manifest["config"] = descriptor("application/vnd.oci.image.config.v1+json", &config);
+        Self { manifest: manifest.to_string().into(), config, ..image }
+    }
+
     /// What the image is known by.
     #[must_use]
     pub fn digest(&self) -> String {

@@ -14,6 +14,7 @@
 
 mod fault;
 mod image;
+mod login;
 mod route;
 mod serve;
 mod state;

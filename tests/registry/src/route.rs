@@ -1,6 +1,7 @@
 //! The distribution specification, as far as clients use it, and what goes wrong on the way.
 
 use std::io;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,7 @@ pub(crate) async fn answer(
     let range = parts.headers.get("range").and_then(|range| range.to_str().ok());
     let from = range.and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse::<usize>().ok());
     let media_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
+    let authorization = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
     let is_read = matches!(method, Method::GET | Method::HEAD);
     let (mut answer, fault) = {
         let mut state = shared.state();
@@ -63,7 +65,10 @@ pub(crate) async fn answer(
         let answer = match limited {
             Some(wait) => Answer::error(429, "TOOMANYREQUESTS")
                 .header("retry-after", (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).to_string()),
-            None => route(&mut state, &method, &path, &query, media_type, received),
+            None => match admit(&mut state, shared.address, is_read, &path, &query, authorization) {
+                Some(answer) => answer,
+                None => route(&mut state, &method, &path, &query, media_type, received),
+            },
         };
         let fault = on.filter(|_| limited.is_none()).and_then(|on| state.fault(on));
         (answer, fault)
@@ -104,6 +109,37 @@ pub(crate) async fn answer(
         *broken.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         broken
     })
+}
+
+/// What is answered to who has no token for what is asked, and to who asks for one; nothing where all is well.
+fn admit(
+    state: &mut State,
+    address: SocketAddrV4,
+    is_read: bool,
+    path: &str,
+    query: &str,
+    authorization: Option<&str>,
+) -> Option<Answer> {
+    let login = state.login.as_mut()?;
+    if path == "/token" {
+        let scopes = query.split('&').filter_map(|pair| pair.strip_prefix("scope="));
+        let scopes = scopes.map(|scope| scope.replace("%3A", ":").replace("%2F", "/").replace("%2C", ","));
+        return Some(match login.token(authorization, scopes.collect()) {
+            Some(token) => Answer::new(200)
+                .header("content-type", "application/json")
+                .body(serde_json::json!({ "token": token }).to_string()),
+            None => Answer::error(401, "UNAUTHORIZED"),
+        });
+    }
+    let rest = path.strip_prefix("/v2/").unwrap_or_default();
+    let repository = ["/manifests/", "/blobs/", "/tags/", "/referrers/"]
+        .iter()
+        .find_map(|kind| rest.split_once(kind).map(|(repository, _)| repository));
+    if login.lets_in(authorization, repository, if is_read { "pull" } else { "push" }) {
+        return None;
+    }
+    let challenge = format!("Bearer realm=\"http://{address}/token\",service=\"test\"");
+    Some(Answer::error(401, "UNAUTHORIZED").header("www-authenticate", challenge))
 }
 
 fn on(path: &str) -> Option<On> {

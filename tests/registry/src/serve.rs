@@ -1,5 +1,6 @@
 //! The server: threads, connections, and how it ends.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::fault::{Fault, On};
 use crate::image::{INDEX, Image, MANIFEST};
+use crate::login::Login;
 use crate::route;
 use crate::state::{Limit, Request, State};
 
@@ -128,6 +130,12 @@ impl Registry {
     /// Refuses to delete anything.
     pub fn refuse_deletion(&self) {
         self.shared.state().refuses_deletion = true;
+    }
+
+    /// Lets nobody in from now on but this user, by tokens that are given out for a user and a password.
+    pub fn ask_for_tokens(&self, user: &str, password: &str) {
+        let login = Login { user: user.into(), password: password.into(), tokens: BTreeMap::new() };
+        self.shared.state().login = Some(login);
     }
 
     /// All requests until now, in the order in which they were answered.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::fault::{Fault, On};
 use crate::image::{INDEX, Image, MANIFEST, digest};
+use crate::login::Login;
 
 /// A request and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub(crate) struct State {
     pub(crate) limit: Option<Limit>,
     pub(crate) has_referrers: bool,
     pub(crate) refuses_deletion: bool,
+    pub(crate) login: Option<Login>,
 }
 
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! A case on an engine: built by upstream, by ours with each policy, and by upstream again.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,10 @@ pub struct Cell {
     /// with a policy that may change them, and where no definition can be had.
     #[serde(default)]
     pub definitions: usize,
+    /// How often ours was built again because the machine was too busy to start its container. None in results from before
+    /// that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<u32>,
     /// The day.
     pub date: String,
     /// How long all builds of the case on this engine took, in milliseconds.
@@ -86,6 +90,7 @@ impl Cell {
             digests: 0,
             unsteady: 0,
             definitions: 0,
+            rebuilt: Some(0),
             date: String::new(),
             wall_ms: 0,
             explained: BTreeMap::new(),
@@ -134,35 +139,42 @@ pub fn run(case: &Case, bench: &Bench, services: &Services, layers: &mut Layers,
 /// the engine's own race.
 fn build(stage: &Stage, layers: &mut Layers, table: &Table) -> Result<[Cell; 2]> {
     const MOST: usize = 3;
+    const MOST_OF_ONE: u32 = 3;
     let mut build = |way| {
-        let mut facts = stage.build(way, layers)?;
-        for _ in 1..MOST {
-            if !is_starved(&facts) {
-                break;
+        let mut rebuilt = 0;
+        loop {
+            let begin = Instant::now();
+            let facts = stage.build(way, layers)?;
+            if rebuilt + 1 == MOST_OF_ONE || !is_starved(&facts, begin.elapsed()) {
+                return Ok::<_, Error>((facts.without(|fact| table.leaves_out(fact)), rebuilt));
             }
-            facts = stage.build(way, layers)?;
+            rebuilt += 1;
         }
-        Ok::<_, Error>(facts.without(|fact| table.leaves_out(fact)))
     };
-    let upstream = build(Way::Upstream)?;
+    let (upstream, _) = build(Way::Upstream)?;
     let ours = [build(Way::Off)?, build(Way::Auto)?];
-    let mut again = vec![build(Way::Upstream)?];
+    let mut again = vec![build(Way::Upstream)?.0];
     loop {
         let [off, auto] = &ours;
-        let cells = [(Way::Off, off), (Way::Auto, auto)]
-            .map(|(policy, ours)| judge(stage, table, policy, &upstream, &again, ours));
+        let cells = [(Way::Off, off), (Way::Auto, auto)].map(|(policy, (ours, rebuilt))| Cell {
+            rebuilt: Some(*rebuilt),
+            ..judge(stage, table, policy, &upstream, &again, ours)
+        });
         if again.len() == MOST || cells.iter().all(|cell| cell.differences.is_empty()) {
             return Ok(cells);
         }
-        again.push(build(Way::Upstream)?);
+        again.push(build(Way::Upstream)?.0);
     }
 }
 
-/// Whether the machine was too busy to start a frontend's container: the engine gives up after ten seconds, with whatever
-/// image (docs/decisions.md).
-fn is_starved(facts: &Facts) -> bool {
+/// So long the engine waits for the first bytes of a frontend that is an image (docs/decisions.md).
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether the machine was too busy to start a frontend's container. A frontend that ends by itself has the same message, and
+/// sooner: that is for all to see.
+fn is_starved(facts: &Facts, took: Duration) -> bool {
     let said = ["cold.said", "warm.said"].into_iter().filter_map(|fact| facts.get(fact));
-    said.into_iter().any(|said| said.contains("frontend grpc server closed unexpectedly"))
+    took >= PATIENCE && said.into_iter().any(|said| said.contains("frontend grpc server closed unexpectedly"))
 }
 
 /// Holds the definitions that ours solves beside upstream's.
@@ -218,4 +230,20 @@ fn shortened(difference: Difference) -> Difference {
         None => text,
     };
     Difference { upstream: difference.upstream.map(short), ours: difference.ours.map(short), ..difference }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_had_no_time_to_begin_is_built_again() {
+        let mut facts = Facts::default();
+        facts.put("cold.said", "ERROR: failed to solve: frontend grpc server closed unexpectedly");
+        assert!(is_starved(&facts, PATIENCE));
+        assert!(!is_starved(&facts, Duration::from_secs(2)), "it ended by itself");
+        let mut facts = Facts::default();
+        facts.put("cold.said", "ERROR: failed to solve: exit code: 1");
+        assert!(!is_starved(&facts, PATIENCE));
+    }
 }

@@ -186,6 +186,7 @@ fn engine(kind: Kind, selection: &Selection, kept: &mut Kept) -> Result<()> {
         _ => Err("it is not for this engine".to_owned()),
     };
     let subject = Subject::start(kind)?;
+    images::debian(&subject.client)?;
     if emulation.is_ok() {
         images::busybox_of_platforms(&subject.client)?;
     }

@@ -2,27 +2,30 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use ci_build::failpoint;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use xtask::client::Client;
 use xtask::images::BUSYBOX;
-use xtask::{command, poll};
+use xtask::{artifacts, command, poll};
 
+use super::scenario::{IS_DETACHED, is_killed};
 use crate::host;
 
 /// What ends by itself in a moment, has ended after this; on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Stands in the words of a run for so many seconds that nobody waits for them, a number of each ground's own.
-const LONG: &str = "LONG";
+pub(super) const LONG: &str = "LONG";
+
+/// What builds of grounds call the frontend, so that nobody else's is taken away.
+const FRONTEND: &str = "localhost/recovery/ci-build/frontend:1";
 
 static GROUNDS: AtomicU32 = AtomicU32::new(0);
 
@@ -31,171 +34,15 @@ static GROUNDS: AtomicU32 = AtomicU32::new(0);
 pub struct Ground {
     client: Client,
     program: PathBuf,
+    frontend: PathBuf,
     state: TempDir,
+    /// A directory with the Dockerfile of a build.
+    context: TempDir,
     long: String,
     neighbour: String,
-    alive: Child,
-    /// Containers and volumes that must stay.
+    alive: Option<Child>,
+    /// Containers, volumes and nameless images that must stay.
     staying: BTreeSet<String>,
-}
-
-/// A way to be killed.
-#[derive(Debug)]
-pub struct Scenario {
-    /// What people call it.
-    pub name: &'static str,
-    places: &'static [&'static str],
-    way: Way,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// A run that is killed at a place.
-    Run(&'static [&'static str]),
-    /// A run that is killed at any moment.
-    Anytime,
-    /// A recovery of a killed run that is killed at a place.
-    Recovery,
-    /// A recovery whose removal fails, killed at a place.
-    FailingRecovery,
-    /// A run one of whose calls to the engine fails.
-    FailingCall,
-}
-
-const ENDS: &[&str] = &["run", "-v", "/anonymous", BUSYBOX, "true"];
-const IS_STOPPED: &[&str] =
-    &["run", "--timeout", "500ms", "--grace", "1s", "--sig-proxy=false", BUSYBOX, "sleep", LONG];
-const IS_DETACHED: &[&str] = &["run", "-d", "-v", "/anonymous", BUSYBOX, "sleep", LONG];
-
-/// All of them.
-pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "run",
-        places: &[
-            "run.asked",
-            "recover.asked",
-            "recover.turn",
-            "recover.tidied",
-            "recover.listed",
-            "recover.chosen",
-            "recover.leases",
-            "recover.done",
-            "run.recovered",
-            "run.locked",
-            "run.leased",
-            "journal.adding",
-            "journal.added",
-            "run.intended",
-            "run.started",
-            "run.ended",
-            "run.found",
-            "journal.forgetting",
-        ],
-        way: Way::Run(ENDS),
-    },
-    Scenario {
-        name: "run that is stopped",
-        places: &[
-            "run.ended",
-            "run.found",
-            "journal.changing",
-            "journal.changed",
-            "run.stopping",
-            "run.stopped",
-            "run.removing",
-            "run.removed",
-            "journal.forgetting",
-            "run.forgotten",
-        ],
-        way: Way::Run(IS_STOPPED),
-    },
-    Scenario {
-        name: "detached run",
-        places: &["run.ended", "run.found", "journal.changed", "run.handing-over"],
-        way: Way::Run(IS_DETACHED),
-    },
-    Scenario { name: "run", places: &["any moment"], way: Way::Anytime },
-    Scenario {
-        name: "recover",
-        places: &[
-            "recover.asked",
-            "recover.turn",
-            "recover.tidied",
-            "recover.listed",
-            "recover.chosen",
-            "recover.removing",
-            "recover.removed",
-            "recover.forgetting",
-            "recover.forgotten",
-            "recover.leases",
-            "recover.done",
-        ],
-        way: Way::Recovery,
-    },
-    Scenario { name: "recover that fails", places: &["recover.failing"], way: Way::FailingRecovery },
-    Scenario { name: "run, the Nth call fails", places: &["1 to 8"], way: Way::FailingCall },
-];
-
-impl Scenario {
-    /// Where it is killed.
-    #[must_use]
-    pub fn places(&self) -> Vec<String> {
-        self.places.iter().map(|place| (*place).to_owned()).collect()
-    }
-
-    /// Plays it once, killed at this place; whether it was.
-    ///
-    /// # Errors
-    /// When something else happens than what is played.
-    pub fn play(&self, ground: &Ground, place: &str, time: u32) -> Result<bool> {
-        match self.way {
-            Way::Run(words) => {
-                let status = ground.ours(words).env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?;
-                Ok(is_killed(status))
-            }
-            Way::Anytime => {
-                let mut child = ground.ours(ENDS).spawn()?;
-                // Spread over the whole of a run, not random: the next time is another moment.
-                std::thread::sleep(Duration::from_millis(u64::from(time % 20) * 60));
-                let ended = child.try_wait()?.is_some();
-                let _ = child.kill();
-                child.wait()?;
-                Ok(!ended)
-            }
-            Way::Recovery => {
-                ground.leave()?;
-                let status =
-                    ground.ours(&["recover"]).env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?;
-                Ok(is_killed(status))
-            }
-            Way::FailingRecovery => {
-                ground.leave()?;
-                // The list, the image's labels, the sizes, and then the removal.
-                let mut recover = ground.ours(&["recover"]);
-                let status = recover
-                    .env("CI_BUILD_TEST_FAIL_CALL", "4")
-                    .env("CI_BUILD_TEST_KILL_AT", known(place)?)
-                    .status()?;
-                Ok(is_killed(status))
-            }
-            Way::FailingCall => {
-                let call = (time % 6 + 1).to_string();
-                let status = ground.ours(IS_STOPPED).env("CI_BUILD_TEST_FAIL_CALL", call).status()?;
-                ensure!(!is_killed(status), "nobody killed it");
-                Ok(true)
-            }
-        }
-    }
-}
-
-/// A place that is in the list, so that nobody waits for one that is not.
-fn known(place: &str) -> Result<&str> {
-    ensure!(failpoint::ALL.contains(&place), "no such place: {place}");
-    Ok(place)
-}
-
-fn is_killed(status: ExitStatus) -> bool {
-    status.signal() == Some(9)
 }
 
 impl Ground {
@@ -204,23 +51,49 @@ impl Ground {
     /// # Errors
     /// When they cannot be started.
     pub fn new(client: Client, program: PathBuf) -> Result<Self> {
-        let state = TempDir::new().context("cannot create a directory")?;
-        let number = GROUNDS.fetch_add(1, Ordering::Relaxed);
-        let long = format!("{}", 1_000_000 + u64::from(std::process::id()) * 100 + u64::from(number));
-        let run = ["run", "-d", "--label", "neighbour", BUSYBOX, "sleep", &long];
-        let neighbour = command::output(client.docker().args(run))?.trim().to_owned();
-        let alive = of(&client, &program, &state)
-            .args(["run", "--label", "alive", BUSYBOX, "sleep", &long])
+        let mut ground = Self::bare(client, program, &["run", "-d"])?;
+        let alive = of(&ground.client, &ground.program, &ground.state)
+            .args(["run", "--label", "alive", BUSYBOX, "sleep", &ground.long])
             .stdin(Stdio::null())
             .spawn()
             .context("cannot run ci-build")?;
-        let mut ground = Self { client, program, state, long, neighbour, alive, staying: BTreeSet::new() };
+        ground.alive = Some(alive);
         let alive = poll::until(PATIENCE, || {
             let running = ["ps", "--quiet", "--no-trunc", "--filter", "label=alive"];
             let running = command::output(ground.client.docker().args(running))?;
             Ok(Some(running).filter(|running| !running.trim().is_empty()))
         })?;
         alive.context("the container of the living owner does not start")?;
+        ground.staying = ground.there()?;
+        Ok(ground)
+    }
+
+    /// Puts on an engine that will die the container of a neighbour alone, which does not run.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn without_life(client: Client, program: PathBuf) -> Result<Self> {
+        Self::bare(client, program, &["create"])
+    }
+
+    fn bare(client: Client, program: PathBuf, make: &[&str]) -> Result<Self> {
+        let [state, context] = [TempDir::new(), TempDir::new()];
+        let number = GROUNDS.fetch_add(1, Ordering::Relaxed);
+        let long = format!("{}", 1_000_000 + u64::from(std::process::id()) * 100 + u64::from(number));
+        let mut docker = client.docker();
+        docker.args(make).args(["--label", "neighbour", BUSYBOX, "sleep", &long]);
+        let neighbour = command::output(&mut docker)?.trim().to_owned();
+        let mut ground = Self {
+            client,
+            program,
+            frontend: artifacts::frontend()?,
+            state: state.context("cannot create a directory")?,
+            context: context.context("cannot create a directory")?,
+            long,
+            neighbour,
+            alive: None,
+            staying: BTreeSet::new(),
+        };
         ground.staying = ground.there()?;
         Ok(ground)
     }
@@ -234,11 +107,115 @@ impl Ground {
         command
     }
 
+    /// A job that is nothing but one `ci-build` with these words, and ends with it: what is handed over to it is left then.
+    #[must_use]
+    pub fn job(&self, words: &[&str]) -> Command {
+        let mut job = of(&self.client, Path::new("setsid"), &self.state);
+        // The shell is the job, and must not become the command.
+        job.args(["--wait", "sh", "-c", "\"$0\" \"$@\"; exit $?"]).arg(&self.program);
+        job.args(words.iter().map(|word| if *word == LONG { &self.long } else { *word }));
+        job.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        job
+    }
+
+    /// A job that is nothing but one `ci-build build`, of a Dockerfile with this step.
+    ///
+    /// # Errors
+    /// When the Dockerfile cannot be written.
+    pub fn build(&self, step: &str) -> Result<Command> {
+        let text = format!("FROM {BUSYBOX}\nRUN --mount=type=cache,target=/recovery {step}\n");
+        fs::write(self.context.path().join("Dockerfile"), text).context("cannot write a Dockerfile")?;
+        let context = self.context.path().display().to_string();
+        let mut job = self.job(&["build", "--quiet", "--tag", "recovery:1", &context]);
+        job.env("CI_BUILD_FRONTEND_BINARY", &self.frontend).env("CI_BUILD_FRONTEND_NAME", FRONTEND);
+        Ok(job)
+    }
+
+    /// Kills the `ci-build build` of this ground, where one runs; whether there was one.
+    ///
+    /// # Errors
+    /// When the processes cannot be listed.
+    pub fn kill_build(&self) -> Result<bool> {
+        let line = format!(
+            "{} build --quiet --tag recovery:1 {}",
+            self.program.display(),
+            self.context.path().display()
+        );
+        for (pid, found) in host::processes_by_pid(&line)? {
+            if found.starts_with(&line)
+                && let Some(pid) = Pid::from_raw(pid)
+            {
+                return Ok(kill_process(pid, Signal::KILL).is_ok());
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes the frontend's image from the engine, so that the next build has to bring it.
+    ///
+    /// # Errors
+    /// When the engine keeps it.
+    pub fn forget_frontend(&self) -> Result<()> {
+        match command::succeeds(self.client.docker().args(["image", "inspect", FRONTEND]))? {
+            true => command::run(self.client.docker().args(["rmi", "--force", FRONTEND])),
+            false => Ok(()),
+        }
+    }
+
+    /// How long its containers sleep, which nobody else's do.
+    #[must_use]
+    pub fn long(&self) -> &str {
+        &self.long
+    }
+
+    /// How many living owners there are.
+    #[must_use]
+    pub fn alive(&self) -> usize {
+        usize::from(self.alive.is_some())
+    }
+
+    /// What talks to the engine.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The state directory.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        self.state.path()
+    }
+
     /// Leaves a running container whose owner is dead.
-    fn leave(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn leave(&self) -> Result<()> {
         let status = self.ours(IS_DETACHED).env("CI_BUILD_TEST_KILL_AT", "run.ended").status()?;
         ensure!(is_killed(status), "the run was not killed");
         Ok(())
+    }
+
+    /// What the journal says that is not so, a line each: a container of ours that no record is about, a failure without
+    /// a reason.
+    ///
+    /// # Errors
+    /// When the engine or the journal does not tell.
+    pub fn lies(&self) -> Result<Vec<String>> {
+        let journal = ci_build::journal::Journal::open_in(self.state.path())?;
+        let names: BTreeSet<String> = journal.list()?.into_iter().map(|found| found.name).collect();
+        let format = "{{.Label \"ci-build.run\"}}";
+        let labelled = ["ps", "--all", "--filter", "label=ci-build.run", "--format", format];
+        let labelled = command::output(self.client.docker().args(labelled))?;
+        let unknown = labelled.lines().filter(|name| !names.contains(*name));
+        let mut lies: Vec<String> = unknown.map(|name| format!("no record of {name}")).collect();
+        for record in journal.failures()? {
+            let reason = record.failure.map(|failure| failure.reason).unwrap_or_default();
+            if reason.trim().is_empty() {
+                lies.push(format!("a failure without a reason: {}", record.command));
+            }
+        }
+        Ok(lies)
     }
 
     /// Recovers once and tells what is left or lost, a line each; then nothing is.
@@ -258,18 +235,19 @@ impl Ground {
                 String::from_utf8_lossy(&first.stderr).trim()
             ));
         }
-        let there = self.there()?;
+        let there = self.settled()?;
         left.extend(there.difference(&self.staying).map(|id| format!("left: {id}")));
         left.extend(self.staying.difference(&there).map(|id| format!("lost: {id}")));
-        let records = self.files("journal")?;
         // The living owner's.
-        if records.len() != 1 {
-            left.push(format!("records: {records:?}"));
+        if self.records()? != self.alive() {
+            left.push(format!("records: {:?}", self.files("journal")?));
         }
+        left.extend(self.scratch()?.into_iter().map(|name| format!("file: {name}")));
         // The neighbour's and the living owner's.
-        let sleepers = poll::until(PATIENCE, || Ok(Some(self.sleepers()?).filter(|count| *count == 2)))?;
+        let staying = 2 * self.alive();
+        let sleepers = poll::until(PATIENCE, || Ok((self.sleepers()? == staying).then_some(())))?;
         if sleepers.is_none() {
-            left.push(format!("processes: {}, not 2", self.sleepers()?));
+            left.push(format!("processes: {}, not {staying}", self.sleepers()?));
         }
         let second: Value = serde_json::from_slice(&self.recover().output()?.stdout).context("no report")?;
         let is_quiet = second["removed"] == Value::Array(vec![])
@@ -285,8 +263,11 @@ impl Ground {
             let stores = status["stores"].as_array().into_iter().flatten();
             stores.map(|store| store[what].as_array().map_or(0, Vec::len)).sum::<usize>()
         };
-        if held("holders") != 1 || held("leases") > 1 {
+        if held("holders") != self.alive() || held("leases") > self.alive() {
             left.push(format!("locks or leases: {status}"));
+        }
+        if status["failures"] != Value::Array(vec![]) {
+            left.push(format!("failures: {status}"));
         }
         Ok(left)
     }
@@ -297,13 +278,14 @@ impl Ground {
         recover
     }
 
-    /// Waits until no docker of a killed run is at work that could still make a container. One that is attached to a running
-    /// container makes none any more.
+    /// Waits until no docker or buildx of a killed command is at work that could still make something. A docker that is
+    /// attached to a running container makes none any more.
     fn docker_has_ended(&self) -> Result<()> {
         let ended = poll::until(PATIENCE, || {
             let running = ["ps", "--quiet", "--filter", "label=ci-build.run"];
             let attached = command::output(self.client.docker().args(running))?.lines().count();
-            Ok((self.dockers()? <= attached).then_some(()))
+            let builds = host::processes(&self.context.path().display().to_string())?;
+            Ok((self.dockers()? <= attached && builds.is_empty()).then_some(()))
         })?;
         ended.context("the docker of a killed run does not end")
     }
@@ -332,15 +314,33 @@ impl Ground {
         Ok(host::processes(&line)?.into_iter().filter(|found| *found == line).count())
     }
 
-    /// All containers and volumes of the engine.
+    /// What there is when what is being removed has gone: the engine's lists lag behind a removal.
+    fn settled(&self) -> Result<BTreeSet<String>> {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let settled =
+            poll::until(PATIENCE, || Ok(Some(self.there()?).filter(|there| *there == self.staying)))?;
+        settled.map_or_else(|| self.there(), Ok)
+    }
+
+    /// All containers, volumes and nameless images of the engine.
     fn there(&self) -> Result<BTreeSet<String>> {
         let containers =
             command::output(self.client.docker().args(["ps", "--all", "--quiet", "--no-trunc"]))?;
         let volumes = command::output(self.client.docker().args(["volume", "ls", "--quiet"]))?;
-        let named = |kind: &'static str, text: &str| -> Vec<String> {
-            text.lines().map(|id| format!("{kind} {id}")).collect()
-        };
-        Ok([named("container", &containers), named("volume", &volumes)].concat().into_iter().collect())
+        let images = ["images", "--quiet", "--no-trunc", "--filter", "dangling=true"];
+        let images = command::output(self.client.docker().args(images))?;
+        let all = [("container", containers), ("volume", volumes), ("image", images)];
+        let named =
+            |(kind, text): &(&str, String)| text.lines().map(|id| format!("{kind} {id}")).collect::<Vec<_>>();
+        Ok(all.iter().flat_map(named).collect())
+    }
+
+    /// How many records the journal has.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn records(&self) -> Result<usize> {
+        Ok(self.files("journal")?.len())
     }
 
     /// The files of a room of the state directory, without the two that are always there.
@@ -350,22 +350,41 @@ impl Ground {
         let names = names.collect::<Result<Vec<_>>>()?;
         Ok(names.into_iter().filter(|name| !matches!(name.as_str(), ".writing" | ".turn")).collect())
     }
+
+    /// Files of builds, in all stores.
+    fn scratch(&self) -> Result<Vec<String>> {
+        let mut left = Vec::new();
+        let Ok(stores) = fs::read_dir(self.state.path().join("stores")) else { return Ok(left) };
+        for store in stores {
+            let Ok(entries) = fs::read_dir(store?.path().join("scratch")) else { continue };
+            let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+            left.extend(names.collect::<Result<Vec<_>>>()?.into_iter().filter(|name| !name.starts_with('.')));
+        }
+        Ok(left)
+    }
 }
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        let _ = self.alive.kill();
-        let _ = self.alive.wait();
+        if let Some(alive) = &mut self.alive {
+            let _ = alive.kill();
+            let _ = alive.wait();
+        }
         let _ = self.recover().output();
         let _ = command::run(self.client.docker().args(["rm", "--force", &self.neighbour]));
+        for image in [FRONTEND, "recovery:1"] {
+            let _ = command::succeeds(self.client.docker().args(["rmi", "--force", image]));
+        }
     }
 }
 
-/// `ci-build` with this ground's state, and with no settings of whoever runs us.
-fn of(client: &Client, program: &std::path::Path, state: &TempDir) -> Command {
+/// A program that is or calls `ci-build`, with this ground's state, and with no settings of whoever runs us.
+fn of(client: &Client, program: &Path, state: &TempDir) -> Command {
     let mut command = client.set_up(Command::new(program));
     command.env("CI_BUILD_STATE_DIR", state.path());
-    for variable in ["STORE", "WAIT", "TIMEOUT", "GRACE", "NO_RECOVER"] {
+    for variable in
+        ["STORE", "WAIT", "TIMEOUT", "GRACE", "NO_RECOVER", "POLICY", "SCOPE", "FRONTEND", "FRONTEND_NAME"]
+    {
         command.env_remove(format!("CI_BUILD_{variable}"));
     }
     command

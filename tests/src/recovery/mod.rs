@@ -1,56 +1,106 @@
-//! The recovery laboratory: `ci-build run` and `ci-build recover` are killed at each labelled place and at any moment,
-//! and calls to the engine fail one by one; and after one recovery nothing of
-//! ours is left, while what others have stands untouched.
+//! The recovery laboratory: commands are killed at each labelled place and at any moment; shims and the engine are killed beneath
+//! them; requests to the engine fail one by one; and after one recovery nothing of ours is left, while what others have
+//! stands untouched. How long a recovery of many leftovers takes, and a run beside docker's.
 
+pub mod calls;
 pub mod containerd;
+pub mod deaths;
 mod ground;
+pub mod many;
 mod raw;
+pub mod report;
+mod scenario;
+pub mod speed;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
-use xtask::engines::{self, Kind, Options};
+use clap::{Parser, ValueEnum};
+use xtask::client::Client;
+use xtask::engines::{self, Engine, Kind, Options};
 use xtask::{artifacts, images, machine, workspace};
 
 use crate::results;
 
-pub use ground::{Ground, SCENARIOS, Scenario};
-pub use raw::{Raw, Row};
+pub use ground::Ground;
+pub use raw::{Many, Raw, Row, Speed};
+pub use scenario::{SCENARIOS, Scenario};
 
-/// Kills `ci-build run` and `ci-build recover` everywhere, and looks at what is left after one recovery
+/// Lets commands, shims, engines and requests end badly, and looks at what is left after one recovery
+///
+/// Results are kept after each part, beside those of earlier runs: parts can be run at different times.
 #[derive(Debug, Parser)]
+#[command(name = "cargo xtask recovery", bin_name = "cargo xtask recovery")]
 pub struct Selection {
     /// On which engines
     #[arg(long = "engine", value_name = "KIND", default_values = ["docker-20.10", "docker-28.5"])]
     engines: Vec<Kind>,
+    /// Only this part [repeatable]
+    #[arg(long = "part", value_name = "PART")]
+    parts: Vec<Part>,
     /// How often at each place
-    #[arg(long, default_value_t = 20)]
-    times: u32,
-    /// Only places with this in their name
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    runs: u32,
+    /// How many leftovers at once
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    leftovers: u32,
+    /// Of the part `kills`, only places with this in their name
     #[arg(long)]
     place: Option<String>,
-    /// Where the results go
+    /// Where the results go [default: docs/lab/recovery.json, and the page docs/lab-recovery.md]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Only on docker's engines, or only on containerd [default: on both]
-    #[arg(long, value_enum)]
-    only: Option<Only>,
-    /// On containerd, only these
-    #[arg(long = "part", value_enum, default_values = ["kills", "wedge", "speed"])]
-    parts: Vec<containerd::Part>,
-    /// Where the results of containerd go
-    #[arg(long, value_name = "FILE")]
-    containerd_output: Option<PathBuf>,
+    /// Run nothing: make the page anew
+    #[arg(long)]
+    report: bool,
 }
 
-/// Where it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Only {
-    Docker,
-    Containerd,
+/// A part of the laboratory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Runs, builds and recoveries are killed
+    Kills,
+    /// Shims are killed
+    Shims,
+    /// The engine is killed
+    Engines,
+    /// Each request to the engine fails once
+    Calls,
+    /// Many leftovers at once
+    Many,
+    /// How long a run takes beside docker's
+    Speed,
+}
+
+/// Where results go.
+struct Places {
+    raw: PathBuf,
+    page: PathBuf,
+}
+
+impl Selection {
+    fn places(&self) -> Places {
+        let docs = workspace::root().join("docs");
+        match &self.output {
+            Some(raw) => Places { raw: raw.clone(), page: raw.with_extension("md") },
+            None => Places { raw: docs.join("lab/recovery.json"), page: docs.join("lab-recovery.md") },
+        }
+    }
+}
+
+impl Places {
+    /// What there is so far.
+    fn load(&self) -> Result<Raw> {
+        if self.raw.exists() { results::load(&self.raw) } else { Ok(Raw::default()) }
+    }
+
+    /// Keeps what there is by now.
+    fn save(&self, raw: &Raw) -> Result<()> {
+        results::save(raw, &self.raw)?;
+        let written = std::fs::write(&self.page, report::page(raw));
+        written.with_context(|| format!("cannot write {}", self.page.display()))
+    }
 }
 
 /// Runs the laboratory; whether all was as promised.
@@ -58,42 +108,89 @@ enum Only {
 /// # Errors
 /// When an engine or the command does not play along, or a place is not reached.
 pub fn run(selection: &Selection) -> Result<bool> {
-    let Selection { only, parts, times, place, containerd_output, .. } = selection;
-    let is_docker = *only == Some(Only::Containerd) || on_docker(selection)?;
-    let is_containerd = *only == Some(Only::Docker)
-        || containerd::run(parts, *times, place.as_deref(), containerd_output.as_deref())?;
-    Ok(is_docker && is_containerd)
+    let places = selection.places();
+    let mut raw = places.load()?;
+    if selection.report {
+        places.save(&raw)?;
+        return Ok(true);
+    }
+    raw.machine = machine::description()?;
+    let parts = match &selection.parts[..] {
+        [] => Part::value_variants(),
+        parts => parts,
+    };
+    for part in parts {
+        for kind in &selection.engines {
+            one(*part, *kind, selection, &mut raw, &places)
+                .with_context(|| format!("{part:?} on {}", kind.name()))?;
+            places.save(&raw)?;
+        }
+    }
+    let complaints = report::complaints(&raw);
+    complaints.iter().for_each(|line| eprintln!("not as promised: {line}"));
+    Ok(complaints.is_empty())
 }
 
-fn on_docker(selection: &Selection) -> Result<bool> {
-    let program = artifacts::command()?;
-    let mut rows = Vec::new();
-    let mut versions = BTreeMap::new();
-    for kind in &selection.engines {
-        let engine = engines::start(*kind, Options::default())?;
+/// One part on one engine, which it has for itself.
+fn one(part: Part, kind: Kind, selection: &Selection, raw: &mut Raw, places: &Places) -> Result<()> {
+    let program = match part {
+        Part::Many | Part::Speed => artifacts::release_command()?,
+        _ => artifacts::command()?,
+    };
+    let name = kind.name();
+    let start = || -> Result<Engine> {
+        let engine = engines::start(kind, Options::default())?;
         images::busybox(engine.client())?;
-        versions.insert(kind.name().to_owned(), engine.version().to_owned());
-        let is_asked =
-            |place: &str| selection.place.as_ref().is_none_or(|part| place.contains(part.as_str()));
-        for scenario in SCENARIOS {
-            for place in scenario.places().into_iter().filter(|place| is_asked(place)) {
-                let row = repeat(kind.name(), engine.client(), &program, scenario, &place, selection.times)?;
-                eprintln!(
-                    "{} {} {place}: {} of {} left something",
-                    row.engine,
-                    row.scenario,
-                    row.left.len(),
-                    row.times
-                );
-                rows.push(row);
+        Ok(engine)
+    };
+    let put = |raw: &mut Raw, row: Row| {
+        eprintln!(
+            "{} {} {}: {} of {} left something",
+            row.engine,
+            row.scenario,
+            row.place,
+            row.left.len(),
+            row.times
+        );
+        raw.put(row);
+        places.save(raw)
+    };
+    if part == Part::Engines {
+        let (version, rows) = deaths::engines(kind, &program, selection.runs)?;
+        raw.engines.insert(name.to_owned(), version);
+        return rows.into_iter().try_for_each(|row| put(raw, row));
+    }
+    let engine = start()?;
+    raw.engines.insert(name.to_owned(), engine.version().to_owned());
+    let ground = |program: &Path| Ground::new(engine.client().clone(), program.to_owned());
+    match part {
+        Part::Kills => {
+            let is_asked =
+                |place: &str| selection.place.as_ref().is_none_or(|part| place.contains(part.as_str()));
+            for scenario in SCENARIOS {
+                for place in scenario.places().into_iter().filter(|place| is_asked(place)) {
+                    put(raw, repeat(name, engine.client(), &program, scenario, &place, selection.runs)?)?;
+                }
             }
         }
-        engine.stop()?;
+        Part::Shims => {
+            for row in deaths::shims(name, &ground(&program)?, selection.runs)? {
+                put(raw, row)?;
+            }
+        }
+        Part::Calls => {
+            let ground = ground(&program)?;
+            for call in calls::CALLS {
+                for fault in &calls::faults() {
+                    put(raw, calls::repeat(name, &engine.socket(), &ground, *call, fault)?)?;
+                }
+            }
+        }
+        Part::Many => raw.put_many(many::run(name, &ground(&program)?, &program, selection.leftovers)?),
+        Part::Speed => raw.put_speed(speed::run(name, engine.client(), &program, selection.runs)?),
+        Part::Engines => {}
     }
-    let raw = Raw { machine: machine::description()?, engines: versions, rows };
-    let path = selection.output.clone().unwrap_or_else(|| workspace::root().join("docs/lab/recovery.json"));
-    results::save(&raw, &path)?;
-    Ok(raw.rows.iter().all(|row| row.left.is_empty()))
+    engine.stop()
 }
 
 /// Goes through one scenario, killed at one place, so many times.
@@ -102,8 +199,8 @@ fn on_docker(selection: &Selection) -> Result<bool> {
 /// When the engine or the command does not play along, or the place is not reached.
 pub fn repeat(
     engine: &str,
-    client: &xtask::client::Client,
-    program: &std::path::Path,
+    client: &Client,
+    program: &Path,
     scenario: &Scenario,
     place: &str,
     times: u32,

@@ -130,16 +130,14 @@ mod tests {
     #[test]
     fn children_are_found() {
         let mut child = std::process::Command::new("sh").args(["-c", "sleep 60 & wait"]).spawn().unwrap();
+        // Before it becomes a sleep, it is a shell as well.
         let found = poll::until(Duration::from_secs(10), || {
-            Ok(Some(descendants(child.id())?).filter(|found| found.len() == 2))
+            let found = descendants(child.id())?;
+            let statuses: Vec<_> = found.iter().map(|process| Status::of(*process)).collect::<Result<_>>()?;
+            let names: Vec<_> = statuses.into_iter().flatten().map(|status| status.name).collect();
+            Ok((names == ["sh", "sleep"]).then_some(found))
         });
         let found = found.unwrap().expect("a shell and its sleep");
-        let names: Vec<_> = found
-            .iter()
-            .filter_map(|process| Status::of(*process).unwrap())
-            .map(|status| status.name)
-            .collect();
-        assert_eq!(names, ["sh", "sleep"]);
         for process in found {
             command::run(std::process::Command::new("kill").arg(process.to_string())).unwrap();
         }

@@ -27,7 +27,9 @@ pub fn run(most: u64) -> Result<Vec<Attack>> {
             attack.removed = removed;
             eprintln!("{attack:?}");
         }
-        attacks.push(one(&place.path().join("control"), &file_system, "by paths", most, by_paths)?);
+        attacks.push(one(&place.path().join("control"), &file_system, "by paths", most, |tree| {
+            by_paths(tree, &|_| ())
+        })?);
     }
     Ok(attacks)
 }

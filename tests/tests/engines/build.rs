@@ -7,12 +7,14 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use ci_build_tests::host::{Host, no_process};
+use ci_build_tests::host::{Host, mark, no_process, processes_by_pid};
 use ci_build_tests::{Subject, dockerfile};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use xtask::build::{self, Build, Outcome};
 use xtask::command;
 use xtask::engines::Kind;
+use xtask::images::BUSYBOX;
 
 const RACE: &str = "SharedCacheRace/two-stages";
 
@@ -116,12 +118,6 @@ pub(crate) fn ignored_files(subject: &Subject) -> Result<()> {
     build::forget(&subject.client)?;
     built(host.build(&context.path().join("app.Dockerfile")).argument("--frontend=none"))?;
     Ok(())
-}
-
-/// How long a step sleeps that is to be found among all processes: unique, so that no other build's is taken for it.
-fn mark(dir: &Path) -> String {
-    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    format!("61{}", name.bytes().map(|byte| char::from(b'0' + byte % 10)).collect::<String>())
 }
 
 /// A build that waits in a step until it is ended, of which nothing else is there.
@@ -320,10 +316,13 @@ pub(crate) fn waits(subject: &Subject) -> Result<()> {
     let is_told = subject.engine.kind() != Kind::Docker20_10;
     let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
     let file = dir.path().join("Dockerfile");
-    let stage = |name: &str, run: &str| {
+    // Whoever comes first has the cache for long enough that it is told. Two steps of one text would be one step.
+    let stage = |name: &str| {
+        let run = format!(": {name}; [ -e /own/had ] || {{ touch /own/had; echo begun; sleep 8; }}");
         format!("FROM local/busybox AS {name}\nRUN --mount=type=cache,target=/own,sharing=locked {run}\n")
     };
-    let text = stage("a", "echo begun && sleep 8") + &stage("b", "sleep 0.1 && echo begun && sleep 8");
+    let text = stage("a") + &stage("b");
+    build::forget(&subject.client)?;
     fs::write(
         &file,
         format!("{text}FROM local/busybox\nCOPY --from=a /bin/sh /a\nCOPY --from=b /bin/sh /b\n"),
@@ -376,5 +375,62 @@ pub(crate) fn durations(subject: &Subject) -> Result<()> {
     let (first, second) = (given()?, given()?);
     let is_measured = subject.engine.kind() != Kind::Docker20_10;
     ensure!(!first && second == is_measured, "given at first: {first}, then: {second}");
+    Ok(())
+}
+
+/// What a killed run left goes before a build, unless that is switched off; a build without an engine of its own needs none.
+pub(crate) fn recovers_first(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    let containers = || command::output(subject.client.docker().args(["ps", "--all", "--quiet"]));
+    let before = containers()?;
+    let mut run = host.command(&["run", "-d", BUSYBOX, "sleep", "4000"]);
+    run.env("CI_BUILD_TEST_KILL_AT", "run.ended").stdout(Stdio::null()).status()?;
+    ensure!(containers()? != before, "nothing was left: the test shows nothing");
+    built(host.build(&dockerfile("none/one-stage")).argument("--no-recover"))?;
+    ensure!(containers()? != before, "--no-recover recovered");
+    let outcome = built(host.build(&dockerfile("none/one-stage")))?;
+    ensure!(outcome.output.contains("recovered what killed commands left"), "{}", outcome.output);
+    ensure!(containers()? == before, "what was left is there");
+    Ok(())
+}
+
+/// A step whose runc is killed runs on, which the doctor tells; while a build has it he does not.
+pub(crate) fn step_without_runc(subject: &Subject) -> Result<()> {
+    let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
+    let steps = || -> Result<Value> {
+        let doctor = host.command(&["doctor", "--format", "json"]).stdin(Stdio::null()).output()?;
+        let doctor: Value = serde_json::from_slice(&doctor.stdout).context("no document")?;
+        let checks = doctor["checks"].as_array().context("no list")?;
+        checks.iter().find(|check| check["check"] == "steps").cloned().context("no such check")
+    };
+    let build = Waiting::start(host.command(&["build"]), dir.path())?;
+    let mark = build.mark.clone();
+    ensure!(steps()?["state"] == "fine", "a step that a build has: {:#}", steps()?);
+    let executor = subject.engine.data_root().join("buildkit/executor").display().to_string();
+    let runc = processes_by_pid(&executor)?;
+    let runc: Vec<_> =
+        runc.iter().filter(|(_, line)| line.contains("runc ") && line.contains(" run ")).collect();
+    let [(pid, line)] = runc[..] else { bail!("not one runc: {runc:?}") };
+    let id = line.split_whitespace().last().context("no container")?;
+    kill_process(Pid::from_raw(*pid).context("a pid")?, Signal::KILL)?;
+    build.end()?;
+    let told = steps()?;
+    ensure!(
+        told["state"] == "wrong" && told["found"].as_str().is_some_and(|found| found.contains(id)),
+        "{told:#}"
+    );
+    let advice = told["advice"].as_array().context("no advice")?;
+    ensure!(advice.iter().any(|line| *line == format!("`runc delete --force {id}` ends it")), "{told:#}");
+    // What the doctor says to do is what helps.
+    for line in advice.iter().filter_map(|line| line.as_str()?.split('`').nth(1)) {
+        // The engine's own runc.
+        let environment = fs::read(format!("/proc/{}/environ", subject.engine.pid()))?;
+        let environment = String::from_utf8_lossy(&environment).into_owned();
+        let path = environment.split('\0').find_map(|variable| variable.strip_prefix("PATH="));
+        let path = path.context("the engine has no PATH")?;
+        command::run(Command::new("sh").args(["-c", line]).env("PATH", path))?;
+    }
+    no_process(&mark, PATIENCE)?;
+    ensure!(steps()?["state"] == "fine", "{:#}", steps()?);
     Ok(())
 }

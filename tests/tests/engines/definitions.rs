@@ -7,10 +7,12 @@ use anyhow::{Context, Result, ensure};
 use ci_build_tests::{Subject, definition};
 use xtask::build::Build;
 use xtask::engines::{ImageStore, Kind};
-use xtask::workspace;
+use xtask::{images, workspace};
 
 pub(crate) fn with_policy_off(subject: &Subject) -> Result<()> {
     definition::install_capture(&subject.client)?;
+    images::debian(&subject.client)?;
+    let has_graph_driver = subject.engine.kind().image_store() == ImageStore::GraphDriver;
     let mut compared = 0;
     let mut mended = 0;
     for dockerfile in dockerfiles()? {
@@ -18,9 +20,11 @@ pub(crate) fn with_policy_off(subject: &Subject) -> Result<()> {
         let platforms = text.lines().next().and_then(|line| line.strip_prefix("# platforms: "));
         let is_too_old =
             dockerfile.ends_with("none/heredoc.Dockerfile") && subject.engine.kind() == Kind::Docker20_10;
-        let is_refused =
-            platforms.is_some() && subject.engine.kind().image_store() == ImageStore::GraphDriver;
-        if is_too_old || is_refused {
+        let is_control = dockerfile.ends_with("SharedCacheRace/two-stages.Dockerfile");
+        // With images in containerd the same BuildKit makes the same definitions as with a graph driver, which refuses what is for
+        // several platforms.
+        let is_elsewhere = platforms.is_some() == has_graph_driver && !is_control;
+        if is_too_old || is_elsewhere {
             continue;
         }
         let differences = |policy: &str| -> Result<Option<definition::Compared>> {
@@ -40,12 +44,13 @@ pub(crate) fn with_policy_off(subject: &Subject) -> Result<()> {
         ensure!(different.is_empty(), "{}: {different:?}", dockerfile.display());
         compared += count;
         // The control: what is mended differs.
-        if dockerfile.ends_with("SharedCacheRace/two-stages.Dockerfile") {
+        if is_control {
             mended +=
                 definition::alike_once(|| differences("auto"))?.map_or(0, |(_, different)| different.len());
         }
     }
-    ensure!(compared >= 16, "only {compared} definitions were compared");
+    let least = if has_graph_driver { 16 } else { 4 };
+    ensure!(compared >= least, "only {compared} definitions were compared");
     ensure!(mended > 0, "a difference is not seen");
     Ok(())
 }

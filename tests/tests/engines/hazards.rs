@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use ci_build_tests::Subject;
 use xtask::build::{self, Build, Ended, Outcome};
+use xtask::images;
 
 /// A build that takes one or two seconds and is not done after this hangs.
 const HANGS: Duration = Duration::from_secs(10);
@@ -50,6 +51,7 @@ pub(crate) fn lock_inversion(subject: &Subject) -> Result<()> {
 
 pub(crate) fn apt(subject: &Subject) -> Result<()> {
     const NAME: &str = "SharedCacheRace/apt";
+    images::debian(&subject.client)?;
     all_succeed(&cold(subject, 1, || subject.ours(NAME))?)?;
     control(subject, 5, || subject.upstream(NAME), |outcome| outcome.output.contains("Could not get lock"))
 }

@@ -1,13 +1,16 @@
 //! What users read, and what must not be left behind.
 
-use std::ffi::OsString;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::{Subject, dockerfile};
 use xtask::build::{self, Build};
 use xtask::poll;
+
+/// What begins or ends in a moment has done so after this.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn hazard(subject: &Subject) -> Result<()> {
     let told = |build: Build| -> Result<Vec<String>> {
@@ -101,29 +104,25 @@ pub(crate) fn unknown_policy(subject: &Subject) -> Result<()> {
 
 /// The frontend's process ends with the build, also when the build fails.
 pub(crate) fn nothing_left(subject: &Subject) -> Result<()> {
+    // The control: while a step runs, there is one.
+    let dir = tempfile::tempdir().context("cannot create a directory")?;
+    let path = dir.path().join("Dockerfile");
+    std::fs::write(&path, "FROM local/busybox\nRUN sleep 1\n").context("cannot write a Dockerfile")?;
+    let build = Build::of(&subject.client, &path).through(&subject.frontend).argument("--no-cache");
+    let build = thread::spawn(move || build.run());
+    let seen = poll::until(PATIENCE, || Ok((!subject.frontends()?.is_empty()).then_some(())))?;
+    ensure!(seen.is_some(), "a frontend that runs is not seen");
+    build.join().map_err(|_| anyhow::anyhow!("the build's thread panicked"))??;
     for name in ["none/two-lines", "bad/unknown-instruction", "bad/failing-step"] {
         subject.ours(name).run()?;
-        // Those of other engines' builds are there, too, and end in their time.
-        let there = frontends()?;
-        let ended = poll::until(Duration::from_secs(10), || {
-            let left = frontends()?;
-            Ok(there.iter().all(|process| !left.contains(process)).then_some(()))
-        })?;
-        ensure!(ended.is_some(), "a frontend of {there:?} is left after {name}");
+        no_frontend(subject).context(name)?;
     }
     Ok(())
 }
 
-/// The processes of frontends, by number.
-pub(crate) fn frontends() -> Result<Vec<OsString>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let entry = entry?;
-        // A process may end while we look.
-        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        if command.starts_with(b"/ci-build-frontend\0") {
-            found.push(entry.file_name());
-        }
-    }
-    Ok(found)
+/// Waits until the engine runs no frontend.
+pub(crate) fn no_frontend(subject: &Subject) -> Result<()> {
+    let ended = poll::until(PATIENCE, || Ok(subject.frontends()?.is_empty().then_some(())))?;
+    ensure!(ended.is_some(), "frontends are left running: {:?}", subject.frontends()?);
+    Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::{Subject, dockerfile};
 use xtask::build::{self, Build, Outcome};
-use xtask::command;
+use xtask::{command, images};
 
 /// Policies that mend: what is usual, and what only a text could do at first.
 const POLICIES: [&str; 2] = ["auto", "order"];
@@ -54,6 +54,7 @@ fn hold(subject: &Subject, name: &str, times: usize) -> Result<()> {
 }
 
 pub(crate) fn races(subject: &Subject) -> Result<()> {
+    images::debian(&subject.client)?;
     for name in ["two-stages", "reader-and-writer", "apt"] {
         hold(subject, &format!("SharedCacheRace/{name}"), 1)?;
     }

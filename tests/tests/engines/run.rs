@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::Subject;
 use ci_build_tests::host::Host;
-use ci_build_tests::recovery::{self, SCENARIOS};
+use ci_build_tests::recovery::{Ground, Row, SCENARIOS, calls, deaths};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use xtask::command;
@@ -142,15 +142,26 @@ pub(crate) fn detached(subject: &Subject) -> Result<()> {
     Ok(())
 }
 
+/// Of a scenario that is played at different moments, so many are enough here.
+const MOMENTS: u32 = 6;
+
 /// Whatever kills a run or a recovery: after one recovery nothing is left, and what others have stands. The engines share
 /// the places; the whole of it is `cargo xtask recovery`.
 pub(crate) fn killed(subject: &Subject) -> Result<()> {
     let all = SCENARIOS
         .iter()
         .flat_map(|scenario| scenario.places().into_iter().map(move |place| (scenario, place)));
+    // Nothing is left after each: so they may share what must stay.
+    let ground = Ground::new(subject.client.clone(), subject.command.clone())?;
     for (_, (scenario, place)) in all.enumerate().filter(|(number, _)| subject.takes(*number)) {
-        let row = recovery::repeat("", &subject.client, &subject.command, scenario, &place, 2)?;
-        ensure!(row.left.is_empty(), "{} at {place}: {:#?}", scenario.name, row.left);
+        let (moments, mut is_killed) = (scenario.moments(), false);
+        for moment in (0..moments).step_by(moments.div_ceil(MOMENTS) as usize) {
+            let what = || format!("{} at {place}, {moment}", scenario.name);
+            is_killed |= scenario.play(&ground, &place, moment).with_context(what)?;
+            let left = ground.leftovers().with_context(what)?;
+            ensure!(left.is_empty(), "{}: {left:#?}", what());
+        }
+        ensure!(is_killed, "{} is never killed at {place}: the trial is none", scenario.name);
     }
     Ok(())
 }
@@ -246,8 +257,48 @@ pub(crate) fn failing(subject: &Subject) -> Result<()> {
     );
     ensure!(ended(&mut host.command(&["run", BUSYBOX, "true"]))?.status.success());
     ensure!(there(subject)? != before, "a run tried again at once");
+    let status = ended(&mut host.command(&["status", "--format", "json"]))?.stdout;
+    let status: Value = serde_json::from_slice(&status).context("no status")?;
+    let failure = &status["failures"][0];
+    ensure!(
+        failure["times"] == 1 && failure["command"] == format!("docker run -d {BUSYBOX} sleep 4000"),
+        "{status}"
+    );
+    let text = String::from_utf8(ended(&mut host.command(&["status"]))?.stdout)?;
+    ensure!(text.contains("WHY IT IS STILL THERE") && text.contains("a test lets"), "{text}");
     let report = recovered(&host)?;
     ensure!(report["removed"].as_array().is_some_and(|removed| removed.len() == 1), "{report}");
     ensure!(there(subject)? == before, "a failure was forgotten");
+    Ok(())
+}
+
+/// A shim that is killed takes its container with it, or leaves it to us.
+pub(crate) fn killed_shim(subject: &Subject) -> Result<()> {
+    let ground = Ground::new(subject.client.clone(), subject.command.clone())?;
+    well(deaths::shims("", &ground, 1)?)
+}
+
+/// An engine that is killed and started anew has nothing of ours after one recovery.
+pub(crate) fn killed_engine(subject: &Subject) -> Result<()> {
+    well(deaths::engines(subject.engine.kind(), &subject.command, 1)?.1)
+}
+
+/// Whichever request to the engine fails: nothing is left after one recovery, and the journal says nothing that is not so.
+/// The engines share commands and ways to fail.
+pub(crate) fn failing_requests(subject: &Subject) -> Result<()> {
+    let ground = Ground::new(subject.client.clone(), subject.command.clone())?;
+    let faults = calls::faults();
+    let all =
+        calls::CALLS.iter().enumerate().map(|(number, call)| (number, call, &faults[number % faults.len()]));
+    for (_, call, fault) in all.filter(|(number, ..)| subject.takes(*number)) {
+        well(vec![calls::repeat("", &subject.engine.socket(), &ground, *call, fault)?])?;
+    }
+    Ok(())
+}
+
+fn well(rows: Vec<Row>) -> Result<()> {
+    for Row { scenario, place, killed, left, .. } in rows {
+        ensure!(killed > 0 && left.is_empty(), "{scenario}, {place}: {left:#?}");
+    }
     Ok(())
 }

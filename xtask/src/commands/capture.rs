@@ -16,7 +16,7 @@ const ENGINES: [Kind; 3] = [Kind::Docker20_10, Kind::Docker28_5, Kind::Docker28_
 const IMAGE: &str = "local/capture:latest";
 
 pub(crate) fn run() -> Result<()> {
-    let binary = artifacts::example("capture")?;
+    let binary = artifacts::capture()?;
     for kind in ENGINES {
         let engine = engines::start(kind, Options::default())?;
         let client = engine.client().clone();

@@ -7,5 +7,6 @@ pub(crate) mod demo;
 pub(crate) mod docs;
 pub(crate) mod engines;
 pub(crate) mod locks;
+pub(crate) mod package;
 pub(crate) mod program;
 pub(crate) mod test;

@@ -1,5 +1,5 @@
-//! `cargo xtask lab`, `lab-prune`, `differential`, `soak`, `storm`, `copies`, `pulls`, `recovery` and `sweep`: programs of the crate that holds the
-//! engine tests.
+//! `cargo xtask lab`, `lab-prune`, `differential`, `soak`, `storm`, `copies`, `pulls`, `recovery` and `sweep`: the program of the crate
+//! that holds the engine tests.
 
 use std::ffi::OsString;
 
@@ -14,10 +14,10 @@ pub(crate) struct Arguments {
     arguments: Vec<OsString>,
 }
 
-/// Runs the program of this name; `called` is what people call it.
+/// Runs the laboratory of this name; `called` is what people call it.
 pub(crate) fn run(name: &str, called: &str, Arguments { arguments }: &Arguments) -> Result<()> {
     let status = cargo()
-        .args(["run", "--quiet", "--package", "ci-build-tests", "--bin", name, "--"])
+        .args(["run", "--quiet", "--package", "ci-build-tests", "--bin", "laboratories", "--", name])
         .args(arguments)
         .status()
         .context("cannot run cargo")?;

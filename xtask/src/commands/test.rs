@@ -1,31 +1,81 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
-use anyhow::{Context, Result, bail};
-use xtask::artifacts::cargo;
+use std::thread;
+use std::time::Instant;
 
-/// What is run, in this order: what fails fastest comes first.
-const STEPS: [(&str, &[&str]); 5] = [
-    ("formatting", &["fmt", "--all", "--check"]),
-    ("lints", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
-    (
-        "the library without the gateway",
-        &["check", "--package", "ci-build-frontend", "--no-default-features"],
-    ),
-    ("unit and snapshot tests", &["test"]),
-    ("tests against all engines", &["test", "--package", "ci-build-tests"]),
+use anyhow::{Context, Result, bail};
+use xtask::artifacts::{self, cargo};
+use xtask::{engines, images, workspace};
+
+/// Something that must hold.
+#[derive(Clone, Copy)]
+struct Step {
+    what: &'static str,
+    /// What cargo is asked for.
+    arguments: &'static [&'static str],
+}
+
+/// What is run, in this order: what fails fastest comes first. It is about the whole workspace, because a part of that has its
+/// dependencies with other features, and they would be built once more.
+const LINTS: [Step; 3] = [
+    Step { what: "formatting", arguments: &["fmt", "--all", "--check"] },
+    Step {
+        what: "lints",
+        arguments: &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+    },
+    Step {
+        what: "the library without the gateway",
+        arguments: &["check", "--package", "ci-build-frontend", "--no-default-features"],
+    },
 ];
+const BUILD: Step = Step { what: "all tests are built", arguments: &["test", "--workspace", "--no-run"] };
+const UNITS: Step = Step { what: "unit and snapshot tests", arguments: &["test", "--workspace"] };
+const ENGINES: Step = Step {
+    what: "tests on engines",
+    arguments: &["test", "--workspace", "--test", "differential", "--test", "engines"],
+};
 
 pub(crate) fn run() -> Result<()> {
-    for (what, arguments) in STEPS {
-        eprintln!("==> {what}: cargo {}", arguments.join(" "));
+    let begin = Instant::now();
+    LINTS.iter().try_for_each(|step| step.run(begin, &[]))?;
+    thread::scope(|scope| {
+        scope.spawn(prepare);
+        BUILD.run(begin, &[])
+    })?;
+    UNITS.run(begin, &[(engines::LATER, "1")])?;
+    // It has been built for its own tests.
+    let command = workspace::target()?.join("debug/ci-build");
+    ENGINES.run(begin, &[(artifacts::COMMAND, &command.to_string_lossy())])?;
+    eprintln!("==> all of it passed, {}", passed(begin));
+    Ok(())
+}
+
+impl Step {
+    fn run(self, begin: Instant, variables: &[(&str, &str)]) -> Result<()> {
+        let Self { what, arguments } = self;
+        eprintln!("==> {what}, {}: cargo {}", passed(begin), arguments.join(" "));
         let mut step = cargo();
         // A snapshot that is new here is a failure, not a file to look at later.
-        step.args(arguments).env("INSTA_UPDATE", "no");
+        step.args(arguments).env("INSTA_UPDATE", "no").envs(variables.iter().copied());
         let status = step.status().with_context(|| format!("cannot run cargo for {what}"))?;
         if !status.success() {
             bail!("{what}: failed");
         }
+        Ok(())
     }
-    eprintln!("==> all of it passed");
-    Ok(())
+}
+
+fn passed(begin: Instant) -> String {
+    let seconds = begin.elapsed().as_secs();
+    format!("after {}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// Builds and fetches what engine tests need, while cargo waits for linkers and we would for networks. What cannot be had is told by
+/// the test that needs it.
+fn prepare() {
+    thread::scope(|scope| {
+        scope.spawn(|| engines::fetch_all().and_then(|()| images::prepare()));
+        // One after the other: the second one finds what it shares with the first.
+        scope.spawn(|| artifacts::frontend().and_then(|_| artifacts::capture()));
+    });
 }

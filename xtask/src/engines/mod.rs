@@ -51,6 +51,9 @@ pub use self::{
 };
 use self::{owned::Owned, state::Run};
 
+/// Tells tests on engines that they are for later, when all others have passed.
+pub const LATER: &str = "CI_BUILD_TEST_ENGINES_LATER";
+
 /// A running engine. With [`Lifetime::Owned`], dropping it stops it and removes all it has made.
 #[derive(Debug)]
 pub struct Engine {
@@ -60,6 +63,7 @@ pub struct Engine {
     client: Client,
     owned: Option<Owned>,
     child: Child,
+    options: Options,
 }
 
 impl Engine {
@@ -103,9 +107,32 @@ impl Engine {
         start::log(&self.run)
     }
 
+    /// The name of the cgroup that its containers are in, also those of build steps and of frontends.
+    pub fn cgroup(&self) -> String {
+        self.run.cgroup()
+    }
+
     /// dockerd's process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Kills dockerd, and nothing else: its containerd, shims and containers go on, as far as they can without it.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("cannot kill dockerd")?;
+        self.child.wait().context("cannot wait for dockerd")?;
+        Ok(())
+    }
+
+    /// Starts dockerd anew, over what the one before had. It answers on return.
+    ///
+    /// # Errors
+    /// When it does not start, or somebody stopped the engine meanwhile.
+    pub fn revive(&mut self) -> Result<()> {
+        start::again(self)
     }
 
     /// Stops it now, whatever its lifetime, and tells what dropping it could only warn of.
@@ -128,6 +155,16 @@ impl Drop for Engine {
         // Nothing is to be done about an engine that somebody else stopped.
         let _ = self.child.try_wait();
     }
+}
+
+/// Downloads and unpacks all that tests run: engines, and what stands beside them.
+///
+/// # Errors
+/// When one of them cannot be had; the others are, then.
+pub fn fetch_all() -> Result<()> {
+    let engines = Kind::ALL.map(fetch);
+    let beside = [&REGISTRY, &COMPOSE, &QEMU, &ARM64].map(|suite| fetch_suite(suite).map(drop));
+    engines.into_iter().chain(beside).collect()
 }
 
 /// Stops the engine called `name`, whoever started it, and removes all it has made.

@@ -46,6 +46,8 @@ pub struct Options {
     pub lifetime: Lifetime,
     /// Another address that it answers on, without TLS: one of the loopback.
     pub tcp: Option<SocketAddrV4>,
+    /// Whether it has a network namespace of its own, in which it reaches nobody: its socket is all that it is reached by.
+    pub is_apart: bool,
     /// More arguments for dockerd. What the engine's own configuration file sets cannot be set again.
     pub dockerd_arguments: Vec<OsString>,
 }
@@ -68,7 +70,7 @@ pub fn start(kind: Kind, options: Options) -> Result<Engine> {
 
     let (mut run, owned) = begin(kind)?;
     let held = owned.hold()?;
-    configure(&run, kind, &tools, options.tcp)?;
+    configure(&run, kind, &tools, &options)?;
     let mut child = spawn(&run, &programs, &options)?;
     run.state.dockerd = Identity::of(child.id())?;
     run.save()?;
@@ -89,7 +91,36 @@ pub fn start(kind: Kind, options: Options) -> Result<Engine> {
     };
     let host = format!("unix://{}", run.socket().display());
     let client = Client::new(host, docker_config(&run), tools)?;
-    Ok(Engine { run, kind, version, client, owned, child })
+    Ok(Engine { run, kind, version, client, owned, child, options })
+}
+
+/// Starts the dockerd of an engine again, after the first one ended.
+///
+/// # Errors
+/// As [`start`]; and when a signal has stopped the engine.
+pub(super) fn again(engine: &mut Engine) -> Result<()> {
+    let programs = fetch::fetch_suite(engine.kind.suite())?.bin();
+    let held = engine.owned.as_ref().map(Owned::hold).transpose()?;
+    forget_dead_containerd(&engine.run)?;
+    engine.child = spawn(&engine.run, &programs, &engine.options)?;
+    engine.run.state.dockerd = Identity::of(engine.child.id())?;
+    engine.run.save()?;
+    drop(held);
+    wait_until_ready(&engine.run, &mut engine.child)
+}
+
+/// Takes away what says that dockerd's containerd runs, where that died with it: Docker 20.10 takes a zombie for alive, and
+/// waits for it in vain. A newer one may have outlived dockerd, and is used again.
+fn forget_dead_containerd(run: &Run) -> Result<()> {
+    let path = run.exec_root().join("containerd/containerd.pid");
+    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
+    let pid = text.trim().parse().with_context(|| format!("cannot understand {}", path.display()))?;
+    // Whoever is to die with dockerd does so a moment later.
+    let is_dead = poll::until(Duration::from_secs(1), || Ok(Identity::of(pid)?.is_none().then_some(())))?;
+    if is_dead.is_some() {
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Reserves a directory and a network. Who chooses at the same time, waits.
@@ -129,13 +160,15 @@ fn sockets_dir(dir: &Path) -> Result<PathBuf> {
 }
 
 /// Writes all that dockerd and the command line find in files.
-fn configure(run: &Run, kind: Kind, tools: &Path, tcp: Option<SocketAddrV4>) -> Result<()> {
+fn configure(run: &Run, kind: Kind, tools: &Path, options: &Options) -> Result<()> {
+    let Options { tcp, is_apart, .. } = *options;
+    let bridge = if is_apart { "none" } else { run.state.network.bridge.as_str() };
     let mut daemon = json!({
         "data-root": run.data_root(),
         "exec-root": run.exec_root(),
         "pidfile": run.dir.join("dockerd.pid"),
         "hosts": [format!("unix://{}", run.socket().display())],
-        "bridge": run.state.network.bridge,
+        "bridge": bridge,
         "iptables": false,
         "ip6tables": false,
         "cgroup-parent": format!("/{}", run.cgroup()),
@@ -182,7 +215,12 @@ fn spawn(run: &Run, programs: &Path, options: &Options) -> Result<Child> {
         }
         Lifetime::Detached => Command::new("setsid"),
     };
-    let log = File::create(log(run)).context("cannot create the engine's log")?;
+    // Of one that is started again, too.
+    let log =
+        File::options().create(true).append(true).open(log(run)).context("cannot open the engine's log")?;
+    if options.is_apart {
+        command.args(["unshare", "--net", "--"]);
+    }
     command
         .arg(&dockerd)
         .arg("--config-file")

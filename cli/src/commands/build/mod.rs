@@ -10,14 +10,17 @@ use clap::Args;
 use tracing::field::Empty;
 
 use super::store::DockerStore;
-use super::{duration, frontend, lock};
+use super::{block_on, duration, frontend, lock, recover};
 use crate::build::words::part;
 use crate::build::{self, Asked, Frontend, Source};
 use crate::docker_config::DockerConfig;
 use crate::error::Failure;
+use crate::failpoint;
 use crate::image::ImageName;
+use crate::journal::Journal;
 use crate::process::{self, Limits, Stopped};
-use crate::store::{self, Guard as _, Patience, job};
+use crate::recover::Here;
+use crate::store::{self, Guard as _, Patience, Store, job};
 
 mod follow;
 mod lease;
@@ -65,6 +68,9 @@ pub(crate) struct Arguments {
     /// How long it may take to end, before it is killed
     #[arg(long, value_name = "TIME", env = "CI_BUILD_GRACE", default_value = "10s", value_parser = duration::parse)]
     grace: Duration,
+    /// Do not look first for what killed commands left
+    #[arg(long, env = "CI_BUILD_NO_RECOVER")]
+    no_recover: bool,
     /// The frontend's image as the builder can pull it, or none to rewrite the Dockerfile's text instead [default: given
     /// to the engine from here; the text where the builder is not the engine's own]
     #[arg(long, value_name = "REF", env = "CI_BUILD_FRONTEND")]
@@ -93,12 +99,14 @@ pub(super) fn arrange(mut words: Vec<OsString>) -> Vec<OsString> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    failpoint::reach("build.asked");
     let Arguments { wait, words, .. } = arguments;
     let variable = |name: &str| std::env::var_os(name);
     let config = DockerConfig::of(variable);
     let buildx = build::buildx(&config)?;
     let asked = Asked::read(words);
-    let store = arguments.store.open()?;
+    let store = arguments.store()?;
+    failpoint::reach("build.recovered");
     let driver = build::driver(&buildx, asked.builder.as_deref(), &config, variable);
     let source = Source::of(&asked);
 
@@ -108,21 +116,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         lock::tell(store.identity(), notice, started);
     })?;
     guard.pass_on()?;
+    failpoint::reach("build.locked");
 
     let known = Known::of(&store, &source, &asked);
     let mut prepared = Prepared::new(arguments, &asked, &driver, source, &store, &known.durations())?;
     let mut command = prepared.command(&buildx, &asked)?;
     let followed = prepared.mark().and_then(|mark| Followed::start(mark, &asked, &store));
+    failpoint::reach("build.started");
     let limits = Limits { timeout: arguments.limit(), grace: Some(arguments.grace), owner: owner() };
     let ended = super::ended_in(tracing::info_span!("build", exit_code = Empty, outcome = Empty), || {
         process::run_within(&mut command, limits)
     })?;
+    failpoint::reach("build.ended");
     if let Some(followed) = followed {
         known.record(&followed.finish());
     }
     arguments.tell_why(ended.stopped);
     if ended.code == 0 {
+        failpoint::reach("build.leasing");
         lease::result(&prepared.made(&asked), &store);
+        failpoint::reach("build.leased");
     }
     Ok(ExitCode::from(ended.code))
 }
@@ -133,6 +146,29 @@ pub(super) fn owner() -> Option<u32> {
 }
 
 impl Arguments {
+    /// The store, and first of all what killed commands left in its engine goes.
+    fn store(&self) -> Result<Store, Failure> {
+        if self.no_recover {
+            return self.store.open();
+        }
+        let journal = Journal::open()?;
+        let identity = block_on(async {
+            let name = self.store.name().cloned();
+            let here = match name {
+                // It needs no engine, and one that does not answer now is the next command's.
+                Some(_) => {
+                    tokio::time::timeout(recover::FIRST, recover::here()).await.ok().and_then(Result::ok)
+                }
+                None => Some(recover::here().await?),
+            };
+            if let Some((engine, place)) = &here {
+                recover::first(&journal, Here::Docker { engine, place }, recover::FIRST).await;
+            }
+            Ok::<_, Failure>(name.or_else(|| here.map(|(_, place)| place.store())))
+        })??;
+        identity.map_or_else(|| self.store.open(), |identity| Ok(Store::open(identity)?))
+    }
+
     fn limit(&self) -> Option<Duration> {
         self.timeout.filter(|limit| !limit.is_zero())
     }
@@ -178,7 +214,7 @@ mod tests {
     #[test]
     fn our_flags_are_those_that_clap_knows() {
         let names: Vec<_> = crate::commands::flags_of(NAME).into_iter().map(|flag| flag.name).collect();
-        insta::assert_snapshot!(names.join(" "), @"policy scope store wait timeout grace frontend frontend-binary frontend-name help");
+        insta::assert_snapshot!(names.join(" "), @"policy scope store wait timeout grace no-recover frontend frontend-binary frontend-name help");
     }
 
     #[test]

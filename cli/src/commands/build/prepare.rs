@@ -13,6 +13,7 @@ use crate::build::{self, Asked, Driver, Input, MARK, Made, Obstacle, SYNTAX, Sit
 use crate::commands::{block_on, frontend};
 use crate::engine::{Endpoint, Engine};
 use crate::error::{Blame, Explain, Failure};
+use crate::failpoint;
 use crate::image::{Fingerprint, Image, ImageName};
 use crate::process;
 use crate::store::{Scratch, Store};
@@ -67,6 +68,7 @@ impl Prepared {
             syntax_line: text.as_deref().and_then(dockerfile::syntax_line),
         };
         let scratch = store.scratch()?;
+        failpoint::reach("build.scratch");
         let mut flags = Vec::new();
         let mut way = build::choose(&situation);
         if way == Way::Text {
@@ -108,6 +110,7 @@ impl Prepared {
         if asked.metadata.is_none() && !asked.is_question {
             flags.extend(flag("--metadata-file", metadata(&scratch)));
         }
+        failpoint::reach("build.prepared");
         Ok(Self { flags, words: arguments.words.clone(), stdin, scratch, mark })
     }
 
@@ -164,7 +167,9 @@ fn provide(name: &ImageName, binary: &frontend::Binary) -> Result<(), Failure> {
         let engine = Engine::connect(&endpoint).await?;
         if !engine.has_alike(name, &fingerprint).await? {
             let image = binary.read(Image::of_binary)?;
+            failpoint::reach("build.providing");
             engine.load(name, &image).await?;
+            failpoint::reach("build.provided");
         }
         Ok::<_, Failure>(())
     })?

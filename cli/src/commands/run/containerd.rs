@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tracing::field::Empty;
 
-use super::{Nobody, RECOVERY, tell_why};
+use super::{Nobody, tell_why};
 use crate::commands::{build, duration, event_loop, lock, recover};
 use crate::engine::containerd::{Address, Containerd, DEFAULT, Namespace, is_identifier};
 use crate::error::Failure;
@@ -159,7 +159,7 @@ pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failur
     };
     if !arguments.no_recover {
         let here = Here::Containerd { engine: &engine, server: &server };
-        events.block_on(recover::first(&journal, here, RECOVERY));
+        events.block_on(recover::first(&journal, here, recover::FIRST));
     }
     failpoint::reach("run.recovered");
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tracing::field::Empty;
 
@@ -15,6 +16,7 @@ use crate::engine::{self, Deletion, Engine, OWNER_LABEL, OwnedContainer};
 use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
 use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
+use crate::process::survivors::Inmates;
 use crate::process::{self, Ended, Limits, Stopped};
 use crate::recover::Here;
 use crate::run::words::{Asked, part};
@@ -24,9 +26,6 @@ pub(super) mod containerd;
 
 /// As the command line has it.
 pub(super) const NAME: &str = "run";
-
-/// What is left by others is looked for so long before a container starts.
-const RECOVERY: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -131,7 +130,7 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let (engine, place) = events.block_on(recover::here())?;
     if !arguments.no_recover {
         let here = Here::Docker { engine: &engine, place: &place };
-        events.block_on(recover::first(&journal, here, RECOVERY));
+        events.block_on(recover::first(&journal, here, recover::FIRST));
     }
     failpoint::reach("run.recovered");
 
@@ -256,7 +255,10 @@ impl Aftermath<'_> {
             }
         };
         match container {
-            None => Ok(entry.never_made()?),
+            None => {
+                self.kill_survivors(entry.name(), entry.since());
+                Ok(entry.never_made()?)
+            }
             Some((container, true)) => self.running(entry, &container),
             Some((container, false)) => {
                 self.remove(entry.created(container.id.clone()).removing(), &container.id)
@@ -293,12 +295,28 @@ impl Aftermath<'_> {
         self.remove(entry.removing(), &container.id)
     }
 
+    /// The container is gone. Unless it ended well, its shim may have been killed, and its processes run on.
+    fn kill_survivors(&self, run: &str, since: Timestamp) {
+        if self.ended.code == 0 {
+            return;
+        }
+        // What the engine does not remember is nobody's to find.
+        let told = self.events.block_on(self.engine.containers_since(RUN_LABEL, run, since));
+        let ids = told.unwrap_or_default();
+        let inmates = Inmates::of(ids.iter().map(String::as_str));
+        for id in &ids {
+            told_of(inmates.kill(id));
+        }
+    }
+
     fn remove(&self, entry: Entry<'_, crate::journal::Removing>, id: &str) -> Result<(), Failure> {
+        let inmates = Inmates::of([id]);
         failpoint::reach("run.removing");
         let removal = self.events.block_on(self.engine.remove(id));
         failpoint::reach("run.removed");
         let reason = match removal {
             Ok(Deletion::Done | Deletion::Gone) => {
+                told_of(inmates.kill(id));
                 entry.gone()?;
                 failpoint::reach("run.forgotten");
                 return Ok(());
@@ -309,6 +327,15 @@ impl Aftermath<'_> {
         left(&reason);
         entry.failed(reason);
         Ok(())
+    }
+}
+
+/// Processes that had outlived their shim were killed.
+fn told_of(killed: usize) {
+    if killed > 0 {
+        anstream::eprintln!(
+            "warning: the container's shim was killed: {killed} of its processes ran on, and are ended"
+        );
     }
 }
 

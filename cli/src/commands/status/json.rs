@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Seen;
 use crate::disk::Space;
 use crate::engine::{ImageStore, Info};
+use crate::journal;
 use crate::store::{LastPrune, Lease, Mode, Overview, Record, Role, Term};
 
 pub(super) fn engine(Seen { endpoint, info, space }: &Seen) -> Value {
@@ -24,7 +25,7 @@ pub(super) fn engine(Seen { endpoint, info, space }: &Seen) -> Value {
     })
 }
 
-fn disk(Space { total, free, inodes, inodes_free }: Space) -> Value {
+fn disk(Space { total, free, inodes, inodes_free, .. }: Space) -> Value {
     json!({ "total": total, "free": free, "inodes": inodes, "inodes_free": inodes_free })
 }
 
@@ -70,6 +71,22 @@ pub(super) fn lease(lease: &Lease) -> Value {
         "user": lease.user,
         "job": lease.job,
     })
+}
+
+/// None for a record without a failure.
+pub(super) fn failure(record: &journal::Record) -> Option<Value> {
+    let failure = record.failure.as_ref()?;
+    Some(json!({
+        "command": record.command,
+        "job": record.job,
+        "place": record.place,
+        "id": record.id(),
+        "since": record.since.to_string(),
+        "reason": failure.reason,
+        "times": failure.times,
+        "last": failure.last.to_string(),
+        "next": failure.next.to_string(),
+    }))
 }
 
 fn prune(LastPrune { when, freed_bytes, removed, failed }: &LastPrune) -> Value {

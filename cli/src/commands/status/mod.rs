@@ -10,6 +10,7 @@ use super::{block_on, document, duration, print_line};
 use crate::disk::Space;
 use crate::engine::{Endpoint, Engine, Info};
 use crate::error::Failure;
+use crate::journal::Journal;
 use crate::store::{Lease, Overview, Store};
 
 mod json;
@@ -23,7 +24,7 @@ Examples:
 
 An engine that does not answer is shown as such, and is no error.";
 
-/// Show the engine, who holds which lock, who waits, which images are needed, and the last prune
+/// Show the engine, who holds which lock, who waits, which images are needed, the last prune, and what could not be removed
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -48,13 +49,14 @@ pub(super) fn run(Arguments { shown, timeout }: &Arguments) -> Result<(), Failur
         !store.records.is_empty() || !store.leases.is_empty() || store.last_prune.is_some()
     };
     let stores: Vec<_> = Store::all()?.into_iter().filter(is_worth_telling).collect();
-    let engines = [look(*timeout)?];
+    let (engines, failures) = ([look(*timeout)?], Journal::all_failures()?);
     print_line(match shown.format {
         Format::Json => document(vec![
             ("engines", engines.iter().map(json::engine).collect()),
             ("stores", stores.iter().map(json::store).collect()),
+            ("failures", failures.iter().filter_map(json::failure).collect()),
         ]),
-        Format::Text => text::status(&engines, &stores, Timestamp::now()),
+        Format::Text => text::status(&engines, &stores, &failures, Timestamp::now()),
     })
 }
 

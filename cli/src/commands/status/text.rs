@@ -6,11 +6,17 @@ use bytesize::ByteSize;
 use jiff::Timestamp;
 
 use super::Seen;
+use crate::journal;
 use crate::store::{self, Lease, Mode, Overview, Record, Role, Term};
 
 type Row<const N: usize> = [String; N];
 
-pub(super) fn status(engines: &[Seen], stores: &[Overview], now: Timestamp) -> String {
+pub(super) fn status(
+    engines: &[Seen],
+    stores: &[Overview],
+    failures: &[journal::Record],
+    now: Timestamp,
+) -> String {
     let seen: Vec<_> = engines.iter().filter_map(engine).collect();
     let mut parts: Vec<String> = engines
         .iter()
@@ -27,6 +33,11 @@ pub(super) fn status(engines: &[Seen], stores: &[Overview], now: Timestamp) -> S
     let prunes: Vec<_> = stores.iter().filter_map(|store| prune(store, now)).collect();
     if !prunes.is_empty() {
         parts.push(table(["STORE", "LAST PRUNE", "FREED", "REMOVED", "FAILED"], &prunes));
+    }
+    let left: Vec<_> = failures.iter().filter_map(|record| failure(record, now)).collect();
+    if !left.is_empty() {
+        let table = table(["LEFT BY", "FOR", "JOB", "TRIED", "AGAIN IN", "WHY IT IS STILL THERE"], &left);
+        parts.push(format!("{table}\n  help: `ci-build recover` tries again at once"));
     }
     parts.join("\n\n")
 }
@@ -78,6 +89,18 @@ fn of_lease(lease: &Lease, now: Timestamp) -> Row<7> {
     [lease.store.clone(), "needs".into(), until, age(lease.since, now), who, job, lease.image.clone()]
 }
 
+/// What could not be removed; none for a record without a failure.
+fn failure(record: &journal::Record, now: Timestamp) -> Option<Row<6>> {
+    let failure = record.failure.as_ref()?;
+    let again = match failure.rest(now) {
+        rest if rest.is_zero() => "the next run".into(),
+        rest => store::shown(rest),
+    };
+    let job = record.job.clone().unwrap_or_else(|| "-".into());
+    let tried = if failure.times == 1 { "once".into() } else { format!("{} times", failure.times) };
+    Some([record.command.clone(), age(record.since, now), job, tried, again, failure.reason.clone()])
+}
+
 fn prune(store: &Overview, now: Timestamp) -> Option<Row<5>> {
     let prune = store.last_prune.as_ref()?;
     let when = format!("{} ago", age(prune.when, now));
@@ -118,6 +141,7 @@ mod tests {
     use super::*;
     use crate::disk::Space;
     use crate::engine::{ImageStore, Info};
+    use crate::journal::{Owner, Place};
     use crate::store::{Identity, LastPrune};
 
     #[test]
@@ -142,7 +166,7 @@ mod tests {
             components: Vec::new(),
             builders: Vec::new(),
         };
-        let space = Space { total: 100 << 30, free: 25 << 30, inodes: 100, inodes_free: 7 };
+        let space = Space { total: 100 << 30, used: 75 << 30, free: 25 << 30, inodes: 100, inodes_free: 7 };
         let engine = Seen { endpoint: None, info: Ok(info), space: Some(space) };
         let until = Term::Until(now + jiff::SignedDuration::from_hours(1));
         let mut lease =
@@ -159,7 +183,12 @@ mod tests {
                 failed: 1,
             }),
         };
-        insta::assert_snapshot!(status(&[engine], &[store], now), @r"
+        let place = Place::Docker { address: "unix:///x".into(), engine: "E".into() };
+        let hour = jiff::SignedDuration::from_hours(1);
+        let mut left = journal::Record::new(place, Owner::this().unwrap(), "docker run x");
+        (left.since, left.job) = (now - hour, Some("GitLab 7".into()));
+        let left = left.failed("device busy".into(), now).failed("device\tbusy".into(), now);
+        insta::assert_snapshot!(status(&[engine], &[store], &[left], now), @r"
         ENGINE  VERSION  IMAGES IN              FREE                   INODES
         ?       28.5.2   containerd, overlayfs  25.0 GiB of 100.0 GiB  7 %
 
@@ -168,6 +197,10 @@ mod tests {
 
         STORE  LAST PRUNE  FREED    REMOVED  FAILED
         x      2h ago      3.0 GiB  12       1
+
+        LEFT BY       FOR  JOB       TRIED    AGAIN IN  WHY IT IS STILL THERE
+        docker run x  1h   GitLab 7  2 times  1m        device busy
+          help: `ci-build recover` tries again at once
         ");
     }
 }

@@ -11,6 +11,7 @@ pub(super) mod inodes;
 pub(super) mod lock_directory;
 pub(super) mod mirrors;
 pub(super) mod runc;
+pub(super) mod steps;
 
 #[cfg(test)]
 mod tests;

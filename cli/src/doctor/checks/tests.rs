@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::disk::Space;
 use crate::doctor::facts::{Facts, Interpreter, Limits};
+use crate::doctor::steps::Left;
 use crate::doctor::{CHECKS, State};
 use crate::engine::{Builder, ImageStore, Info};
 use crate::error::{Blame, Explain, Failure};
@@ -29,7 +30,14 @@ fn healthy() -> Facts {
             mode: Some(0o2770),
             file_system: Some("ext4"),
         }),
-        space: Some(Space { total: 100 << 30, free: 50 << 30, inodes: 1000, inodes_free: 900 }),
+        space: Some(Space {
+            total: 100 << 30,
+            used: 50 << 30,
+            free: 50 << 30,
+            inodes: 1000,
+            inodes_free: 900,
+        }),
+        steps: Some(Ok(Vec::new())),
         interpreters: vec![Interpreter { name: "qemu-aarch64".into(), is_enabled: true, is_fixed: true }],
         buildx: Ok("0.29.1".into()),
         mirrors: Ok(Vec::new()),
@@ -102,7 +110,7 @@ fn containerds_store_is_worth_knowing() {
 
 #[test]
 fn little_room_is_wrong() {
-    let space = Space { total: 100 << 30, free: 9 << 30, inodes: 1000, inodes_free: 10 };
+    let space = Space { total: 100 << 30, used: 91 << 30, free: 9 << 30, inodes: 1000, inodes_free: 10 };
     insta::assert_snapshot!(told(&Facts { space: Some(space), ..healthy() }), @r"
     wrong disk: 9.0 GiB of 100.0 GiB (9 %) are free below /var/lib/docker -> `docker system df` shows what takes the room; `ci-build prune --build-cache` makes some, and `ci-build prune --dry-run` says what would go
     wrong inodes: 10 of 1000 (1 %) are free -> many small files take them, often in caches: `ci-build prune --build-cache`, or a file system with more inodes
@@ -187,4 +195,17 @@ fn a_mirror_that_is_slow_or_gone_is_wrong() {
     let gone = registry::Failure::Unreachable("connection refused".into());
     let wrong = vec![(mirror("a:5000"), Ok(seen(Some(1000)))), (mirror("b"), Err(gone))];
     insta::assert_snapshot!(told(&facts(wrong)), @"wrong mirrors: http://a:5000 answers in 2 ms, 1000 B/s, below 1.0 MiB/s, 7 pulls left; http://b: cannot be reached: connection refused -> [[mirror]] in /etc/ci-build.toml, or CI_BUILD_MIRROR, names it; pulls go past it at the price of these limits");
+}
+
+#[test]
+fn steps_without_a_build_are_told() {
+    let left = |pid| Left {
+        id: "a2cu".into(),
+        pid,
+        mounts: vec!["/var/lib/docker/buildkit/executor/a2cu/rootfs".into()],
+    };
+    let with = |steps| told(&Facts { steps, ..healthy() });
+    insta::assert_snapshot!(with(Some(Ok(vec![left(Some(7))]))), @"wrong steps: the step a2cu of a build that has ended still runs, as process 7 -> `runc delete --force a2cu` ends it / `umount /var/lib/docker/buildkit/executor/a2cu/rootfs`");
+    insta::assert_snapshot!(with(Some(Ok(vec![left(None)]))), @"note steps: the step a2cu has ended, and is still mounted -> `umount /var/lib/docker/buildkit/executor/a2cu/rootfs`");
+    insta::assert_snapshot!(with(Some(Err("Permission denied (os error 13)".into()))).trim_end_matches(" -> "), @"unknown steps: cannot look at runc's records: Permission denied (os error 13)");
 }

@@ -13,7 +13,8 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use reqwest::Method;
 use reqwest::header;
 
-use super::client::{Ask, Client, first_byte};
+use super::answer::first_byte;
+use super::client::{Ask, Client};
 use super::failure::Failure;
 use super::fetch::{Event, Tried, Watch};
 use super::manifest::{Descriptor, Manifest};

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Copier, CopyError, Place};
 use crate::image::{Digest, INDEX};
-use crate::registry::client::{Ask, first_byte, small_body};
+use crate::registry::answer::{first_byte, small_body};
+use crate::registry::client::Ask;
 use crate::registry::failure::Failure;
 use crate::registry::manifest::{LONGEST, Manifest};
 use crate::registry::reference::Target;

@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Copier, CopyError, Place};
 use crate::image::Digest;
-use crate::registry::client::{Ask, first_byte};
+use crate::registry::answer::first_byte;
+use crate::registry::client::Ask;
 use crate::registry::failure::Failure;
 use crate::registry::fetch::{Event, Watch, goes_on_from};
 use crate::registry::manifest::Descriptor;

@@ -38,12 +38,21 @@ pub(crate) struct Remains<'a> {
     pub(crate) container: &'a str,
 }
 
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Cleared {
+    /// The bytes that the container had written, where that was asked and is known.
+    pub(crate) bytes: Option<u64>,
+    /// How many processes had outlived their shim, and were killed.
+    pub(crate) survivors: usize,
+}
+
 impl Remains<'_> {
-    /// Removes all but the lease, and gives the bytes that the container had written, if that is asked.
+    /// Removes all but the lease.
     ///
     /// # Errors
     /// The first that cannot be removed.
-    pub(crate) async fn clear(&self, is_measured: bool) -> Result<Option<u64>, Error> {
+    pub(crate) async fn clear(&self, is_measured: bool) -> Result<Cleared, Error> {
         failpoint::reach("containerd.clearing");
         let container = self.engine.container(self.container).await?.filter(|found| self.is_ours(found));
         let ended = match &container {
@@ -52,7 +61,7 @@ impl Remains<'_> {
         };
         failpoint::reach("containerd.task-gone");
         // Whatever containerd knows of them.
-        cgroup::end(&self.names.cgroup(), PATIENCE).await.map_err(Error::Processes)?;
+        let survivors = cgroup::end(&self.names.cgroup(), PATIENCE).await.map_err(Error::Processes)?;
         failpoint::reach("containerd.processes-gone");
         if let (Some(container), Err(_)) = (&container, ended) {
             // Perhaps it hung on a process that is gone now.
@@ -64,7 +73,7 @@ impl Remains<'_> {
         failpoint::reach("containerd.container-gone");
         let bytes = self.unleased(container.as_ref(), is_measured).await?;
         failpoint::reach("containerd.snapshots-gone");
-        Ok(bytes)
+        Ok(Cleared { bytes, survivors })
     }
 
     /// Removes the lease: then what was unpacked for nobody else goes too, now or with containerd's next collection.

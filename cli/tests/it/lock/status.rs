@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ci_build::journal::{Journal, Owner, Place, Record};
+
 use super::command::{HOLD, Holder, ci_build};
 
 #[test]
@@ -20,7 +22,7 @@ fn everybody_sees_who_holds() {
 
     nobody holds or waits for a lock, and no image is leased
     ");
-    insta::assert_snapshot!(shown("status --format json"), @r#"{"schema":1,"engines":[{"address":"unix:///nowhere/docker.sock","disk":null,"error":"cannot reach the docker engine at unix:///nowhere/docker.sock (from DOCKER_HOST): Socket not found: /nowhere/docker.sock","id":null,"image_store":null,"reachable":false,"root":null,"version":null}],"stores":[]}"#);
+    insta::assert_snapshot!(shown("status --format json"), @r#"{"schema":1,"engines":[{"address":"unix:///nowhere/docker.sock","disk":null,"error":"cannot reach the docker engine at unix:///nowhere/docker.sock (from DOCKER_HOST): Socket not found: /nowhere/docker.sock","id":null,"image_store":null,"reachable":false,"root":null,"version":null}],"stores":[],"failures":[]}"#);
     insta::assert_snapshot!(shown("lease list --format json"), @r#"{"schema":1,"leases":[]}"#);
     assert!(!state.exists(), "who looks makes nothing");
     let holder = Holder::new(&state, "lock --store x --shared --", HOLD);
@@ -37,6 +39,32 @@ fn everybody_sees_who_holds() {
     std::fs::write(state.join("stores/name.x/last-prune.json"), prune).unwrap();
     assert_eq!(json()["stores"][0]["last_prune"], serde_json::from_str::<serde_json::Value>(prune).unwrap());
     assert!(shown("status").contains("1.0 MiB"), "{}", shown("status"));
+}
+
+#[test]
+fn what_could_not_be_removed_is_shown() {
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    let shown = |line: &str| {
+        let mut command = ci_build(&state, line);
+        let output = command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let journal = Journal::open_in(&state).unwrap();
+    let engine = Place::Docker { address: "unix:///x".into(), engine: "E".into() };
+    let record = Record::new(engine, Owner::this().unwrap(), "docker run debian:12 make");
+    let entry = journal.intend(record).unwrap();
+    let none: serde_json::Value = serde_json::from_str(&shown("status --format json")).unwrap();
+    assert_eq!(none["failures"], serde_json::json!([]), "it is there, and nothing is wrong with it");
+    entry.created("1".into()).removing().failed("device or resource busy".into());
+    let document: serde_json::Value = serde_json::from_str(&shown("status --format json")).unwrap();
+    let failure = &document["failures"][0];
+    assert_eq!(failure["reason"], "device or resource busy");
+    assert_eq!((&failure["times"], &failure["id"]), (&1.into(), &"1".into()));
+    assert_eq!(failure["place"]["docker"]["engine"], "E");
+    let text = shown("status");
+    assert!(text.contains("docker run debian:12 make") && text.contains("device or resource busy"), "{text}");
 }
 
 /// An engine that takes connections and never answers.

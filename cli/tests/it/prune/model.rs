@@ -58,7 +58,7 @@ prop_compose! {
             inventory.containers.push(Container {
                 id: "c".into(), name: "c".into(), image: name.into(), image_id: id(image),
                 state: if has_ended { "exited" } else { "created" }.into(),
-                created: hour(created), is_ours, volumes: vec![], networks: vec![],
+                created: hour(created), is_ours, labels: Default::default(), volumes: vec![], networks: vec![],
             });
         }
         for (image, name) in leases {

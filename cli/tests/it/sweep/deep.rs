@@ -29,7 +29,7 @@ fn comb(ground: &Ground) {
 fn four_thousand_levels_are_swept_with_few_open_files() {
     let ground = Ground::new();
     comb(&ground);
-    let mut sweep = ground.command("--older-than 0 --format json --threads 2");
+    let mut sweep = ground.command("--older-than 0 --threads 2");
     // Whoever has fewer than this cannot even start.
     let words: Vec<_> = std::iter::once(sweep.get_program())
         .chain(sweep.get_args())
@@ -46,13 +46,10 @@ fn four_thousand_levels_are_swept_with_few_open_files() {
     });
     let output = sweep.output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let told = &told["directories"][0];
-    assert_eq!(
-        (told["removed_files"].as_u64(), told["removed_directories"].as_u64()),
-        (Some(8000), Some(8000)),
-        "{}",
-        told["stays"]
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.contains("8000 of 8000 files removed") && told.contains("8000 empty directories removed"),
+        "{told}"
     );
     assert_eq!(std::fs::read_dir(ground.tree()).unwrap().count(), 0);
 }

@@ -77,6 +77,7 @@ impl Attack {
         Came { swaps: swaps.into_inner(), sweeps, lost: self.lost() }
     }
 
+    /// How many files outside are gone.
     fn lost(&self) -> u64 {
         self.sentinels.iter().filter(|path| !path.exists()).count() as u64
     }
@@ -143,13 +144,15 @@ pub(crate) fn sweep(tree: &Path, state: &Path) -> Result<u64, Error> {
     Ok(removed)
 }
 
-/// What scripts do: list a directory by its path, and remove what is old by its path.
-pub(crate) fn by_paths(directory: &Path) {
+/// What scripts do: list a directory by its path, and remove what is old by its path. `listed` comes between the two.
+pub(crate) fn by_paths(directory: &Path, listed: &dyn Fn(&Path)) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
+    let paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    listed(directory);
+    for path in paths {
         match path.symlink_metadata() {
             Ok(stat) if stat.is_dir() => {
-                by_paths(&path);
+                by_paths(&path, listed);
                 let _ = std::fs::remove_dir(&path);
             }
             Ok(stat) if stat.is_file() => {

@@ -33,6 +33,8 @@ pub(super) struct Gate {
 #[derive(Debug, Default)]
 struct Wait {
     steps: Vec<StepIndex>,
+    /// Whether the step stands in an order: who is first there waits for nobody.
+    is_ordered: bool,
     primer: bool,
 }
 
@@ -56,7 +58,9 @@ pub(super) fn add(
 ) -> Result<(), WriteError> {
     let mut waits = BTreeMap::<StepIndex, Wait>::new();
     for (step, edit) in plan.edits.iter().filter(|(_, edit)| !edit.after.is_empty()) {
-        waits.entry(*step).or_default().steps.extend(edit.after.values().flatten());
+        let wait = waits.entry(*step).or_default();
+        wait.steps.extend(edit.after.values().flatten());
+        wait.is_ordered = true;
     }
     for step in plan.primer.iter().flat_map(|primer| &primer.before) {
         waits.entry(*step).or_default().primer = true;
@@ -68,7 +72,6 @@ pub(super) fn add(
     let mut alike = HashMap::<Digest, usize>::new();
     for step in gated {
         let Some(mut wait) = waits.remove(&step) else { continue };
-        let is_ordered = plan.edits.get(&step).is_some_and(|edit| !edit.after.is_empty());
         in_file_order(graph, &mut wait.steps);
         let (row, original) = table.step(graph, step)?;
         if original.vertex.op.exec.is_none() {
@@ -91,7 +94,7 @@ pub(super) fn add(
         let token = match waits_for[..] {
             // What it leaves is as good as a token. But who comes first in an order has a token like all in it: what a
             // step mounts must not depend on its place.
-            [only] if Some(only) == primer && !is_ordered => only,
+            [only] if Some(only) == primer && !wait.is_ordered => only,
             _ => {
                 let token = Token {
                     directory: format!("/after-{}", name.hex()),

@@ -1,14 +1,17 @@
 //! Pulling from mirrors and registries that fail, into real engines.
 
+pub(crate) mod choice;
+
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
 use ci_build_test_registry::{Fault, Image, On, Registry};
 use ci_build_tests::Subject;
 use tempfile::TempDir;
 use xtask::command;
-use xtask::engines::Kind;
+use xtask::engines::{self, Kind, Options};
 
 /// Limits that are scaled down, so that a fault takes a second and not a minute.
 const LIMITS: [&str; 12] = [
@@ -86,6 +89,13 @@ impl<'a> Room<'a> {
         Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned()))
     }
 
+    /// Whether containerd has this content, where it keeps the engine's images.
+    fn has_content(&self, digest: &str) -> Result<bool> {
+        let hex = digest.trim_start_matches("sha256:");
+        let content = "containerd/daemon/io.containerd.content.v1.content/blobs/sha256";
+        Ok(self.subject.engine.data_root().join(content).join(hex).exists())
+    }
+
     fn remove(&self, name: &str) -> Result<()> {
         command::run(self.subject.client.docker().args(["image", "rm", name]).stdout(Stdio::null()))
     }
@@ -138,43 +148,70 @@ pub(crate) fn from_the_mirror(subject: &Subject) -> Result<()> {
     room.remove(&name)
 }
 
-/// A name with a digest is known to the engine afterwards, and costs no blob of the origin's.
-pub(crate) fn by_digest(subject: &Subject) -> Result<()> {
-    let room = Room::new(subject)?;
-    let image = Image::new(101, 2, 100_000);
+/// An engine that cannot reach our loopback gets an archive, and has the image as if it had pulled it.
+pub(crate) fn apart(subject: &Subject) -> Result<()> {
+    let kind = subject.engine.kind();
+    let engine = engines::start(kind, Options { is_apart: true, ..Options::default() })?;
+    let beside = Subject {
+        client: engine.client().clone(),
+        frontend: String::new(),
+        command: subject.command.clone(),
+        engine,
+    };
+    let room = Room::new(&beside)?;
+    let image = Image::new(112, 3, 300_000);
     room.put("1", &image);
-    let name = room.name(&format!("@{}", image.digest()));
+    let name = room.name(":1");
+    ensure!(
+        !command::succeeds(beside.client.docker().args(["pull", "--quiet", &name]))?,
+        "the engine reaches the loopback: the test shows nothing"
+    );
     let ended = room.pull(&[&name])?;
-    ensure!(ended.succeeded, "{}", ended.said);
-    ensure!(blob_requests(&room.origin) == 0, "the origin served blobs");
+    ensure!(ended.succeeded && ended.said.contains("loaded into it"), "{}", ended.said);
+    ensure!(ended.said.contains(&format!("from {}", room.mirror.address())), "{}", ended.said);
     room.has(&name, &image)?;
-    room.remove(&name)
+    ensure!(room.pull(&[&name])?.said.contains("the engine has it"), "it is not there");
+    let layers = "{{len .RootFS.Layers}}";
+    ensure!(room.inspect(&name, layers)?.as_deref() == Some("3"), "layers are missing");
+
+    let by_digest = room.name(&format!("@{}", image.digest()));
+    let ended = room.pull(&[&by_digest])?;
+    if kind == Kind::Docker28_5Containerd {
+        ensure!(ended.succeeded, "{}", ended.said);
+        room.has(&by_digest, &image)?;
+    } else {
+        // Only a registry gives such a name there, and the engine reaches none.
+        ensure!(!ended.succeeded && ended.said.contains("  help: "), "{}", ended.said);
+    }
+    drop(room);
+    beside.engine.stop()
 }
 
-/// Of an index the engine gets its own platform, and says so by the index's digest where containerd keeps images.
-pub(crate) fn of_an_index(subject: &Subject) -> Result<()> {
+/// A registry and a mirror that want tokens, which docker's own login is good for.
+pub(crate) fn tokens(subject: &Subject) -> Result<()> {
     let room = Room::new(subject)?;
-    let (ours, foreign) = (Image::new(102, 1, 50_000), Image::new(103, 1, 50_000));
-    let index = Image::index(&[(&foreign, "riscv64"), (&ours, "amd64")]);
-    for image in [&ours, &foreign] {
-        room.mirror.put("team/app", "", image);
-        room.origin.put("team/app", "", image);
+    let image = Image::new(113, 2, 60_000);
+    room.put("1", &image);
+    for registry in [&room.origin, &room.mirror] {
+        registry.ask_for_tokens("me", "secret");
     }
-    let digest = room.mirror.put_index("team/app", "1", &index);
-    room.origin.put_index("team/app", "1", &index);
-    for name in [room.name(":1"), room.name(&format!("@{digest}"))] {
-        let ended = room.pull(&[&name])?;
-        ensure!(ended.succeeded, "{}", ended.said);
-        let id = room.inspect(&name, "{{.Id}}")?.context("there is no image")?;
-        ensure!([ours.config_digest(), digest.clone()].contains(&id), "{id}");
-        room.remove(&name)?;
-    }
-    let layer = &foreign.layer_digests()[0];
-    ensure!(
-        !room.mirror.requests().iter().any(|request| request.path.ends_with(layer)),
-        "it got a foreign layer"
-    );
-    Ok(())
+    let name = room.name(":1");
+    let anonymous = room.pull(&[&name])?;
+    ensure!(!anonymous.succeeded && anonymous.said.contains("401"), "{}", anonymous.said);
+    let config = tempfile::tempdir().context("cannot create a directory")?;
+    let auth = base64::engine::general_purpose::STANDARD.encode("me:secret");
+    let auths = [&room.origin, &room.mirror]
+        .map(|registry| (registry.address().to_string(), serde_json::json!({ "auth": auth })));
+    let auths: serde_json::Map<_, _> = auths.into_iter().collect();
+    std::fs::write(config.path().join("config.json"), serde_json::json!({ "auths": auths }).to_string())
+        .context("cannot write docker's configuration")?;
+    let begun = Instant::now();
+    let arguments = [&LIMITS[..], &[&name]].concat();
+    let pull = room.command(&arguments).env("DOCKER_CONFIG", config.path()).spawn();
+    let ended = end(pull.context("cannot start ci-build")?, begun)?;
+    ensure!(ended.succeeded, "{}", ended.said);
+    room.has(&name, &image)?;
+    room.remove(&name)
 }
 
 /// The fault matrix: every cell ends in time, with the right image or an error that names who was asked. The engines share
@@ -255,25 +292,42 @@ pub(crate) fn sixteen_jobs(subject: &Subject) -> Result<()> {
     room.remove(&name)
 }
 
-/// The newest of the last days, whoever has it, and its name alone on stdout.
-pub(crate) fn latest(subject: &Subject) -> Result<()> {
+/// A pull that is killed leaves no name of ours after the next recovery, and the image where it had come so far.
+pub(crate) fn killed(subject: &Subject) -> Result<()> {
     let room = Room::new(subject)?;
-    let mut date = Command::new("date");
-    let day = |ago: u32| format!("{ago} days ago");
-    let output = date.args(["--utc", "--date", &day(2), "+%Y%m%d"]).output().context("cannot run date")?;
-    let date = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let image = Image::new(105, 1, 1000);
-    room.origin.put("team/app", &format!("nightly-{date}"), &image);
-    let ended = room.pull(&["--latest", &room.name(":nightly-{date:%Y%m%d}")])?;
-    ensure!(ended.succeeded, "{}", ended.said);
-    let name = room.name(&format!(":nightly-{date}"));
-    ensure!(ended.stdout == format!("{name}\n"), "{:?}", ended.stdout);
-    room.has(&name, &image)?;
-    let none = room.pull(&["--latest", &room.name(":weekly-{date:%Y%m%d}"), "--days", "2"])?;
-    if none.succeeded || !none.stdout.is_empty() {
-        bail!("it found {:?}", none.stdout);
+    let image = Image::new(114, 2, 60_000);
+    room.put("1", &image);
+    let name = room.name(":1");
+    let ours = || -> Result<Vec<String>> {
+        let format = ["images", "--all", "--digests", "--format", "{{.Repository}}"];
+        let images = command::output(subject.client.docker().args(format))?;
+        let known = [room.origin.address(), room.mirror.address()].map(|address| address.to_string());
+        let left = images.lines().filter(|line| line.starts_with("127.0.0.1:"));
+        Ok(left
+            .filter(|line| !known.iter().any(|known| line.starts_with(known)))
+            .map(str::to_owned)
+            .collect())
+    };
+    let mut has_left = false;
+    for place in ["journal.adding", "journal.added", "pull.intended", "pull.pulled", "pull.untagged"] {
+        let mut pull = room.command(&[&name]);
+        let status = pull.env("CI_BUILD_TEST_KILL_AT", place).status().context("cannot start ci-build")?;
+        ensure!(!status.success(), "it was not killed at {place}");
+        has_left |= !ours()?.is_empty();
+        let mut recover = subject.client.set_up(Command::new(&subject.command));
+        recover.env("CI_BUILD_STATE_DIR", room.state.path().join("state"));
+        let report = command::output(recover.args(["recover", "--format", "json"]))?;
+        let left = ours()?;
+        ensure!(left.is_empty(), "{place} left {left:?}: {report}");
+        let again: serde_json::Value = serde_json::from_str(&command::output(&mut recover)?)?;
+        ensure!(again["records"] == 0 && again["removed"] == serde_json::json!([]), "{place}: {again}");
+        if matches!(place, "pull.pulled" | "pull.untagged") {
+            room.has(&name, &image)?;
+            room.remove(&name)?;
+        }
     }
-    room.remove(&name)
+    ensure!(has_left, "no kill left a name: this shows nothing");
+    Ok(())
 }
 
 /// The control of the fault `Wrong`: what the engine's own pull does when wrong content reaches it. Where containerd keeps

@@ -1,20 +1,21 @@
 //! `ci-build prune` and `ci-build watch` on real engines. Each test prunes only images that it made.
 
+pub(crate) mod switches;
+
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::Subject;
+use ci_build_tests::proxy::{Fate, Proxy};
 use serde_json::Value;
 use tempfile::TempDir;
 use xtask::engines::{self, Options};
 use xtask::{command, images, poll};
-
-use crate::proxy::Proxy;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -64,11 +65,47 @@ impl<'a> Host<'a> {
 
     /// Follows the engine's events. On return it does.
     fn watch(&self) -> Result<Watch> {
-        let mut child = self.ci_build(&["watch"]).stderr(Stdio::piped()).spawn().context("cannot watch")?;
+        self.watch_at(self.subject.client.host())
+    }
+
+    /// As [`Host::watch`], through this address.
+    fn watch_at(&self, address: &str) -> Result<Watch> {
+        let mut watch = self.ci_build(&["watch"]);
+        watch.env("DOCKER_HOST", address).stderr(Stdio::piped());
+        let mut child = watch.spawn().context("cannot watch")?;
         let stderr = child.stderr.take().context("it has a stderr")?;
         let mut watch = Watch { child, stderr: BufReader::new(stderr) };
         watch.wait_for("following")?;
         Ok(watch)
+    }
+
+    /// Uses an image, in a container that is gone on return, and gives the moment before.
+    fn use_image(&self, name: &str) -> Result<SystemTime> {
+        let before = SystemTime::now();
+        self.docker(&["run", "--rm", "--network=none", name, "true"])?;
+        Ok(before)
+    }
+
+    /// When the image of this id was used last by what is written down; none where nothing is. A prune knows more: it asks the
+    /// engine, which keeps its last events by itself.
+    fn recorded(&self, id: &str) -> Result<Option<SystemTime>> {
+        let record = self.store()?.join("last-use").join(id.replacen(':', ".", 1));
+        match fs::metadata(record) {
+            Ok(metadata) => Ok(Some(metadata.modified().context("a file has a time")?)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Waits until it is written down that the image of this id was used after this moment.
+    fn is_recorded(&self, id: &str, after: SystemTime) -> Result<()> {
+        let is_there = || Ok((self.recorded(id)? > Some(after)).then_some(()));
+        poll::until(PATIENCE, is_there)?.context("the watch did not see the use")
+    }
+
+    /// The state of the one engine.
+    fn store(&self) -> Result<PathBuf> {
+        let mut stores = fs::read_dir(self.state.path().join("stores")).context("there is no state")?;
+        Ok(stores.next().context("there is no store")?.context("cannot list stores")?.path())
     }
 }
 
@@ -78,11 +115,25 @@ struct Watch {
 }
 
 impl Watch {
+    /// Waits until it says this.
     fn wait_for(&mut self, word: &str) -> Result<()> {
-        let mut line = String::new();
-        self.stderr.read_line(&mut line).context("the watch does not speak")?;
-        ensure!(line.contains(word), "the watch said {line:?}");
-        Ok(())
+        let mut said = String::new();
+        loop {
+            let begin = said.len();
+            let length = self.stderr.read_line(&mut said).context("the watch does not speak")?;
+            ensure!(length > 0, "the watch ended without {word:?}:\n{said}");
+            if said[begin..].contains(word) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends it, and gives what it said beyond that.
+    fn end(mut self) -> Result<String> {
+        let mut rest = String::new();
+        self.child.kill().context("cannot end the watch")?;
+        self.stderr.read_to_string(&mut rest).context("the watch does not speak")?;
+        Ok(rest)
     }
 }
 
@@ -100,53 +151,32 @@ fn names<'a>(report: &'a Value, action: &str) -> Vec<&'a str> {
     of_action.filter_map(|thing| thing["name"].as_str()).collect()
 }
 
-/// When an image was used last, as a prune would know.
-fn used(host: &Host, repository: &str, name: &str) -> Result<String> {
-    let (report, _) = host.prune(repository, &["--dry-run"])?;
-    let things = report["things"].as_array().context("there are no things")?;
-    let thing = things.iter().find(|thing| thing["name"] == name).context("the image is gone")?;
-    Ok(thing["used"].as_str().unwrap_or_default().to_owned())
-}
-
 const FULL: [&str; 8] = ["--disk-high", "0", "--disk-low", "0", "--grace", "0", "--older-than", "24h"];
 const ALL: [&str; 8] = ["--disk-high", "100", "--disk-low", "100", "--grace", "0", "--older-than", "0"];
 
 /// Uses in the reverse order of creation; the watch knows of them, also of those in a container that is gone.
 pub(crate) fn least_recently_used_first(subject: &Subject) -> Result<()> {
     let host = Host::new(subject)?;
-    for name in ["lru:a", "lru:b", "lru:c"] {
-        host.image(name)?;
-    }
+    let ids: Vec<_> =
+        ["lru:a", "lru:b", "lru:c"].into_iter().map(|name| host.image(name)).collect::<Result<_>>()?;
     let created = |name| host.docker(&["image", "inspect", "--format", "{{.Created}}", name]);
     ensure!(
         created("lru:a")? <= created("lru:b")? && created("lru:b")? <= created("lru:c")?,
         "made in this order"
     );
     let watch = host.watch()?;
-    for name in ["lru:c", "lru:b", "lru:a"] {
-        let before = used(&host, "lru", name)?;
-        host.docker(&["run", "--rm", "--network=none", name, "true"])?;
-        let after = poll::until(PATIENCE, || Ok((used(&host, "lru", name)? > before).then_some(())))?;
-        ensure!(after.is_some(), "the watch did not see that {name} was used");
+    for (name, id) in ["lru:a", "lru:b", "lru:c"].into_iter().zip(&ids).rev() {
+        let before = host.use_image(name)?;
+        host.is_recorded(id, before).context(name)?;
     }
     let (report, code) = host.prune("lru", &FULL)?;
     ensure!(names(&report, "deleted") == ["lru:c", "lru:b", "lru:a"] && code == Some(0), "{report:#}");
     ensure!(report["ages"] == "watch", "{report:#}");
     drop(watch);
-    let last = fs::read(record(&host)?).context("there is no record of the prune")?;
+    let last = fs::read(host.store()?.join("last-prune.json")).context("there is no record of the prune")?;
     let last: Value = serde_json::from_slice(&last).context("the record is broken")?;
     ensure!(last["removed"] == 3 && last["failed"] == 0 && last["freed_bytes"].is_u64(), "{last:#}");
     Ok(())
-}
-
-fn record(host: &Host) -> Result<std::path::PathBuf> {
-    let mut stores = fs::read_dir(host.state.path().join("stores")).context("there is no state")?;
-    Ok(stores
-        .next()
-        .context("there is no store")?
-        .context("cannot list stores")?
-        .path()
-        .join("last-prune.json"))
 }
 
 /// What somebody needs stays, for the reason that the report tells; the rest goes, with all of its names.
@@ -212,9 +242,13 @@ pub(crate) fn goes_on_after_a_refusal(subject: &Subject) -> Result<()> {
     let host = Host::new(subject)?;
     let ids = ["refused:a", "refused:b", "refused:c"].map(|name| host.image(name));
     let [_, id, _] = ids;
-    let proxy = Proxy::new(&subject.engine.socket(), &id?, WORDS)?;
+    let id = id?;
+    let proxy = Proxy::new(&subject.engine.socket(), move |_, request| {
+        let is_it = request.starts_with("DELETE") && request.contains(&id);
+        if is_it { Fate::Refused(409, WORDS.into()) } else { Fate::Passes }
+    })?;
     let mut prune = host.ci_build(&["prune", "--format", "json", "--repository", "refused"]);
-    prune.args(ALL).env("DOCKER_HOST", format!("unix://{}", proxy.socket().display()));
+    prune.args(ALL).env("DOCKER_HOST", proxy.address());
     let output = prune.output().context("cannot prune")?;
     let report: Value = serde_json::from_slice(&output.stdout).context("there is no report")?;
     ensure!(output.status.code() == Some(1), "{:?}: {report:#}", output.status);
@@ -246,7 +280,7 @@ pub(crate) fn parents_stay_with_their_children(subject: &Subject) -> Result<()> 
 pub(crate) fn prunes_do_not_queue(subject: &Subject) -> Result<()> {
     let host = Host::new(subject)?;
     ensure!(host.prune("nothing", &ALL)?.0["skipped"] == false, "it skipped for nobody");
-    let lock = record(&host)?.with_file_name("prune");
+    let lock = host.store()?.join("prune");
     let mut held = host.subject.client.set_up(Command::new("flock"));
     held.env("CI_BUILD_STATE_DIR", host.state.path()).arg(lock).arg(&host.subject.command).args([
         "prune",
@@ -256,30 +290,6 @@ pub(crate) fn prunes_do_not_queue(subject: &Subject) -> Result<()> {
     let said = command::output(&mut held)?;
     ensure!(said.trim() == "another prune is at work: skipped", "{said}");
     Ok(())
-}
-
-/// Build cache of one cache mount goes, other cache stays. The ids are the targets: Docker 20.10 names those alone.
-pub(crate) fn build_cache_by_its_id(subject: &Subject) -> Result<()> {
-    let host = Host::new(subject)?;
-    let directory = tempfile::tempdir().context("cannot create a directory")?;
-    let mount = |target: &str| {
-        format!("RUN --mount=type=cache,target={target} dd if=/dev/zero of={target}/x bs=1024 count=64\n")
-    };
-    let text = format!("FROM {}\n{}{}", images::BUSYBOX, mount("/prune-one"), mount("/prune-two"));
-    fs::write(directory.path().join("Dockerfile"), text).context("cannot write a Dockerfile")?;
-    command::run(subject.client.buildx().args(["build", "--quiet", "--no-cache"]).arg(directory.path()))?;
-    let prune = |id: &str, more: &[&str]| {
-        host.prune("nothing", &[&ALL[..], &["--build-cache", "--cache-mount", id], more].concat())
-    };
-    let (report, code) = prune("/prune-on?", &[])?;
-    ensure!(code == Some(0) && names(&report, "deleted").len() == 1, "{report:#}");
-    ensure!(names(&report, "deleted")[0].contains("prune-one"), "{report:#}");
-    let (report, _) = prune("/prune-*", &["--dry-run"])?;
-    ensure!(
-        names(&report, "goes").len() == 1 && names(&report, "goes")[0].contains("prune-two"),
-        "{report:#}"
-    );
-    prune("/prune-*", &[]).map(drop)
 }
 
 /// An engine that is killed in the middle is told of, with what was done.
@@ -319,7 +329,7 @@ pub(crate) fn engine_that_dies(subject: &Subject) -> Result<()> {
     Ok(())
 }
 
-/// A watch sees uses from before and after a restart of the engine.
+/// A watch sees uses from before a restart of the engine, and those from before it found the engine again.
 pub(crate) fn watch_outlives_the_engine(subject: &Subject) -> Result<()> {
     let engine = engines::start(subject.engine.kind(), Options::default())?;
     let client = engine.client().clone();
@@ -327,20 +337,45 @@ pub(crate) fn watch_outlives_the_engine(subject: &Subject) -> Result<()> {
     let beside =
         Subject { client: client.clone(), frontend: String::new(), command: subject.command.clone(), engine };
     let host = Host::new(&beside)?;
-    host.image("lives:a")?;
+    let id = host.image("lives:a")?;
+    // The control: without a watch nobody writes it down.
+    command::run(&mut host.ci_build(&["prune", "--dry-run", "--repository", "lives"]))?;
+    host.use_image("lives:a")?;
+    ensure!(host.recorded(&id)?.is_none(), "somebody else has written it down");
     let mut watch = host.watch()?;
-    let use_it = || -> Result<()> {
-        let before = used(&host, "lives", "lives:a")?;
-        host.docker(&["run", "--rm", "--network=none", "lives:a", "true"])?;
-        let seen = poll::until(PATIENCE, || Ok((used(&host, "lives", "lives:a")? > before).then_some(())))?;
-        seen.context("the watch did not see the use")
-    };
-    use_it()?;
+    let before = host.use_image("lives:a")?;
+    host.is_recorded(&id, before).context("before the restart")?;
     let mut dockerd = restart(beside.engine.pid())?;
-    let restarted = watch.wait_for("lost").and_then(|()| watch.wait_for("following")).and_then(|()| use_it());
+    let mut restarted = || {
+        let answers = || command::succeeds(client.docker().arg("version"));
+        poll::until(PATIENCE, || Ok(answers()?.then_some(())))?.context("dockerd does not come back")?;
+        let before = host.use_image("lives:a")?;
+        host.is_recorded(&id, before).context("after the restart")?;
+        watch.wait_for("lost")?;
+        watch.wait_for("following")
+    };
+    let restarted = restarted();
     signal(dockerd.id(), "TERM")?;
     dockerd.wait().context("cannot wait for dockerd")?;
     restarted
+}
+
+/// An engine that stumbles over a question about a container is not lost, and the image is known by its name.
+pub(crate) fn watch_goes_on_after_a_refusal(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    let id = host.image("stumbles:a")?;
+    let words = "RWLayer of container is unexpectedly nil";
+    let proxy = Proxy::new(&subject.engine.socket(), move |_, line| {
+        let is_of_one =
+            line.starts_with("GET") && line.contains("/containers/") && !line.contains("/containers/json");
+        if is_of_one { Fate::Refused(500, words.into()) } else { Fate::Passes }
+    })?;
+    let watch = host.watch_at(&proxy.address())?;
+    let before = host.use_image("stumbles:a")?;
+    host.is_recorded(&id, before)?;
+    let said = watch.end()?;
+    ensure!(said.is_empty(), "{said}");
+    host.docker(&["rmi", "stumbles:a"]).map(drop)
 }
 
 fn signal(pid: u32, name: &str) -> Result<()> {

@@ -1,0 +1,71 @@
+//! `ci-build mirror`, the command, between registries of ours.
+
+use std::path::Path;
+use std::process::Output;
+
+use ci_build_test_registry::{Image, Registry};
+
+use super::lock::command::ci_build;
+
+fn mirror(place: &Path, arguments: &[&str]) -> Output {
+    let mut command = ci_build(&place.join("state"), "mirror --retries 1 --backoff 20ms");
+    command.args(arguments).env("DOCKER_CONFIG", place).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// docker's own configuration, after `docker login` at these registries.
+fn log_in(place: &Path, registries: &[&Registry], pair: &str) {
+    use base64::Engine as _;
+    let auth = base64::engine::general_purpose::STANDARD.encode(pair);
+    let auths: serde_json::Map<_, _> = registries
+        .iter()
+        .map(|registry| (registry.address().to_string(), serde_json::json!({ "auth": auth })))
+        .collect();
+    let config = serde_json::json!({ "auths": auths });
+    std::fs::write(place.join("config.json"), config.to_string()).unwrap();
+}
+
+#[test]
+fn both_registries_may_ask_for_tokens() {
+    let place = tempfile::tempdir().unwrap();
+    let (from, to) = (Registry::start().unwrap(), Registry::start().unwrap());
+    let image = Image::new(1, 2, 10_000);
+    from.put("team/app", "1", &image);
+    for registry in [&from, &to] {
+        registry.ask_for_tokens("me", "secret");
+    }
+    let source = format!("{}/team/app:1", from.address());
+    let destination = to.address().to_string();
+    let output = mirror(place.path(), &[&source, &destination]);
+    assert!(!output.status.success() && said(&output).contains("401"), "{}", said(&output));
+    log_in(place.path(), &[&from, &to], "me:wrong");
+    let output = mirror(place.path(), &[&source, &destination]);
+    assert!(!output.status.success() && said(&output).contains("401"), "{}", said(&output));
+    assert_eq!(to.tag("team/app", "1"), None);
+
+    log_in(place.path(), &[&from, &to], "me:secret");
+    let output = mirror(place.path(), &[&source, &destination]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(to.tag("team/app", "1"), Some(image.digest()));
+    // One a kind of access; blobs that are asked for at the same time may each get one.
+    for registry in [&from, &to] {
+        let requests = registry.requests();
+        let given =
+            |one: &&ci_build_test_registry::Request| one.path.starts_with("/token") && one.status == 200;
+        let tokens = requests.iter().filter(given).count();
+        assert!((1..=6).contains(&tokens), "{tokens} tokens: {requests:#?}");
+    }
+}
+
+#[test]
+fn a_mirror_leaves_no_lock_and_needs_no_state() {
+    let place = tempfile::tempdir().unwrap();
+    let (from, to) = (Registry::start().unwrap(), Registry::start().unwrap());
+    from.put("app", "1", &Image::new(1, 1, 100));
+    let output = mirror(place.path(), &[&format!("{}/app:1", from.address()), &to.address().to_string()]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!place.path().join("state").exists(), "it is about no engine's store");
+}

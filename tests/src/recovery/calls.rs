@@ -1,0 +1,112 @@
+//! Every request to the engine fails once: docker's, buildx's and ours, by a proxy in front of the engine's socket. The first
+//! one, then the second, and so on until the command has no more of them.
+
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use xtask::poll;
+
+use super::ground::{Ground, PATIENCE};
+use super::raw::Row;
+use super::scenario::{ENDS, IS_DETACHED, IS_STOPPED};
+use crate::proxy::{Fate, Proxy};
+
+/// No command has so many requests.
+const MOST: usize = 200;
+
+/// A command, one of whose requests fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// `ci-build run`, with these words.
+    Run(&'static str, &'static [&'static str]),
+    /// `ci-build recover` of a killed run.
+    Recover,
+    /// `ci-build build`.
+    Build,
+}
+
+/// All of them.
+pub const CALLS: &[Call] = &[
+    Call::Run("run", ENDS),
+    Call::Run("run that is stopped", IS_STOPPED),
+    Call::Run("detached run", IS_DETACHED),
+    Call::Recover,
+    Call::Build,
+];
+
+/// The ways to fail, and what they are called.
+#[must_use]
+pub fn faults() -> [(&'static str, Fate); 3] {
+    [
+        ("is refused", Fate::Refused(500, "told to".into())),
+        ("is not heard", Fate::Unheard),
+        ("has its answer lost", Fate::Lost),
+    ]
+}
+
+impl Call {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Run(name, _) => name,
+            Self::Recover => "recover",
+            Self::Build => "build",
+        }
+    }
+
+    /// Plays it through a proxy, to its end.
+    fn play(self, ground: &Ground, proxy: &Proxy) -> Result<ExitStatus> {
+        let mut command = match self {
+            // A job of its own: a detached container is its, and is left when it has ended.
+            Self::Run(_, words) => ground.job(words),
+            Self::Recover => {
+                ground.leave()?;
+                ground.ours(&["recover"])
+            }
+            Self::Build => ground.build("true")?,
+        };
+        // Which docker would use, also where a context names the engine.
+        command.env("DOCKER_HOST", proxy.address()).env_remove("DOCKER_CONTEXT");
+        let mut child = command.spawn().context("cannot run ci-build")?;
+        let ended = poll::until(PATIENCE, || Ok(child.try_wait()?))?;
+        if ended.is_none() {
+            let _ = child.kill();
+            child.wait()?;
+        }
+        ended.context("it does not end")
+    }
+}
+
+/// Lets one request after the other of a command fail in one way.
+///
+/// # Errors
+/// When the command does not end, or not well once no request fails.
+pub fn repeat(engine: &str, socket: &Path, ground: &Ground, call: Call, fault: &(&str, Fate)) -> Result<Row> {
+    let (mut left, started) = (Vec::new(), Instant::now());
+    let (how, fate) = fault;
+    for number in 1..=MOST {
+        let fate = fate.clone();
+        let proxy = Proxy::new(socket, move |at, _| if at == number { fate.clone() } else { Fate::Passes })?;
+        let place = || format!("{}, request {number} {how}", call.name());
+        let status = call.play(ground, &proxy).with_context(place)?;
+        let requests = proxy.requests();
+        let said = |lines: Vec<String>| {
+            let request = requests.get(number - 1).cloned().unwrap_or_default();
+            lines.into_iter().map(move |line| format!("request {number} ({request}): {line}"))
+        };
+        left.extend(said(ground.lies()?));
+        left.extend(said(ground.leftovers().with_context(place)?));
+        if requests.len() < number {
+            // Its container is ended by its time limit, else it is successful.
+            let is_well = status.success() || matches!(call, Call::Run(_, words) if words == IS_STOPPED);
+            ensure!(is_well, "{} ended {status}, though nothing failed", call.name());
+            let times = u32::try_from(number - 1)?;
+            let (engine, scenario) = (engine.to_owned(), format!("{}, one request of it {how}", call.name()));
+            let place = format!("1 to {times}");
+            let seconds = started.elapsed().as_secs_f32();
+            return Ok(Row { engine, scenario, place, times, killed: times, left, seconds });
+        }
+    }
+    anyhow::bail!("{} has more than {MOST} requests", call.name())
+}

@@ -1,0 +1,44 @@
+//! `cargo xtask package`: what users install.
+
+use anyhow::Result;
+use xtask::package::root::Root;
+use xtask::package::{Programs, archive, deb, place, twice};
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Make a Debian package, and install it in a clean root, as root
+    Deb,
+    /// Make an archive for other systems
+    Archive,
+    /// Build the frontend's image twice from the same commit, and compare
+    Twice,
+}
+
+impl Command {
+    pub(crate) fn run(self) -> Result<()> {
+        match self {
+            Self::Deb => {
+                let package = deb::make(&Programs::build()?, &place()?)?;
+                for has_docker in [true, false] {
+                    let root = Root::install(&package, has_docker)?;
+                    eprint!("installed in a clean root: {}", root.run(&["--version"])?);
+                    root.has_frontend()?;
+                    root.has_state_directory(has_docker)?;
+                    eprintln!("  units that systemd takes: {}", number(root.has_units()?));
+                    eprintln!("  man pages that man shows: {}", number(root.has_pages()?));
+                    eprintln!("  completions taken by: {}", root.has_completions()?.join(", "));
+                    root.purge()?;
+                    eprintln!("  purged: nothing stays");
+                }
+                eprintln!("{}", package.display());
+            }
+            Self::Archive => eprintln!("{}", archive::make(&Programs::build()?, &place()?)?.display()),
+            Self::Twice => eprintln!("both are {}", twice::frontend()?),
+        }
+        Ok(())
+    }
+}
+
+fn number(of: Option<usize>) -> String {
+    of.map_or_else(|| "not asked, the program is not here".into(), |number| number.to_string())
+}
