@@ -50,17 +50,6 @@ fn every_page_is_up_to_date() {
     assert_eq!(std::fs::read_dir(directory).unwrap().count(), RULES.len(), "a page without a rule");
 }
 
-#[test]
-fn the_picture_is_up_to_date() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let source = root.join("testdata/dockerfiles/SharedCacheRace/apt.Dockerfile");
-    let (graph, checks) = read(&std::fs::read_to_string(source).unwrap(), &Options::default());
-    let made = Plan::except(&graph, &Policy::Auto.into(), &checks);
-    let picture = std::fs::read_to_string(root.join("docs/pictures/plan.svg")).unwrap_or_default();
-    let planned = plan::Planned::new("Dockerfile", &graph, &made);
-    assert!(picture == plan::svg(&planned), "`cargo xtask docs` writes it anew");
-}
-
 /// A step that runs beside what its stage needs later is not drawn below it.
 #[test]
 fn a_picture_says_which_step_of_a_stage_needs_another_stage() {

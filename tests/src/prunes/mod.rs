@@ -10,7 +10,7 @@ pub mod report;
 pub mod speed;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
@@ -26,7 +26,7 @@ use crate::results;
 /// Runs CI jobs beside prunes, kills prunes, and measures them
 ///
 /// Without a choice, everything is run and docs/lab/prune.json, docs/bench/prune.json and docs/lab-prune.md are written.
-/// With one, the results go to target/lab.
+/// With one, the results go to target/lab, unless they are to update docs.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask lab-prune", bin_name = "cargo xtask lab-prune")]
 pub struct Selection {
@@ -48,6 +48,9 @@ pub struct Selection {
     /// How many prunes are killed on each engine
     #[arg(long, value_name = "N", default_value = "100")]
     kills: usize,
+    /// Put the results of a choice into docs, in the place of what was there
+    #[arg(long)]
+    update: bool,
     /// Run nothing: make docs/lab-prune.md anew from docs/lab/prune.json and docs/bench/prune.json
     #[arg(long)]
     report: bool,
@@ -100,7 +103,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
         report::write(&results::load(&whole.raw)?, &report::speed(&whole.speed)?, &whole.page)?;
         return Ok(true);
     }
-    let places = if selection.is_all() {
+    let places = if selection.is_all() || selection.update {
         whole
     } else {
         let dir = workspace::target()?.join("lab");
@@ -111,17 +114,21 @@ pub fn run(selection: &Selection) -> Result<bool> {
         }
     };
     let begin = Instant::now();
-    let mut raw = Raw { machine: machine::description()?, ..Raw::default() };
+    let mut raw = if selection.update { results::load(&places.raw)? } else { Raw::default() };
+    raw.machine = machine::description()?;
+    let before = Duration::from_secs(raw.seconds);
     let kinds = if selection.engines.is_empty() { Kind::ALL.to_vec() } else { selection.engines.clone() };
     if selection.has(Part::Load) || selection.has(Part::Kills) {
         for &kind in &kinds {
-            engine(kind, selection, &mut raw, &places, begin)?;
+            engine(kind, selection, &mut raw, &places, (begin, before))?;
         }
     }
     let speed = if selection.has(Part::Speed) {
         let speed = speed::run(&kinds)?;
         results::save(&speed, &places.speed)?;
         speed
+    } else if selection.update {
+        report::speed(&places.speed)?
     } else {
         speed::Speed::default()
     };
@@ -138,7 +145,13 @@ pub fn run(selection: &Selection) -> Result<bool> {
 }
 
 /// Each pruner has an engine of its own, so that none finds what another left. The registry is all engines' of one kind.
-fn engine(kind: Kind, selection: &Selection, raw: &mut Raw, places: &Places, begin: Instant) -> Result<()> {
+fn engine(
+    kind: Kind,
+    selection: &Selection,
+    raw: &mut Raw,
+    places: &Places,
+    (begin, before): (Instant, Duration),
+) -> Result<()> {
     let command = artifacts::command()?;
     let registry = Registry::start()?;
     let mut is_filled = false;
@@ -158,7 +171,7 @@ fn engine(kind: Kind, selection: &Selection, raw: &mut Raw, places: &Places, beg
         }
         work(&site, raw)?;
         engine.stop()?;
-        raw.seconds = begin.elapsed().as_secs();
+        raw.seconds = (before + begin.elapsed()).as_secs();
         // What there is so far, should the next engine cost us the rest.
         results::save(raw, &places.raw)
     };
@@ -172,7 +185,7 @@ fn engine(kind: Kind, selection: &Selection, raw: &mut Raw, places: &Places, beg
         let mut work = |site: &Site, raw: &mut Raw| {
             let load = load::run(site, kind.name(), pruner, jobs)?;
             eprintln!("{}", report::line(&load));
-            raw.loads.push(load);
+            raw.put_load(load);
             Ok(())
         };
         on_engine(&mut work, raw)?;
@@ -181,7 +194,7 @@ fn engine(kind: Kind, selection: &Selection, raw: &mut Raw, places: &Places, beg
         let mut work = |site: &Site, raw: &mut Raw| {
             let kills = kill::run(site, kind.name(), selection.kills)?;
             eprintln!("{kills:?}");
-            raw.kills.push(kills);
+            raw.put_kills(kills);
             Ok(())
         };
         on_engine(&mut work, raw)?;

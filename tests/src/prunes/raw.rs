@@ -66,3 +66,24 @@ pub struct Kills {
     /// What was wrong afterwards.
     pub complaints: Vec<String>,
 }
+
+impl Raw {
+    /// In the place of that of the same engine and pruner.
+    pub fn put_load(&mut self, load: Load) {
+        let is_same =
+            |earlier: &Load| (&earlier.engine, &earlier.pruner) == (&load.engine, &load.pruner);
+        match self.loads.iter_mut().find(|earlier| is_same(earlier)) {
+            Some(place) => *place = load,
+            None => self.loads.push(load),
+        }
+        // The pruners of an engine stay in their order.
+        self.loads.sort_by(|one, other| one.engine.cmp(&other.engine));
+    }
+
+    /// In the place of those of the same engine.
+    pub fn put_kills(&mut self, kills: Kills) {
+        self.kills.retain(|earlier| earlier.engine != kills.engine);
+        self.kills.push(kills);
+        self.kills.sort_by(|one, other| one.engine.cmp(&other.engine));
+    }
+}

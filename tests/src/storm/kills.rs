@@ -24,7 +24,8 @@ const GRACE: Duration = Duration::from_secs(20);
 /// How many run at once.
 const AT_ONCE: usize = 4;
 
-pub(super) fn run(subject: &Subject, kills: usize, random: &mut Random) -> Result<Kills> {
+pub(super) fn run(subject: &Subject, kills: usize, seed: u64) -> Result<Kills> {
+    let mut random = Random::new(seed);
     let host = Host::new(subject)?;
     let plans: Vec<_> = (0..kills)
         .map(|number| {
@@ -41,7 +42,7 @@ pub(super) fn run(subject: &Subject, kills: usize, random: &mut Random) -> Resul
         runs.extend(ended?);
     }
     let left = left(subject, &host)?;
-    let kills = Kills { engine: subject.engine.kind().name().to_owned(), runs, left };
+    let kills = Kills { engine: subject.engine.kind().name().to_owned(), seed, runs, left };
     eprintln!("{}: {} builds ended, left: {:?}", kills.engine, kills.runs.len(), kills.left);
     Ok(kills)
 }

@@ -18,30 +18,34 @@ use clap::Parser;
 use xtask::engines::Kind;
 use xtask::{machine, workspace};
 
-use self::raw::Raw;
+use self::raw::{Raw, Side};
 use crate::{Subject, results};
 
 /// Where it is run: both stores of the newest engine, and the oldest engine.
 const ENGINES: [Kind; 3] = [Kind::Docker28_5, Kind::Docker28_5Containerd, Kind::Docker20_10];
 
-/// How many jobs, kills and parallel loops a run for the documentation has.
+/// How many jobs, of ours and of the control, kills and parallel loops a run for the documentation has on an engine.
 const JOBS: usize = 1000;
+const CONTROL: usize = 100;
 const KILLS: usize = 200;
 const LOOPS: usize = 16;
 
 /// Runs jobs beside a pruner and kills builds, with ci-build and without it
 ///
 /// Without a choice, everything is run and docs/storm.md is written, which takes hours. With one, the results go to
-/// target/storm.
+/// target/storm, unless they are to update docs.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask storm", bin_name = "cargo xtask storm")]
 pub struct Selection {
     /// Only this engine, as `cargo xtask engines list` names them [repeatable]
     #[arg(long = "engine", value_name = "ENGINE")]
     engines: Vec<Kind>,
-    /// How many jobs of each side; 0 is none
+    /// How many jobs with ci-build; 0 is none
     #[arg(long, value_name = "N", default_value_t = JOBS)]
     jobs: usize,
+    /// How many jobs without it; 0 is none
+    #[arg(long, value_name = "N", default_value_t = CONTROL)]
+    control: usize,
     /// How many loops at once
     #[arg(long, value_name = "N", default_value_t = LOOPS)]
     loops: usize,
@@ -54,9 +58,9 @@ pub struct Selection {
     /// Where the random times begin [default: from the clock]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Keep the results as those of the documentation, whatever the choice
+    /// Put the results of a choice into docs, in the place of what was there
     #[arg(long)]
-    keep: bool,
+    update: bool,
     /// Run nothing: make docs/storm.md anew from docs/lab/storm.json
     #[arg(long)]
     report: bool,
@@ -76,26 +80,23 @@ pub fn run(selection: &Selection) -> Result<bool> {
     let begin = Instant::now();
     let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let seed = selection.seed.unwrap_or_else(|| clock().subsec_nanos().into());
-    let mut raw = Raw { machine: machine::description()?, seed, ..Raw::default() };
     let (results, page) = places(selection, &docs)?;
+    let mut raw = if selection.update { results::load(&results)? } else { Raw::default() };
+    raw.machine = machine::description()?;
+    let earlier = raw.seconds;
     let kinds = if selection.engines.is_empty() { ENGINES.to_vec() } else { selection.engines.clone() };
     for kind in kinds {
         let subject = Subject::start(kind)?;
         raw.engines.insert(kind.name().to_owned(), subject.engine.version().to_owned());
-        let subject = if selection.kills > 0 {
-            let kills = kills::run(&subject, selection.kills, &mut random::Random::new(seed))?;
-            raw.kills.push(kills);
-            subject
-        } else {
-            subject
-        };
-        if selection.jobs > 0 {
-            let rest = Duration::from_secs(selection.rest);
-            raw.storms.extend(jobs::run(subject, selection.jobs, selection.loops, rest)?);
-        } else {
-            subject.engine.stop()?;
+        if selection.kills > 0 {
+            raw.put_kills(kills::run(&subject, selection.kills, seed)?);
         }
-        raw.seconds = begin.elapsed().as_secs();
+        let sides = [(Side::CiBuild, selection.jobs), (Side::Without, selection.control)];
+        let rest = Duration::from_secs(selection.rest);
+        for storm in jobs::run(subject, &sides, selection.loops, rest)? {
+            raw.put_storm(storm);
+        }
+        raw.seconds = earlier + begin.elapsed().as_secs();
         // What there is so far, should the next engine cost us the rest.
         results::save(&raw, &results)?;
     }
@@ -110,7 +111,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
 
 fn places(selection: &Selection, docs: &Path) -> Result<(PathBuf, PathBuf)> {
     let is_whole = selection.engines.is_empty() && selection.jobs >= JOBS && selection.kills >= KILLS;
-    if is_whole || selection.keep {
+    if is_whole || selection.update {
         return Ok((docs.join("lab/storm.json"), docs.join("storm.md")));
     }
     let dir = workspace::target()?.join("storm");

@@ -14,8 +14,6 @@ pub struct Raw {
     pub engines: BTreeMap<String, String>,
     /// How long all of it took, in seconds.
     pub seconds: u64,
-    /// Where the random times began.
-    pub seed: u64,
     /// Jobs beside a pruner, each side of each engine.
     pub storms: Vec<Storm>,
     /// Builds that were ended, of each engine.
@@ -23,13 +21,13 @@ pub struct Raw {
 }
 
 /// Who keeps jobs and the pruner apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
-    /// Nobody: the control.
-    Without,
     /// ci-build.
     CiBuild,
+    /// Nobody: the control.
+    Without,
 }
 
 impl Side {
@@ -110,6 +108,8 @@ impl How {
 pub struct Kills {
     /// A name of [`Kind`](xtask::engines::Kind).
     pub engine: String,
+    /// Where the random times began.
+    pub seed: u64,
     /// Each of them.
     pub runs: Vec<Kill>,
     /// What was left after all of them and one more build: locks, processes, containers, files, leases.
@@ -130,6 +130,20 @@ pub struct Kill {
 }
 
 impl Raw {
+    /// In the place of those of the same engine.
+    pub fn put_kills(&mut self, kills: Kills) {
+        self.kills.retain(|earlier| earlier.engine != kills.engine);
+        self.kills.push(kills);
+        self.kills.sort_by(|one, other| one.engine.cmp(&other.engine));
+    }
+
+    /// In the place of that of the same engine and side.
+    pub fn put_storm(&mut self, storm: Storm) {
+        self.storms.retain(|earlier| (&earlier.engine, earlier.side) != (&storm.engine, storm.side));
+        self.storms.push(storm);
+        self.storms.sort_by(|one, other| (&one.engine, one.side).cmp(&(&other.engine, other.side)));
+    }
+
     /// What is not as promised, and what tells nothing since its control did not fail.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {

@@ -19,10 +19,9 @@ fn write_page(raw: &Raw, page: &mut String) -> fmt::Result {
         "# Storm\n\n    cargo xtask storm\n\n\
          runs jobs beside a pruner and ends builds at random times, and writes what it saw to [lab/storm.json](lab/storm.json); this\n\
          page is made from that file (`cargo xtask storm --report`).\n\n\
-         {}. It took {} minutes; the random times began at {}.\n",
+         {}. It took {} minutes.\n",
         results::origin(&raw.machine, &raw.engines),
         raw.seconds.div_ceil(60),
-        raw.seed,
     )?;
     storms(raw, page)?;
     kills(raw, page)?;
