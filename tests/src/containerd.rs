@@ -103,7 +103,9 @@ impl Stage {
         command
     }
 
-    fn set_up(&self, mut command: Command) -> Command {
+    /// Any program that calls `ci-build` or is it, with this state, and with no settings of whoever runs us.
+    #[must_use]
+    pub fn set_up(&self, mut command: Command) -> Command {
         for variable in ["STORE", "WAIT", "TIMEOUT", "GRACE", "NO_RECOVER"] {
             command.env_remove(format!("CI_BUILD_{variable}"));
         }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::{
-    command::{quoted_tail, search_path},
+    command::{self, quoted_tail, search_path},
     engines::{self, BOOKWORM, SETPRIV, Suite, TOOLS},
     poll,
 };
@@ -117,6 +117,17 @@ impl Containerd {
         let mut command = Command::new(self.programs.join("ctr"));
         command.arg("--address").arg(self.socket());
         command
+    }
+
+    /// The version as it tells it itself: `2.1.9~ds1`.
+    ///
+    /// # Errors
+    /// When it does not tell.
+    pub fn version(&self) -> Result<String> {
+        let told = command::output(self.ctr().arg("version"))?;
+        // The client's comes before it.
+        let mut versions = told.lines().rev().filter_map(|line| line.trim().strip_prefix("Version:"));
+        Ok(versions.next().context("containerd tells no version")?.trim().to_owned())
     }
 
     fn wait(&mut self) -> Result<()> {

@@ -17,13 +17,13 @@ use super::ground::Ground;
 use super::raw::Many;
 
 /// How many are made at once.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// One in so many runs.
-const RUNNING: u32 = 20;
+pub(super) const RUNNING: u32 = 20;
 
 /// One in so many has only its labels.
-const UNRECORDED: u32 = 4;
+pub(super) const UNRECORDED: u32 = 4;
 
 /// Leaves so many containers of a dead owner, and removes them by one recovery of this program.
 ///

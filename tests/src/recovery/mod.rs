@@ -1,12 +1,16 @@
-//! The recovery laboratory: commands are killed at each labelled place and at any moment; shims and the engine are killed beneath
+//! The recovery laboratory: commands are killed at each labelled place and at any moment; shims and engines are killed beneath
 //! them; requests to the engine fail one by one; and after one recovery nothing of ours is left, while what others have
-//! stands untouched. How long a recovery of many leftovers takes, and a run beside docker's.
+//! stands untouched. How long a recovery of many leftovers takes, and a run beside docker's or `ctr`'s; and what hundreds of
+//! cancelled runs leave.
+//!
+//! What is here is docker's, [`containerd`] has the same for a containerd without docker, and both write to one [`Raw`].
 
 pub mod calls;
 pub mod containerd;
 pub mod deaths;
 mod ground;
 pub mod many;
+mod on;
 mod raw;
 pub mod report;
 mod scenario;
@@ -18,13 +22,14 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use xtask::client::Client;
-use xtask::engines::{self, Engine, Kind, Options};
+use xtask::engines::{self, Kind, Options};
 use xtask::{artifacts, images, machine, workspace};
 
 use crate::results;
 
 pub use ground::Ground;
-pub use raw::{Many, Raw, Row, Speed};
+pub use on::On;
+pub use raw::{Left, Many, Raw, Row, Speed, Wedge};
 pub use scenario::{SCENARIOS, Scenario};
 
 /// Lets commands, shims, engines and requests end badly, and looks at what is left after one recovery
@@ -34,8 +39,9 @@ pub use scenario::{SCENARIOS, Scenario};
 #[command(name = "cargo xtask recovery", bin_name = "cargo xtask recovery")]
 pub struct Selection {
     /// On which engines
-    #[arg(long = "engine", value_name = "KIND", default_values = ["docker-20.10", "docker-28.5"])]
-    engines: Vec<Kind>,
+    #[arg(long = "engine", value_name = "KIND")]
+    #[arg(default_values = ["docker-20.10", "docker-28.5", "containerd-1.6", "containerd-2.1"])]
+    engines: Vec<On>,
     /// Only this part [repeatable]
     #[arg(long = "part", value_name = "PART")]
     parts: Vec<Part>,
@@ -45,6 +51,9 @@ pub struct Selection {
     /// How many leftovers at once
     #[arg(long, value_name = "N", default_value_t = 1000)]
     leftovers: u32,
+    /// How many runs are cancelled, of the part `wedge`
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    cancelled: u32,
     /// Of the part `kills`, only places with this in their name
     #[arg(long)]
     place: Option<String>,
@@ -69,37 +78,45 @@ enum Part {
     Calls,
     /// Many leftovers at once
     Many,
-    /// How long a run takes beside docker's
+    /// How long a run takes beside docker's or ctr's
     Speed,
+    /// Hundreds of runs are cancelled, on containerd
+    Wedge,
 }
 
-/// Where results go.
-struct Places {
-    raw: PathBuf,
+/// What was seen so far, which is kept after each step.
+struct Results {
+    raw: Raw,
+    path: PathBuf,
     page: PathBuf,
 }
 
-impl Selection {
-    fn places(&self) -> Places {
+impl Results {
+    fn of(selection: &Selection) -> Result<Self> {
         let docs = workspace::root().join("docs");
-        match &self.output {
-            Some(raw) => Places { raw: raw.clone(), page: raw.with_extension("md") },
-            None => Places { raw: docs.join("lab/recovery.json"), page: docs.join("lab-recovery.md") },
-        }
-    }
-}
-
-impl Places {
-    /// What there is so far.
-    fn load(&self) -> Result<Raw> {
-        if self.raw.exists() { results::load(&self.raw) } else { Ok(Raw::default()) }
+        let (path, page) = match &selection.output {
+            Some(path) => (path.clone(), path.with_extension("md")),
+            None => (docs.join("lab/recovery.json"), docs.join("lab-recovery.md")),
+        };
+        let raw = if path.exists() { results::load(&path)? } else { Raw::default() };
+        Ok(Self { raw, path, page })
     }
 
-    /// Keeps what there is by now.
-    fn save(&self, raw: &Raw) -> Result<()> {
-        results::save(raw, &self.raw)?;
-        let written = std::fs::write(&self.page, report::page(raw));
+    fn save(&self) -> Result<()> {
+        results::save(&self.raw, &self.path)?;
+        let written = std::fs::write(&self.page, report::page(&self.raw));
         written.with_context(|| format!("cannot write {}", self.page.display()))
+    }
+
+    fn version(&mut self, on: On, version: &str) {
+        self.raw.engines.insert(on.name().to_owned(), version.to_owned());
+    }
+
+    fn put(&mut self, row: Row) -> Result<()> {
+        let Row { engine, scenario, place, times, left, .. } = &row;
+        eprintln!("{engine} {scenario} {place}: {} of {times} left something", left.len());
+        self.raw.put(row);
+        self.save()
     }
 }
 
@@ -108,89 +125,99 @@ impl Places {
 /// # Errors
 /// When an engine or the command does not play along, or a place is not reached.
 pub fn run(selection: &Selection) -> Result<bool> {
-    let places = selection.places();
-    let mut raw = places.load()?;
+    let mut results = Results::of(selection)?;
     if selection.report {
-        places.save(&raw)?;
+        results.save()?;
         return Ok(true);
     }
-    raw.machine = machine::description()?;
+    results.raw.machine = machine::description()?;
     let parts = match &selection.parts[..] {
         [] => Part::value_variants(),
         parts => parts,
     };
     for part in parts {
-        for kind in &selection.engines {
-            one(*part, *kind, selection, &mut raw, &places)
-                .with_context(|| format!("{part:?} on {}", kind.name()))?;
-            places.save(&raw)?;
+        for on in &selection.engines {
+            let done = match on {
+                On::Docker(kind) => on_docker(*part, *kind, selection, &mut results),
+                On::Containerd(kind) => containerd::one(*part, *kind, selection, &mut results),
+            };
+            done.with_context(|| format!("{part:?} on {}", on.name()))?;
+            results.save()?;
         }
     }
-    let complaints = report::complaints(&raw);
+    let complaints = report::complaints(&results.raw);
     complaints.iter().for_each(|line| eprintln!("not as promised: {line}"));
     Ok(complaints.is_empty())
 }
 
+/// What a part runs: times are those of what users get, and only other builds can be killed at a place.
+fn program(part: Part) -> Result<PathBuf> {
+    match part {
+        Part::Many | Part::Speed => artifacts::release_command(),
+        _ => artifacts::command(),
+    }
+}
+
 /// One part on one engine, which it has for itself.
-fn one(part: Part, kind: Kind, selection: &Selection, raw: &mut Raw, places: &Places) -> Result<()> {
-    let program = match part {
-        Part::Many | Part::Speed => artifacts::release_command()?,
-        _ => artifacts::command()?,
-    };
+fn on_docker(part: Part, kind: Kind, selection: &Selection, results: &mut Results) -> Result<()> {
     let name = kind.name();
-    let start = || -> Result<Engine> {
-        let engine = engines::start(kind, Options::default())?;
-        images::busybox(engine.client())?;
-        Ok(engine)
-    };
-    let put = |raw: &mut Raw, row: Row| {
-        eprintln!(
-            "{} {} {}: {} of {} left something",
-            row.engine,
-            row.scenario,
-            row.place,
-            row.left.len(),
-            row.times
-        );
-        raw.put(row);
-        places.save(raw)
-    };
+    if part == Part::Wedge {
+        return Ok(());
+    }
+    let program = program(part)?;
     if part == Part::Engines {
         let (version, rows) = deaths::engines(kind, &program, selection.runs)?;
-        raw.engines.insert(name.to_owned(), version);
-        return rows.into_iter().try_for_each(|row| put(raw, row));
+        results.version(On::Docker(kind), &version);
+        return rows.into_iter().try_for_each(|row| results.put(row));
     }
-    let engine = start()?;
-    raw.engines.insert(name.to_owned(), engine.version().to_owned());
+    let engine = engines::start(kind, Options::default())?;
+    images::busybox(engine.client())?;
+    results.version(On::Docker(kind), engine.version());
     let ground = |program: &Path| Ground::new(engine.client().clone(), program.to_owned());
     match part {
         Part::Kills => {
-            let is_asked =
-                |place: &str| selection.place.as_ref().is_none_or(|part| place.contains(part.as_str()));
             for scenario in SCENARIOS {
-                for place in scenario.places().into_iter().filter(|place| is_asked(place)) {
-                    put(raw, repeat(name, engine.client(), &program, scenario, &place, selection.runs)?)?;
+                for place in scenario.places().into_iter().filter(|place| selection.asks_for(place)) {
+                    results.put(repeat(
+                        name,
+                        engine.client(),
+                        &program,
+                        scenario,
+                        &place,
+                        selection.runs,
+                    )?)?;
                 }
             }
         }
         Part::Shims => {
             for row in deaths::shims(name, &ground(&program)?, selection.runs)? {
-                put(raw, row)?;
+                results.put(row)?;
             }
         }
         Part::Calls => {
             let ground = ground(&program)?;
             for call in calls::CALLS {
                 for fault in &calls::faults() {
-                    put(raw, calls::repeat(name, &engine.socket(), &ground, *call, fault)?)?;
+                    results.put(calls::repeat(name, &engine.socket(), &ground, *call, fault)?)?;
                 }
             }
         }
-        Part::Many => raw.put_many(many::run(name, &ground(&program)?, &program, selection.leftovers)?),
-        Part::Speed => raw.put_speed(speed::run(name, engine.client(), &program, selection.runs)?),
-        Part::Engines => {}
+        Part::Many => {
+            results.raw.put_many(many::run(name, &ground(&program)?, &program, selection.leftovers)?);
+        }
+        Part::Speed => {
+            results.raw.put_speed(speed::run(name, engine.client(), &program, selection.runs)?);
+        }
+        Part::Engines | Part::Wedge => {}
     }
     engine.stop()
+}
+
+impl Selection {
+    /// Whether commands are to be killed at this place.
+    fn asks_for(&self, place: &str) -> bool {
+        self.place.as_ref().is_none_or(|part| place.contains(part.as_str()))
+    }
 }
 
 /// Goes through one scenario, killed at one place, so many times.

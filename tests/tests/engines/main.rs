@@ -55,8 +55,6 @@ const BUILDKITS: &[Kind] = &[Kind::Docker20_10, Kind::Docker26_1, Kind::Docker28
 const INTERFACES: &[Kind] = &[Kind::Docker20_10, Kind::Docker28_5, Kind::Docker28_5Containerd];
 const ENDS: &[Kind] = &[Kind::Docker20_10, Kind::Docker28_5];
 const NEWEST: &[Kind] = &[Kind::Docker28_5];
-/// With Docker 20.10's client, `ci-build run` does not end where its ninth request is refused; it is not known yet why.
-const WITHOUT_20_10: &[Kind] = &[Kind::Docker26_1, Kind::Docker28_5, Kind::Docker28_5Containerd];
 
 /// How many tests run at a time: most of their time they wait for an engine, which waits for a step.
 const THREADS: usize = 4;
@@ -85,6 +83,7 @@ const CONTAINERD_TESTS: &[(&str, ContainerdTest)] = &[
     ("run_ends_by_signals_and_in_time", containerd::signals),
     ("run_ends_with_its_job", containerd::ends_with_its_job),
     ("run_killed_leaves_nothing", containerd::killed),
+    ("run_whose_calls_fail_leaves_nothing", containerd::failing_calls),
     ("run_of_a_killed_ctr_is_left", containerd::killed_ctr),
     ("run_outlives_its_shim", containerd::killed_shim),
     ("run_goes_on_without_containerd", containerd::killed_containerd),
@@ -184,7 +183,8 @@ const TESTS: &[(&str, &[Kind], Test)] = &[
     ("a_cache_mount_is_swept_by_a_step", ENDS, sweep::cache_mount),
     ("run_of_a_killed_shim_leaves_nothing", ENDS, run::killed_shim),
     ("run_of_a_killed_engine_leaves_nothing", ENDS, run::killed_engine),
-    ("run_whose_requests_fail_leaves_nothing", WITHOUT_20_10, run::failing_requests),
+    ("run_whose_requests_fail_leaves_nothing", EVERY, run::failing_requests),
+    ("run_ends_where_its_start_is_refused", ENDS, run::refused_start),
     ("build_recovers_first", ENDS, build::recovers_first),
     ("build_that_outlived_its_runc_is_told", ENDS, build::step_without_runc),
 ];

@@ -8,11 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::Subject;
 use ci_build_tests::host::Host;
+use ci_build_tests::proxy::{Fate, Proxy};
 use ci_build_tests::recovery::{Ground, Row, SCENARIOS, calls, deaths};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use xtask::command;
 use xtask::images::BUSYBOX;
+use xtask::{command, poll};
 
 /// Says that it runs, and then does nothing until it is killed.
 const STAYS: &str = "trap '' TERM; echo up; while :; do sleep 1; done";
@@ -281,6 +282,33 @@ pub(crate) fn killed_shim(subject: &Subject) -> Result<()> {
 /// An engine that is killed and started anew has nothing of ours after one recovery.
 pub(crate) fn killed_engine(subject: &Subject) -> Result<()> {
     well(deaths::engines(subject.engine.kind(), &subject.command, 1)?.1)
+}
+
+/// docker waits forever for the removal of a container that its engine refused to start; ours ends, and with docker's words.
+pub(crate) fn refused_start(subject: &Subject) -> Result<()> {
+    const MOMENT: Duration = Duration::from_secs(5);
+    let (host, before) = (Host::new(subject)?, there(subject)?);
+    let judge = |_, line: &str| match line.contains("/start") {
+        true => Fate::Refused(500, "told to refuse".into()),
+        false => Fate::Passes,
+    };
+    let proxy = Proxy::new(&subject.engine.socket(), judge)?;
+
+    let mut docker = subject.client.at(&proxy.address()).docker();
+    docker.args(["run", "--rm", "--name", "refused", BUSYBOX, "true"]).stdin(Stdio::null());
+    let mut docker = docker.stderr(Stdio::null()).spawn()?;
+    let alone = poll::until(MOMENT, || Ok(docker.try_wait()?))?;
+    docker.kill()?;
+    docker.wait()?;
+    ensure!(alone.is_none(), "docker alone ends: the trial is none");
+    command::run(subject.client.docker().args(["rm", "refused"]))?;
+
+    let mut run = host.command(&["run", BUSYBOX, "true"]);
+    let output = ended(run.env("DOCKER_HOST", proxy.address()).env_remove("DOCKER_CONTEXT"))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(125) && told.contains("told to refuse"), "{output:?}");
+    ensure!(there(subject)? == before, "it left something");
+    Ok(())
 }
 
 /// Whichever request to the engine fails: nothing is left after one recovery, and the journal says nothing that is not so.

@@ -19,6 +19,7 @@ use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Reco
 use crate::process::survivors::Inmates;
 use crate::process::{self, Ended, Limits, Stopped};
 use crate::recover::Here;
+use crate::run::unstarted;
 use crate::run::words::{Asked, part};
 use crate::store::{self, Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
 
@@ -149,7 +150,9 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.intended");
     let ended = super::ended_in(tracing::info_span!("run", exit_code = Empty, outcome = Empty), || {
         let mut command = command(arguments, &asked, &owner, entry.name())?;
-        process::run_within(&mut command, arguments.limits())
+        unstarted::beside(&events, &engine, entry.name(), || {
+            process::run_within(&mut command, arguments.limits())
+        })
     });
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.

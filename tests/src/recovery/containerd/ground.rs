@@ -1,28 +1,29 @@
 //! One containerd and one state directory, with a neighbour's container and one of a living owner on it.
 
 use std::collections::BTreeSet;
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::Read as _;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use ci_build::failpoint;
+use ci_build::journal::Journal;
 use serde_json::Value;
 use xtask::containerd::Kind;
 use xtask::{command, poll};
 
+use super::scenario::{RUNS_ON, is_killed};
 use crate::containerd::{IMAGE, Stage, has_cgroup};
 use crate::host;
 
 /// What ends by itself in a moment, has ended after this; on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Stands in the words of a run for so many seconds that nobody waits for them, a number of each ground's own.
-const LONG: &str = "LONG";
+pub(super) const LONG: &str = "LONG";
 
 /// Stands in the words of a run for an archive with an image that containerd does not have.
-const ARCHIVE: &str = "ARCHIVE";
+pub(super) const ARCHIVE: &str = "ARCHIVE";
 
 static GROUNDS: AtomicU32 = AtomicU32::new(0);
 
@@ -33,179 +34,8 @@ pub struct Ground {
     pub stage: Stage,
     archive: String,
     long: String,
-    alive: Child,
+    alive: Option<Child>,
     staying: BTreeSet<String>,
-}
-
-/// A way to be killed.
-#[derive(Debug)]
-pub struct Scenario {
-    /// What people call it.
-    pub name: &'static str,
-    /// Where it is killed.
-    pub places: &'static [&'static str],
-    way: Way,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// A run that is killed at a place.
-    Run(&'static [&'static str]),
-    /// A run that is killed at any moment.
-    Anytime,
-    /// A recovery of a killed run that is killed at a place.
-    Recovery,
-    /// A recovery whose removal fails, killed at a place.
-    FailingRecovery,
-    /// A run one of whose calls to containerd fails.
-    FailingCall,
-}
-
-const ENDS: &[&str] = &[IMAGE, "true"];
-const UNPACKS: &[&str] = &["--archive", ARCHIVE, "--", "true"];
-const IS_STOPPED: &[&str] = &["--timeout", "1500ms", "--grace", "500ms", IMAGE, "sleep", LONG];
-const RUNS_ON: &[&str] = &[IMAGE, "sleep", LONG];
-
-/// So many calls a run makes at least, one after the other.
-const CALLS: u32 = 20;
-
-/// All of them.
-pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "run",
-        places: &[
-            "run.asked",
-            "recover.asked",
-            "recover.turn",
-            "recover.tidied",
-            "recover.listed",
-            "recover.chosen",
-            "recover.leases",
-            "recover.done",
-            "run.recovered",
-            "run.locked",
-            "journal.adding",
-            "journal.added",
-            "run.intended",
-            "containerd.leased",
-            "journal.changing",
-            "journal.changed",
-            "containerd.prepared",
-            "containerd.contained",
-            "containerd.piped",
-            "containerd.tasked",
-            "run.started",
-            "run.ended",
-            "run.removing",
-            "containerd.clearing",
-            "containerd.task-gone",
-            "containerd.processes-gone",
-            "containerd.container-gone",
-            "containerd.snapshots-gone",
-            "containerd.lease-gone",
-            "run.removed",
-            "journal.forgetting",
-            "run.forgotten",
-        ],
-        way: Way::Run(ENDS),
-    },
-    Scenario {
-        name: "run of an archive",
-        places: &[
-            "containerd.writing",
-            "containerd.written",
-            "containerd.unpacking",
-            "containerd.applied",
-            "containerd.unpacked",
-            "containerd.prepared",
-            "containerd.snapshots-gone",
-        ],
-        way: Way::Run(UNPACKS),
-    },
-    Scenario {
-        name: "run that is stopped",
-        places: &["run.stopping", "run.stopped", "run.ended", "containerd.clearing"],
-        way: Way::Run(IS_STOPPED),
-    },
-    Scenario { name: "run that goes on", places: &["run.started"], way: Way::Run(RUNS_ON) },
-    Scenario { name: "run", places: &["any moment"], way: Way::Anytime },
-    Scenario {
-        name: "recover",
-        places: &[
-            "recover.asked",
-            "recover.turn",
-            "recover.tidied",
-            "recover.listed",
-            "recover.chosen",
-            "recover.removing",
-            "containerd.clearing",
-            "containerd.task-gone",
-            "containerd.processes-gone",
-            "containerd.container-gone",
-            "containerd.snapshots-gone",
-            "containerd.lease-gone",
-            "recover.removed",
-            "recover.forgetting",
-            "recover.forgotten",
-            "recover.leases",
-            "recover.done",
-        ],
-        way: Way::Recovery,
-    },
-    Scenario { name: "recover that fails", places: &["recover.failing"], way: Way::FailingRecovery },
-    Scenario { name: "run, the Nth call fails", places: &["1 to 20"], way: Way::FailingCall },
-];
-
-impl Scenario {
-    /// Plays it once, killed at this place; whether it was.
-    ///
-    /// # Errors
-    /// When something else happens than what is played.
-    pub fn play(&self, ground: &Ground, place: &str, time: u32) -> Result<bool> {
-        match self.way {
-            Way::Run(words) => {
-                Ok(is_killed(ground.run(words).env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?))
-            }
-            Way::Anytime => {
-                let mut child = ground.run(ENDS).spawn()?;
-                // Spread over the whole of a run, not random: the next time is another moment.
-                std::thread::sleep(Duration::from_millis(u64::from(time % 20) * 20));
-                let ended = child.try_wait()?.is_some();
-                let _ = child.kill();
-                child.wait()?;
-                Ok(!ended)
-            }
-            Way::Recovery => {
-                ground.leave()?;
-                let mut recover = ground.quiet(ground.stage.ours(&["recover"]));
-                Ok(is_killed(recover.env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?))
-            }
-            Way::FailingRecovery => {
-                ground.leave()?;
-                let mut recover = ground.quiet(ground.stage.ours(&["recover"]));
-                // Who it is, its namespaces, the leases, the containers, and then the removal.
-                recover.env("CI_BUILD_TEST_FAIL_CALL", "5");
-                Ok(is_killed(recover.env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?))
-            }
-            Way::FailingCall => {
-                let call = (time % CALLS + 1).to_string();
-                let words = if time % 2 == 0 { IS_STOPPED } else { UNPACKS };
-                let status = ground.run(words).env("CI_BUILD_TEST_FAIL_CALL", call).status()?;
-                ensure!(!is_killed(status), "nobody killed it");
-                Ok(true)
-            }
-        }
-    }
-}
-
-/// A place that is in the list, so that nobody waits for one that is not.
-fn known(place: &str) -> Result<&str> {
-    ensure!(failpoint::ALL.contains(&place), "no such place: {place}");
-    Ok(place)
-}
-
-fn is_killed(status: ExitStatus) -> bool {
-    status.signal() == Some(9)
 }
 
 impl Ground {
@@ -214,19 +44,31 @@ impl Ground {
     /// # Errors
     /// When they cannot be started.
     pub fn new(kind: Kind) -> Result<Self> {
+        let mut ground = Self::without_life(kind)?;
+        let script = format!("echo up; sleep {}", ground.long);
+        let mut alive = ground.stage.run(&["--name", "alive", IMAGE, "sh", "-c", &script]);
+        let mut alive = alive.stdout(Stdio::piped()).spawn().context("cannot run ci-build")?;
+        let said = alive.stdout.take().context("no output")?;
+        ground.alive = Some(alive);
+        let mut up = String::new();
+        said.take(3).read_to_string(&mut up)?;
+        ensure!(up == "up\n", "the container of the living owner does not start");
+        ground.staying = ground.stage.there()?;
+        Ok(ground)
+    }
+
+    /// The same for a containerd that will be gone for longer than an owner waits for it: with the container of nobody of ours alone.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn without_life(kind: Kind) -> Result<Self> {
         let stage = Stage::new(kind)?;
         let number = GROUNDS.fetch_add(1, Ordering::Relaxed);
         let long = format!("{}", 2_000_000 + u64::from(std::process::id()) * 100 + u64::from(number));
         command::run(stage.ctr().args(["run", "--detach", IMAGE, "neighbour", "sleep", &long]))?;
-        let mut alive = stage.run(&["--name", "alive", IMAGE, "sh", "-c", &format!("echo up; sleep {long}")]);
-        let mut alive = alive.stdout(Stdio::piped()).spawn().context("cannot run ci-build")?;
-        let mut up = [0; 3];
-        let mut said = alive.stdout.take().context("no output")?;
-        std::io::Read::read_exact(&mut said, &mut up)
-            .context("the living owner's container does not start")?;
         let archive = stage.other_archive().display().to_string();
         let staying = stage.there()?;
-        Ok(Self { stage, archive, long, alive, staying })
+        Ok(Self { stage, archive, long, alive: None, staying })
     }
 
     /// `ci-build run --containerd` with these words, without streams.
@@ -240,16 +82,54 @@ impl Ground {
         self.quiet(self.stage.run(&words.collect::<Vec<_>>()))
     }
 
-    fn quiet(&self, mut command: Command) -> Command {
+    /// How long its containers sleep, which nobody else's do.
+    #[must_use]
+    pub fn long(&self) -> &str {
+        &self.long
+    }
+
+    /// How many living owners there are.
+    #[must_use]
+    pub fn alive(&self) -> usize {
+        usize::from(self.alive.is_some())
+    }
+
+    /// A command without streams.
+    #[must_use]
+    pub fn quiet(&self, mut command: Command) -> Command {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 
     /// Leaves a running container whose owner is dead.
-    fn leave(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn leave(&self) -> Result<()> {
         let status = self.run(RUNS_ON).env("CI_BUILD_TEST_KILL_AT", "run.started").status()?;
         ensure!(is_killed(status), "the run was not killed");
         Ok(())
+    }
+
+    /// What the journal says that is not so, a line each: something of ours that no record is about, a failure without a
+    /// reason.
+    ///
+    /// # Errors
+    /// When containerd or the journal does not tell.
+    pub fn lies(&self) -> Result<Vec<String>> {
+        let journal = Journal::open_in(&self.stage.state())?;
+        let names: BTreeSet<String> = journal.list()?.into_iter().map(|found| found.name).collect();
+        let there = self.stage.there()?;
+        let ours = there.difference(&self.staying).filter_map(|thing| Some((thing, run_of(thing)?)));
+        let unknown = ours.filter(|(_, run)| !names.contains(*run));
+        let mut lies: Vec<String> = unknown.map(|(thing, _)| format!("no record of {thing}")).collect();
+        for record in journal.failures()? {
+            let reason = record.failure.map(|failure| failure.reason).unwrap_or_default();
+            if reason.trim().is_empty() {
+                lies.push(format!("a failure without a reason: {}", record.command));
+            }
+        }
+        Ok(lies)
     }
 
     /// Recovers once and tells what is left or lost, a line each; then nothing is.
@@ -268,7 +148,7 @@ impl Ground {
         left.extend(self.staying.difference(&there).map(|thing| format!("lost: {thing}")));
         let after = self.stage.records()?;
         // The living owner's.
-        if after.len() != 1 {
+        if after.len() != self.alive() {
             left.push(format!("records: {after:?}"));
         }
         let gone = records.difference(&after);
@@ -276,9 +156,10 @@ impl Ground {
             gone.filter(|record| has_cgroup(record)).map(|record| format!("a control group: {record}")),
         );
         // The neighbour's and the living owner's.
-        let sleepers = poll::until(PATIENCE, || Ok(Some(self.sleepers()?).filter(|count| *count == 2)))?;
+        let staying = 1 + self.alive();
+        let sleepers = poll::until(PATIENCE, || Ok((self.sleepers()? == staying).then_some(())))?;
         if sleepers.is_none() {
-            left.push(format!("processes: {}, not 2", self.sleepers()?));
+            left.push(format!("processes: {}, not {staying}", self.sleepers()?));
         }
         let second = self.stage.recover()?;
         let is_quiet = second["removed"] == Value::Array(vec![])
@@ -286,11 +167,28 @@ impl Ground {
         if !is_quiet {
             left.push(format!("a second recovery found something: {second}"));
         }
+        left.extend(self.held()?);
         Ok(left)
     }
 
+    /// Locks and leases that are held though nobody lives to hold them, and failures that are kept though all is gone.
+    fn held(&self) -> Result<Option<String>> {
+        let status = command::output(&mut self.stage.ours(&["status", "--format", "json"]))?;
+        let status: Value = serde_json::from_str(&status).context("no status")?;
+        let stores = || status["stores"].as_array().into_iter().flatten();
+        let count =
+            |what: &str| stores().map(|store| store[what].as_array().map_or(0, Vec::len)).sum::<usize>();
+        let is_well = count("holders") == self.alive()
+            && count("leases") == 0
+            && status["failures"] == Value::Array(vec![]);
+        Ok((!is_well).then(|| format!("locks, leases or failures: {status}")))
+    }
+
     /// The processes in containers of this ground, on the host.
-    fn sleepers(&self) -> Result<usize> {
+    ///
+    /// # Errors
+    /// When the processes cannot be listed.
+    pub fn sleepers(&self) -> Result<usize> {
         let line = format!("sleep {} ", self.long);
         Ok(host::processes(&line)?.into_iter().filter(|found| *found == line).count())
     }
@@ -298,8 +196,15 @@ impl Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        let _ = self.alive.kill();
-        let _ = self.alive.wait();
+        if let Some(alive) = &mut self.alive {
+            let _ = alive.kill();
+            let _ = alive.wait();
+        }
         let _ = self.stage.recover();
     }
+}
+
+/// The name of the record that something is of, where it is ours: `container ci-build-0123…`.
+fn run_of(thing: &str) -> Option<&str> {
+    thing.split_once(" ci-build-")?.1.get(..16)
 }
