@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -16,14 +17,16 @@ use xtask::{artifacts, command, images};
 /// The base image: busybox, and above it a user.
 pub const IMAGE: &str = "docker.io/local/busybox:latest";
 
-/// Where [`IMAGE`] and its containers are, unless a test has another one.
-pub const NAMESPACE: &str = "default";
+/// runc keeps what it knows by the namespace's and the container's name alone: so no two stages share a namespace.
+static STAGES: AtomicU32 = AtomicU32::new(0);
 
 /// A containerd and a state. They go with this value.
 #[derive(Debug)]
 pub struct Stage {
     /// The engine.
     pub engine: Containerd,
+    /// Where in it all is.
+    namespace: String,
     program: PathBuf,
     place: TempDir,
 }
@@ -44,7 +47,9 @@ impl Stage {
     pub fn with(kind: Kind, program: PathBuf) -> Result<Self> {
         let place = TempDir::new().context("cannot create a directory")?;
         let engine = Containerd::start(kind, &place.path().join("root"))?;
-        let stage = Self { engine, program, place };
+        let number = STAGES.fetch_add(1, Ordering::Relaxed);
+        let namespace = format!("stage-{}-{number}", std::process::id());
+        let stage = Self { engine, namespace, program, place };
         archive(&stage.archive(), IMAGE, "base")?;
         archive(&stage.other_archive(), "docker.io/local/other:latest", "other")?;
         command::run(stage.ctr().args(["images", "import"]).arg(stage.archive()))?;
@@ -75,7 +80,7 @@ impl Stage {
     #[must_use]
     pub fn ctr(&self) -> Command {
         let mut ctr = self.engine.ctr();
-        ctr.args(["--namespace", NAMESPACE]).stdin(Stdio::null());
+        ctr.args(["--namespace", &self.namespace]).stdin(Stdio::null());
         ctr
     }
 
@@ -113,7 +118,7 @@ impl Stage {
             .env("CI_BUILD_STATE_DIR", self.state())
             .env("CI_BUILD_CONTAINERD", self.engine.socket())
             .env("CI_BUILD_CONFIG", "")
-            .env("CONTAINERD_NAMESPACE", NAMESPACE)
+            .env("CONTAINERD_NAMESPACE", &self.namespace)
             .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
             .env_remove("CONTAINERD_SNAPSHOTTER")
             .stdin(Stdio::null());

@@ -37,7 +37,7 @@ usage, 125 our own failure";
 #[command(override_usage = "ci-build run --containerd [OPTIONS] IMAGE [COMMAND]…\n       \
     ci-build run --containerd [OPTIONS] --archive FILE -- [COMMAND]…")]
 pub(crate) struct Arguments {
-    /// containerd's socket
+    /// The socket of containerd
     #[arg(long, value_name = "PATH", env = "CI_BUILD_CONTAINERD", default_value = DEFAULT)]
     address: Address,
     /// Where in containerd the image is and the container is made
