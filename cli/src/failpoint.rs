@@ -62,6 +62,7 @@ pub const ALL: &[&str] = &[
     "recover.asked",
     "recover.turn",
     "recover.tidied",
+    "recover.leases",
     "recover.listed",
     "recover.chosen",
     "recover.removing",
@@ -69,7 +70,6 @@ pub const ALL: &[&str] = &[
     "recover.forgetting",
     "recover.forgotten",
     "recover.failing",
-    "recover.leases",
     "recover.done",
 ];
 

@@ -41,6 +41,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod failpoint;
+mod glob;
 pub mod image;
 pub mod journal;
 pub mod process;
@@ -51,6 +52,7 @@ pub mod registry;
 pub mod run;
 pub mod store;
 pub mod sweep;
+mod switch;
 pub mod telemetry;
 pub mod watch;
 

@@ -16,6 +16,12 @@ use crate::recover::{self, Here, Options, Report};
 /// How long a command looks for what killed ones left before it does its own work.
 pub(super) const FIRST: Duration = Duration::from_secs(10);
 
+/// And how long it asks for an engine that another command left something in: all of them are to fit into that.
+const OTHERS: Duration = Duration::from_secs(2);
+
+/// How long `ci-build recover` itself asks for one.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 const EXAMPLES: &str = "\
 Examples:
   ci-build recover --dry-run
@@ -49,7 +55,7 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Arguments { dry_run, containerd, wait, shown: Shown { format } } = arguments;
     let journal = Journal::open()?;
-    let options = Options { is_dry_run: *dry_run, is_eager: true, wait: *wait };
+    let options = Options { is_dry_run: *dry_run, is_eager: true, wait: *wait, patience: PATIENCE };
     let report = block_on(async {
         let reached = match containerd {
             Some(address) => on_containerd(address).await,
@@ -97,7 +103,7 @@ pub(super) async fn here() -> Result<(Engine, Place), Failure> {
 
 /// What a command does before its own work: what it cannot do within the limit is left to the next.
 pub(super) async fn first(journal: &Journal, here: Here<'_>, limit: Duration) {
-    let options = Options { is_dry_run: false, is_eager: false, wait: Duration::ZERO };
+    let options = Options { is_dry_run: false, is_eager: false, wait: Duration::ZERO, patience: OTHERS };
     let recovery = recover::recover(journal, Some(here), options);
     match tokio::time::timeout(limit, recovery).await {
         Ok(Ok(report)) => tell(&report),

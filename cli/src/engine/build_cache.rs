@@ -1,9 +1,12 @@
 //! BuildKit's cache in an engine, record by record.
 
+use std::time::Duration;
+
 use bollard::query_parameters::PruneBuildOptions;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::docker::LONG_PATIENCE;
 use super::{Deletion, Engine, Error, raw, time};
 
 /// One record of BuildKit's cache: a layer, a cache mount, a context.
@@ -61,8 +64,12 @@ impl Engine {
     /// All records of the build cache. Engines before 23 sum up images and volumes for it too, which takes a while.
     ///
     /// # Errors
-    /// When the engine does not list them.
+    /// When the engine does not list them in time.
     pub async fn build_cache(&self) -> Result<Vec<CacheRecord>, Error> {
+        self.build_cache_within(LONG_PATIENCE).await
+    }
+
+    async fn build_cache_within(&self, limit: Duration) -> Result<Vec<CacheRecord>, Error> {
         let version = self.docker.client_version();
         // Version 1.52 left the form that all engines so far have.
         let version = (version.major_version, version.minor_version.min(51));
@@ -71,7 +78,7 @@ impl Engine {
             let body = raw::get(&self.endpoint, &path).await?;
             Ok::<Usage, bollard::errors::Error>(serde_json::from_slice(&body)?)
         };
-        let usage = usage.await.map_err(|source| self.refused("list its build cache", source))?;
+        let usage = self.within(limit, usage, "list its build cache").await?;
         Ok(usage.build_cache.unwrap_or_default().into_iter().map(record).collect())
     }
 
@@ -128,6 +135,23 @@ mod tests {
         assert_eq!(id, "/root/.m2");
         assert_eq!(mount("cached mount /c from exec sh"), "/c");
         assert_eq!(mount("anything"), "");
+    }
+
+    #[test]
+    fn an_engine_that_hangs_is_not_waited_for_without_end() {
+        let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("docker.sock");
+        let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let endpoint = super::super::Endpoint::at(format!("unix://{}", socket.display()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let listed = runtime.block_on(async {
+            let docker = bollard::Docker::connect_with_host(&endpoint.address).unwrap();
+            let engine = Engine { docker, endpoint };
+            let listed = engine.build_cache_within(Duration::from_millis(50));
+            tokio::time::timeout(Duration::from_secs(30), listed).await
+        });
+        let error = listed.expect("it ends by itself").unwrap_err();
+        assert!(matches!(error, Error::Hangs(_)) && error.is_lost(), "{error}");
     }
 
     #[test]

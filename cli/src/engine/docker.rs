@@ -14,7 +14,7 @@ use crate::image::{Architecture, Fingerprint, Image, ImageName};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A long list, or the deletion of many gigabytes, is done within this time.
-const LONG_PATIENCE: Duration = Duration::from_secs(15 * 60);
+pub(super) const LONG_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// A Docker engine that answers.
 #[derive(Debug)]
@@ -184,7 +184,17 @@ impl Engine {
         question: impl Future<Output = Result<T, bollard::errors::Error>>,
         task: &'static str,
     ) -> Result<T, Error> {
-        match tokio::time::timeout(PATIENCE, question).await {
+        self.within(PATIENCE, question, task).await
+    }
+
+    /// The same for what takes so long.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        question: impl Future<Output = Result<T, bollard::errors::Error>>,
+        task: &'static str,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(limit, question).await {
             Ok(answer) => answer.map_err(|source| self.refused(task, source)),
             Err(_) => Err(Error::Hangs(self.endpoint.clone())),
         }

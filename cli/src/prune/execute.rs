@@ -214,13 +214,53 @@ impl<'a> Executor<'a> {
         Ok(recent.images.contains(&canonical(&image.id)) || names.any(|name| recent.images.contains(&name)))
     }
 
+    /// Deletes an image with all of its names, or not at all.
+    async fn engine_image(&self, image: StoredImage) -> Result<Deletion, crate::engine::Error> {
+        let (id, mut taken) = (image.id.clone(), Vec::new());
+        let deletion = self.take_apart(image, &mut taken).await;
+        if matches!(deletion, Ok(Deletion::Done | Deletion::Gone)) {
+            return deletion;
+        }
+        match (self.give_back(&id, &taken).await, deletion) {
+            (None, deletion) => deletion,
+            (Some(lost), Ok(Deletion::Refused(why))) => Ok(Deletion::Refused(format!("{why}; {lost}"))),
+            // The engine that is lost is what there is to tell of.
+            (Some(_), deletion) => deletion,
+        }
+    }
+
+    /// Gives an image that stays the names that were taken from it, where nobody else has them by now, and says which it could not
+    /// give. Only a pull gives a name by a digest: such names are taken last.
+    async fn give_back(&self, id: &str, taken: &[String]) -> Option<String> {
+        let mut lost = Vec::new();
+        for name in taken {
+            let given = match (self.engine.image_id(name).await, name.rsplit_once(':')) {
+                (Ok(None), Some((repository, tag))) if !name.contains('@') => {
+                    self.engine.tag(id, repository, tag).await.is_ok()
+                }
+                (Ok(found), _) => found.is_some(),
+                (Err(_), _) => false,
+            };
+            if !given {
+                lost.push(name.as_str());
+            }
+        }
+        (!lost.is_empty()).then(|| format!("it has lost the name {}", lost.join(", ")))
+    }
+
     /// Takes its names from an image until the engine deletes it by its id, which it does not do, unless by force, as long
     /// as there are several. By its id whenever possible: a name could be another image's by now.
-    async fn engine_image(&self, mut image: StoredImage) -> Result<Deletion, crate::engine::Error> {
+    async fn take_apart(
+        &self,
+        mut image: StoredImage,
+        taken: &mut Vec<String>,
+    ) -> Result<Deletion, crate::engine::Error> {
         loop {
             let [first, _, ..] = &*references(&image) else {
                 return self.engine.delete_image(&image.id).await;
             };
+            // Also where the answer is lost.
+            taken.push((*first).to_owned());
             match self.engine.delete_image(first).await? {
                 Deletion::Done => {}
                 other => return Ok(other),

@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -30,6 +31,9 @@ use crate::image::Digest;
 
 /// No engine asks for more at once.
 const MOST_CONNECTIONS: usize = 64;
+
+/// How long nobody is let in after nobody could be.
+const BREATH: Duration = Duration::from_millis(10);
 
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -99,7 +103,11 @@ async fn accept(listener: TcpListener, served: Arc<Served>) {
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => {
-                let Ok((connection, _)) = accepted else { continue };
+                let Ok((connection, _)) = accepted else {
+                    // Too many open files, say: it passes, and not sooner for being asked at full speed.
+                    tokio::time::sleep(BREATH).await;
+                    continue;
+                };
                 let served = Arc::clone(&served);
                 connections.spawn(async move {
                     let answer = service_fn(move |request| answer(Arc::clone(&served), request));

@@ -34,6 +34,8 @@ pub struct Options {
     pub is_eager: bool,
     /// How long to wait for another recovery.
     pub wait: Duration,
+    /// How long an engine that only the journal names may take to say who it is.
+    pub patience: Duration,
 }
 
 /// Why a recovery could not be.
@@ -164,6 +166,13 @@ async fn attempt(journal: &Journal, here: Option<Here<'_>>, options: Options) ->
         report.files = journal.tidy(&recovery.turn)?;
     }
     failpoint::reach("recover.tidied");
+    // Before any engine is asked, which may take until there is no time left.
+    if !options.is_dry_run {
+        let tidied = store::Store::tidy()?;
+        report.leases = tidied.leases;
+        report.files += tidied.scratch;
+    }
+    failpoint::reach("recover.leases");
     let found = journal.list()?;
     let unreadable = found.iter().filter(|found| found.record.is_none() && !found.is_held);
     report.unreadable = unreadable.map(|found| found.name.clone()).collect();
@@ -179,15 +188,11 @@ async fn attempt(journal: &Journal, here: Option<Here<'_>>, options: Options) ->
         }
     }
     for (place, records) in elsewhere(&found, here) {
-        if let Err(error) = there(&recovery, place, &records, &mut report).await {
+        if let Some(reason) = waits(&records, options) {
+            unreached(&recovery, &records, &reason, &mut report)?;
+        } else if let Err(error) = there(&recovery, place, &records, &mut report).await {
             unreached(&recovery, &records, &told(&error), &mut report)?;
         }
-    }
-    failpoint::reach("recover.leases");
-    if !options.is_dry_run {
-        let tidied = store::Store::tidy()?;
-        report.leases = tidied.leases;
-        report.files += tidied.scratch;
     }
     failpoint::reach("recover.done");
     Ok(report)
@@ -240,6 +245,20 @@ fn elsewhere<'a>(found: &'a [Found], here: Option<Here<'_>>) -> Vec<(&'a Place, 
     places
 }
 
+/// Why an engine that did not answer is not asked yet: what is to go there is to wait, all of it.
+fn waits(records: &[&Found], options: Options) -> Option<String> {
+    let now = jiff::Timestamp::now();
+    let dead = records.iter().filter_map(|found| {
+        found.record.as_ref().filter(|record| record.fate(found.is_held, now) == Fate::Goes)
+    });
+    let mut reason = None;
+    for record in dead {
+        let failure = record.failure.as_ref().filter(|_| record.waits(now) && !options.is_eager)?;
+        reason = Some(failure.reason.clone());
+    }
+    reason
+}
+
 /// Sets right an engine that only the journal names.
 async fn there(
     recovery: &Recovery<'_>,
@@ -247,11 +266,19 @@ async fn there(
     records: &[&Found],
     report: &mut Report,
 ) -> Result<(), Error> {
+    let patience = recovery.options.patience;
     match place {
         Place::Docker { address, engine: name } => {
             let endpoint = Endpoint::at(address.clone());
-            let engine = Engine::connect(&endpoint).await?;
-            if engine.identity().await? != *name {
+            let look = async {
+                let engine = Engine::connect(&endpoint).await?;
+                let identity = engine.identity().await?;
+                Ok::<_, engine::Error>((engine, identity))
+            };
+            let looked = tokio::time::timeout(patience, look).await;
+            let (engine, identity) =
+                looked.unwrap_or_else(|_| Err(engine::Error::Hangs(endpoint.clone())))?;
+            if identity != *name {
                 return Err(engine::Error::Another(endpoint).into());
             }
             docker::recover(recovery, &engine, place, records, report).await
@@ -259,8 +286,16 @@ async fn there(
         Place::Containerd { address, server, namespace } => {
             let nowhere = || Error::Nowhere(address.clone());
             let address = address.parse().map_err(|_| nowhere())?;
-            let engine = Containerd::connect(&address, &namespace.parse().map_err(|_| nowhere())?).await?;
-            if engine.server().await? != *server {
+            let namespace = namespace.parse().map_err(|_| nowhere())?;
+            let look = async {
+                let engine = Containerd::connect(&address, &namespace).await?;
+                let identity = engine.server().await?;
+                Ok::<_, ContainerdError>((engine, identity))
+            };
+            let looked = tokio::time::timeout(patience, look).await;
+            let (engine, identity) =
+                looked.unwrap_or_else(|_| Err(ContainerdError::Hangs(address.clone())))?;
+            if identity != *server {
                 return Err(ContainerdError::Another(address).into());
             }
             containerd::recover(recovery, &engine, server, records, report).await

@@ -37,24 +37,30 @@ pub(super) async fn first_byte<T>(
     tokio::time::timeout(limits.first_byte, answer).await.unwrap_or(Err(late))
 }
 
-/// A whole body of at most this many bytes.
-pub(super) async fn small_body(mut response: Response, most: usize) -> Result<Bytes, Failure> {
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Failure::of(&error))? {
-        if bytes.len() + chunk.len() > most {
-            return Err(Failure::Malformed(format!("an answer of more than {most} bytes")));
+/// A whole body of at most this many bytes, if all of it comes within this time.
+pub(super) async fn small_body(
+    mut response: Response,
+    most: usize,
+    limit: Duration,
+) -> Result<Bytes, Failure> {
+    let whole = async {
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| Failure::of(&error))? {
+            if bytes.len() + chunk.len() > most {
+                return Err(Failure::Malformed(format!("an answer of more than {most} bytes")));
+            }
+            bytes.extend_from_slice(&chunk);
         }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.freeze())
+        Ok(bytes.freeze())
+    };
+    tokio::time::timeout(limit, whole).await.unwrap_or(Err(Failure::Stalled { limit }))
 }
 
 /// What an answer that is no success says.
 pub(super) async fn refused(response: Response) -> Failure {
     const PATIENCE: Duration = Duration::from_secs(5);
     let (status, retry_after) = (response.status(), retry_after(response.headers(), Timestamp::now()));
-    let body = tokio::time::timeout(PATIENCE, small_body(response, LONGEST_ERROR)).await;
-    let body = body.ok().and_then(Result::ok).unwrap_or_default();
+    let body = small_body(response, LONGEST_ERROR, PATIENCE).await.unwrap_or_default();
     let said = said(&body).unwrap_or_else(|| status.canonical_reason().unwrap_or_default().to_lowercase());
     Failure::Status { code: status.as_u16(), said, retry_after }
 }

@@ -58,7 +58,7 @@ impl Copier {
     }
 
     async fn all_tags(&self, place: Place<'_>) -> Result<Vec<String>, CopyError> {
-        let list = async || match place.client.tags(place.repository).await {
+        let list = async || match place.client.tags(place.repository, self.limits).await {
             // Nothing was ever sent there.
             Err(failure) if failure.is_absence() => Ok(Vec::new()),
             listed => listed,
@@ -79,8 +79,8 @@ impl Copier {
     async fn created(&self, place: Place<'_>, manifest: &Manifest) -> Result<Option<Timestamp>, CopyError> {
         let Content::Image { config, .. } = &manifest.content else { return Ok(None) };
         let get = async || {
-            let response = place.client.blob(place.repository, &config.digest, 0).await?;
-            let bytes = small_body(response, LONGEST_CONFIG).await?;
+            let response = place.client.blob(place.repository, &config.digest, 0, self.limits).await?;
+            let bytes = small_body(response, LONGEST_CONFIG, self.limits.window).await?;
             let got = Digest::of(&bytes);
             if got == config.digest {
                 Ok(bytes)
@@ -125,7 +125,7 @@ impl Copier {
         let delete = async || {
             let mut ask = Ask::to_write(Method::DELETE, place.repository, &format!("manifests/{digest}"));
             ask.scopes = vec![format!("repository:{}:pull,push,delete", place.repository)];
-            match place.client.send(ask).await {
+            match place.client.send(ask, self.limits).await {
                 Ok(_) => Ok(Removal::Gone),
                 Err(failure) if failure.is_absence() => Ok(Removal::Gone),
                 Err(Failure::Status { code: 405, .. }) => Ok(Removal::Refused),

@@ -1,7 +1,6 @@
 //! One registry, spoken to by the distribution specification. Requests are made once: who repeats them is told all
 //! that the registry says of it.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,9 +29,16 @@ pub struct Client {
     insecure: bool,
     way: OnceCell<Way>,
     login: OnceCell<Login>,
-    /// What to send along, by scopes.
-    authorizations: Mutex<HashMap<String, String>>,
+    authorizations: Mutex<Vec<Authorization>>,
     allowance: Mutex<Option<Allowance>>,
+}
+
+/// What to send along.
+#[derive(Debug)]
+struct Authorization {
+    header: String,
+    /// What it was asked for.
+    scopes: Vec<String>,
 }
 
 /// How the registry is reached.
@@ -120,7 +126,7 @@ impl Client {
     ) -> Result<Option<Digest>, Failure> {
         let ask = Ask::to_read(Method::HEAD, repository, &format!("manifests/{tag}"));
         let ask = ask.header(header::ACCEPT, manifest::ACCEPTED);
-        let response = first_byte(limits, self.send(ask)).await?;
+        let response = self.send(ask, limits).await?;
         Ok(told_digest(response.headers()))
     }
 
@@ -140,12 +146,11 @@ impl Client {
         };
         let ask = Ask::to_read(Method::GET, repository, &format!("manifests/{name}"));
         let ask = ask.header(header::ACCEPT, manifest::ACCEPTED);
-        let response = first_byte(limits, self.send(ask)).await?;
+        let response = self.send(ask, limits).await?;
         let told = told_digest(response.headers());
         let media_type = text(response.headers(), header::CONTENT_TYPE.as_str()).map(str::to_owned);
         let length = response.content_length();
-        let bytes = tokio::time::timeout(limits.window, small_body(response, manifest::LONGEST as usize));
-        let bytes = bytes.await.map_err(|_| Failure::Stalled { limit: limits.window })??;
+        let bytes = small_body(response, manifest::LONGEST as usize, limits.window).await?;
         if let Some(expected) = length.filter(|expected| *expected != bytes.len() as u64) {
             return Err(Failure::Truncated { got: bytes.len() as u64, expected });
         }
@@ -160,23 +165,25 @@ impl Client {
         Manifest::read(bytes, media_type.as_deref())
     }
 
-    /// A blob's bytes from this one on, where the registry can do that, else from its beginning.
+    /// A blob's bytes from this one on, where the registry can do that, else from its beginning. Who reads them has the limits
+    /// for what comes after the first byte.
     pub(super) async fn blob(
         &self,
         repository: &str,
         digest: &Digest,
         from: u64,
+        limits: Limits,
     ) -> Result<Response, Failure> {
         let ask = Ask::to_read(Method::GET, repository, &format!("blobs/{digest}"));
         let ask = if from == 0 { ask } else { ask.header(header::RANGE, &format!("bytes={from}-")) };
-        self.send(ask).await
+        self.send(ask, limits).await
     }
 
     /// All tags of a repository.
     ///
     /// # Errors
-    /// When there is no such repository, or the registry does not say.
-    pub async fn tags(&self, repository: &str) -> Result<Vec<String>, Failure> {
+    /// When there is no such repository, or the registry does not say in time.
+    pub async fn tags(&self, repository: &str, limits: Limits) -> Result<Vec<String>, Failure> {
         #[derive(serde::Deserialize)]
         struct Page {
             #[serde(default)]
@@ -188,10 +195,10 @@ impl Client {
         let mut tags = Vec::new();
         for _ in 0..MOST_PAGES {
             let scopes = ask.scopes.clone();
-            let response = self.send(ask).await?;
+            let response = self.send(ask, limits).await?;
             let next = text(response.headers(), header::LINK.as_str()).and_then(next_page);
             let next = next.map(|next| self.join(response.url(), next)).transpose()?;
-            let page = small_body(response, 32 << 20).await?;
+            let page = small_body(response, 32 << 20, limits.window).await?;
             let page: Page =
                 serde_json::from_slice(&page).map_err(|error| Failure::Malformed(error.to_string()))?;
             tags.extend(page.tags.unwrap_or_default());
@@ -207,8 +214,13 @@ impl Client {
         url.map(Into::into).map_err(|_| Failure::Malformed(format!("it points to '{location}'")))
     }
 
-    /// Sends a request, with a login where the registry asks for one. Gives the answer if it is a good one.
-    pub(super) async fn send(&self, ask: Ask) -> Result<Response, Failure> {
+    /// Sends a request, with a login where the registry asks for one. Gives the answer if it is a good one, and begins in time.
+    pub(super) async fn send(&self, ask: Ask, limits: Limits) -> Result<Response, Failure> {
+        first_byte(limits, self.send_without_limit(ask)).await
+    }
+
+    /// The same for a body that takes its time: whoever sends it sees whether it moves.
+    pub(super) async fn send_without_limit(&self, ask: Ask) -> Result<Response, Failure> {
         let way = self.way.get_or_try_init(|| self.find_way()).await?;
         let Ask { method, path, headers, body, scopes } = ask;
         let nonsense = |_| Failure::Malformed(format!("it points to '{path}'"));
@@ -220,8 +232,7 @@ impl Client {
         let mut request = request.build().map_err(|error| Failure::of(&error))?;
         // A login is for the registry, not for whomever it points to.
         let is_ours = url.origin() == way.base.origin();
-        let known = guard(&self.authorizations).get(&scopes.join(" ")).cloned();
-        if let Some(known) = known.filter(|_| is_ours) {
+        if let Some(known) = self.known(&scopes).filter(|_| is_ours) {
             authorize(&mut request, &known);
         }
         let again = request.try_clone();
@@ -232,14 +243,27 @@ impl Client {
             && let Some(challenge) = login::challenge(challenge)
             && let Some(authorization) = self.authorization(way, challenge, &scopes).await?
         {
-            guard(&self.authorizations).insert(scopes.join(" "), authorization.clone());
-            // A body that is a stream cannot be sent again; its next request is let in.
-            if let Some(mut again) = again {
-                authorize(&mut again, &authorization);
-                response = self.execute(way, again).await?;
-            }
+            self.keep(authorization.clone(), scopes);
+            // A body that is a stream cannot be sent again.
+            let mut again = again.ok_or(Failure::LoginEnded)?;
+            authorize(&mut again, &authorization);
+            response = self.execute(way, again).await?;
         }
         if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
+    }
+
+    /// What was good for these scopes, or for more: the token for an upload that may take a blob from elsewhere is good for
+    /// sending the blob too.
+    fn known(&self, scopes: &[String]) -> Option<String> {
+        let known = guard(&self.authorizations);
+        let found = known.iter().filter(|known| scopes.iter().all(|scope| known.scopes.contains(scope)));
+        found.min_by_key(|known| known.scopes.len()).map(|known| known.header.clone())
+    }
+
+    fn keep(&self, header: String, scopes: Vec<String>) {
+        let mut known = guard(&self.authorizations);
+        known.retain(|known| known.scopes != scopes);
+        known.push(Authorization { header, scopes });
     }
 
     async fn execute(&self, way: &Way, request: reqwest::Request) -> Result<Response, Failure> {

@@ -6,7 +6,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
-use super::answer::{Allowance, first_byte, small_body};
+use super::answer::{Allowance, small_body};
 use super::client::{Ask, Client};
 use super::failure::Failure;
 use super::manifest::Manifest;
@@ -38,9 +38,9 @@ pub struct Examination {
 pub async fn examine(mirror: &Mirror, limits: Limits) -> Result<Examination, Failure> {
     let (client, limits) = (Client::new(mirror.url.clone(), mirror.insecure), mirror.limits(limits));
     // The first answer finds out how to talk to it.
-    first_byte(limits, client.send(ask("/v2/", Vec::new()))).await?;
+    client.send(ask("/v2/", Vec::new()), limits).await?;
     let begun = Instant::now();
-    first_byte(limits, client.send(ask("/v2/", Vec::new()))).await?;
+    client.send(ask("/v2/", Vec::new()), limits).await?;
     let latency = begun.elapsed();
     // Many registries tell nobody what they have: that is no fault.
     let rate = tokio::time::timeout(limits.first_byte + LONGEST, throughput(&client, limits)).await;
@@ -58,24 +58,29 @@ async fn throughput(client: &Client, limits: Limits) -> Result<Option<u64>, Fail
     struct Catalog {
         repositories: Vec<String>,
     }
-    let catalog = client.send(ask("/v2/_catalog?n=1", vec!["registry:catalog:*".into()])).await?;
-    let catalog = small_body(catalog, 1 << 20).await?;
+    let catalog = client.send(ask("/v2/_catalog?n=1", vec!["registry:catalog:*".into()]), limits).await?;
+    let catalog = small_body(catalog, 1 << 20, limits.window).await?;
     let catalog: Catalog =
         serde_json::from_slice(&catalog).map_err(|error| Failure::Malformed(error.to_string()))?;
     let Some(repository) = catalog.repositories.first() else { return Ok(None) };
-    let Some(tag) = client.tags(repository).await?.into_iter().next() else { return Ok(None) };
+    let Some(tag) = client.tags(repository, limits).await?.into_iter().next() else { return Ok(None) };
     let mut manifest = client.manifest(repository, &Target::Tag(tag), limits).await?;
     if let Some(child) = manifest.children().first() {
         let target = Target::Digest(child.digest.clone());
         manifest = client.manifest(repository, &target, limits).await?;
     }
-    read(client, repository, &manifest).await
+    read(client, repository, &manifest, limits).await
 }
 
-async fn read(client: &Client, repository: &str, manifest: &Manifest) -> Result<Option<u64>, Failure> {
+async fn read(
+    client: &Client,
+    repository: &str,
+    manifest: &Manifest,
+    limits: Limits,
+) -> Result<Option<u64>, Failure> {
     let Some(blob) = manifest.blobs().max_by_key(|blob| blob.size) else { return Ok(None) };
     let begun = Instant::now();
-    let (mut response, mut bytes) = (client.blob(repository, &blob.digest, 0).await?, 0);
+    let (mut response, mut bytes) = (client.blob(repository, &blob.digest, 0, limits).await?, 0);
     while bytes < MOST && begun.elapsed() < LONGEST {
         match response.chunk().await.map_err(|error| Failure::of(&error))? {
             Some(chunk) => bytes += chunk.len() as u64,

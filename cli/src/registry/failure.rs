@@ -65,6 +65,8 @@ pub enum Failure {
         /// For this long.
         limit: Duration,
     },
+    /// It let us in no longer while we sent what cannot be sent again; with a new login it will.
+    LoginEnded,
     /// Docker's credentials for it are not to be had.
     Credentials(String),
     /// What came cannot be kept here.
@@ -132,6 +134,7 @@ impl fmt::Display for Failure {
                 write!(f, "{} over {}, below {}", rate(*got), shown(*window), rate(*floor))
             }
             Self::Stalled { limit } => write!(f, "no byte for {}", shown(*limit)),
+            Self::LoginEnded => f.write_str("the login had ended, and is renewed"),
             Self::Credentials(why) => f.write_str(why),
             Self::Disk(why) => write!(f, "cannot be kept: {why}"),
         }

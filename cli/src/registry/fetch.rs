@@ -7,7 +7,6 @@ use std::time::Instant;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_RANGE;
 
-use super::answer::first_byte;
 use super::client::Client;
 use super::failure::Failure;
 use super::manifest::Manifest;
@@ -217,8 +216,7 @@ impl Sources {
             return part.check(digest);
         }
         let (started, mut probe) = (Instant::now(), Probe::new(limits));
-        let request = client.blob(&source.repository, digest, part.len());
-        let mut response = first_byte(limits, request).await?;
+        let mut response = client.blob(&source.repository, digest, part.len(), limits).await?;
         if !goes_on_from(&response, part.len())? {
             part.clear()?;
             self.watch.tell(Event::Has(digest, 0));

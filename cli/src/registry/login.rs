@@ -1,10 +1,19 @@
 //! Answering a registry that asks who we are (RFC 6750, RFC 7617, and the distribution project's token endpoint).
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use http_auth::ChallengeRef;
 use serde::Deserialize;
 
+use super::answer::{refused, small_body};
 use super::failure::Failure;
+
+/// An answer with a token is not longer than this, in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// And comes within this time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who we are to a registry.
 #[derive(Clone, PartialEq, Eq)]
@@ -109,9 +118,9 @@ pub(super) async fn token(
     };
     let response = request.send().await.map_err(|error| Failure::of(&error))?;
     if !response.status().is_success() {
-        return Err(super::answer::refused(response).await);
+        return Err(refused(response).await);
     }
-    let body = response.bytes().await.map_err(|error| Failure::of(&error))?;
+    let body = small_body(response, LONGEST, PATIENCE).await?;
     let answer: Option<Answer> = serde_json::from_slice(&body).ok();
     let token = answer.and_then(|answer| answer.token.or(answer.access_token));
     token.ok_or_else(|| Failure::Malformed("no token in the answer to the login".into()))
@@ -119,6 +128,8 @@ pub(super) async fn token(
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, Write as _};
+
     use super::*;
 
     #[test]
@@ -133,5 +144,27 @@ mod tests {
         assert_eq!(challenge(r#"Basic realm="x", Bearer realm="y""#), bearer("y", None));
         assert_eq!(challenge(r#"Basic realm="x""#), Some(Challenge::Basic));
         assert_eq!(challenge("Negotiate"), None);
+    }
+
+    #[test]
+    fn a_service_that_sends_without_end_is_not_read_to_the_end() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let realm = format!("http://{}/token", listener.local_addr().unwrap());
+        let service = std::thread::spawn(move || -> std::io::Result<()> {
+            let (mut connection, _) = listener.accept()?;
+            // Who answers before the question is not listened to.
+            let question = std::io::BufReader::new(connection.try_clone()?);
+            question.lines().take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty())).count();
+            connection.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+            // More than anybody should take, and yet less than what would end this machine.
+            (0..1024).try_for_each(|_| connection.write_all(&[b' '; 1 << 16]))
+        });
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let told = runtime.block_on(token(&http, &Login::Anonymous, &realm, None, &[]));
+        assert_eq!(told.unwrap_err().to_string(), "makes no sense: an answer of more than 1048576 bytes");
+        drop((runtime, http));
+        assert!(service.join().unwrap().is_err(), "the connection is given up");
     }
 }

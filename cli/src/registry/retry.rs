@@ -27,6 +27,7 @@ pub fn verdict(failure: &Failure) -> Verdict {
         Failure::Broken(_)
         | Failure::Truncated { .. }
         | Failure::WrongParts
+        | Failure::LoginEnded
         | Failure::FirstByte { .. }
         | Failure::Stalled { .. } => Verdict::Again,
         Failure::Status { .. }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::glob;
+
 /// A pattern: `*` is any text within a name, `?` one byte of it, `**` any number of names. One without a slash means a name at any
 /// depth; one with a slash, other than at its end, a path from the directory that is swept. What is in a directory that is meant is
 /// meant too.
@@ -71,7 +73,7 @@ fn has_start(pattern: &[Name], names: &[&[u8]]) -> bool {
                 star = Some((p, n));
                 p += 1;
             }
-            Some(Name::Like(like)) if names.get(n).is_some_and(|name| is_like(like, name)) => {
+            Some(Name::Like(like)) if names.get(n).is_some_and(|name| glob::matches(like, name)) => {
                 (p, n) = (p + 1, n + 1);
             }
             Some(Name::Like(_)) => match star {
@@ -83,28 +85,6 @@ fn has_start(pattern: &[Name], names: &[&[u8]]) -> bool {
             },
         }
     }
-}
-
-/// Whether a name is like this, at most in pattern times name steps.
-fn is_like(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == name[n] => (p, n) = (p + 1, n + 1),
-            _ => match star {
-                Some((at, from)) => {
-                    (p, n) = (at + 1, from + 1);
-                    star = Some((at, from + 1));
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
 #[cfg(test)]

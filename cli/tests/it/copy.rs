@@ -163,6 +163,65 @@ fn every_fault_of_the_source_ends_in_a_copy_or_in_an_error_that_names_it() {
     }
 }
 
+/// What a registry that takes this request, and never reads it, makes of the work; which ends all the same.
+fn silenced<T>(
+    registry: &Registry,
+    on: On,
+    work: impl AsyncFn(&Copier) -> Result<T, CopyError>,
+) -> Result<T, String> {
+    const SOON: Duration = Duration::from_millis(300);
+    registry.fault(on, Fault::Silent);
+    let limits = Limits { first_byte: SOON, floor: 0, window: SOON };
+    let copier = Copier::new(Retry { times: 1, ..RETRY }, limits, 1, Watch::new(|_| {}));
+    let done = run(async { tokio::time::timeout(Duration::from_secs(30), work(&copier)).await });
+    registry.heal();
+    done.unwrap_or_else(|_| panic!("{on:?}: it waits for ever")).map_err(|error| error.failure.to_string())
+}
+
+#[test]
+fn a_registry_that_falls_silent_is_given_up() {
+    let (from, to) = two();
+    // More than a socket takes that nobody reads from.
+    for (tag, bytes) in [("small", 100), ("large", 20_000_000)] {
+        from.put("app", tag, &Image::new(bytes as u64, 1, bytes));
+    }
+    let (source, destination) = (client(&from), client(&to));
+    let from_place = Place { client: &source, repository: "app" };
+    let to_place = Place { client: &destination, repository: "app" };
+    let copy = async |copier: &Copier, tag: &str| {
+        copier.copy(from_place, to_place, &Target::Tag(tag.into()), Some(tag)).await
+    };
+    let tags = silenced(&from, On::Tags, async |copier| copier.tags(from_place, &[], false).await);
+    assert_eq!(tags.unwrap_err(), "no first byte within 300ms");
+    for tag in ["small", "large"] {
+        let sent = silenced(&to, On::Patch, async |copier| copy(copier, tag).await);
+        assert_eq!(sent.unwrap_err(), "no byte for 300ms", "{tag}");
+    }
+    let ended = silenced(&to, On::Put, async |copier| copy(copier, "small").await);
+    assert_eq!(ended.unwrap_err(), "no first byte within 300ms");
+    let config = silenced(&from, On::Blob, async |copier| copier.tags(from_place, &[], true).await);
+    assert_eq!(config.unwrap_err(), "no first byte within 300ms");
+    for tag in ["small", "large"] {
+        run(copy(&copier(), tag)).unwrap();
+    }
+    let removed = silenced(&to, On::Delete, async |copier| copier.remove(to_place, &["small".into()]).await);
+    assert_eq!(removed.unwrap_err(), "no first byte within 300ms");
+}
+
+#[test]
+fn a_destination_is_not_blamed_for_a_source_that_is_slow() {
+    let (from, to) = two();
+    let image = Image::new(1, 1, 100_000);
+    from.put("app", "1", &image);
+    // Longer than the limit in all, and never silent for as long.
+    from.fault(On::Blob, Fault::Drip(100_000));
+    let soon = Duration::from_millis(400);
+    let limits = Limits { first_byte: soon, floor: 0, window: soon };
+    let copier = Copier::new(Retry { times: 0, ..RETRY }, limits, 1, Watch::new(|_| {}));
+    copy(&copier, &from, &to, "1").unwrap();
+    assert_eq!(to.tag("copies/app", "1"), Some(image.digest()));
+}
+
 #[test]
 fn the_newest_are_copied_and_the_others_deleted() {
     let (from, to) = two();

@@ -13,6 +13,8 @@ mod documents;
 #[cfg(test)]
 mod elf;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod fetch;
 #[cfg(test)]
 mod frontend;
@@ -28,6 +30,10 @@ mod mirror;
 mod mirrors;
 #[cfg(test)]
 mod prune;
+#[cfg(test)]
+mod pull;
+#[cfg(test)]
+mod recover;
 #[cfg(test)]
 mod rewrite;
 #[cfg(test)]

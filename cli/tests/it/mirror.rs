@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use ci_build_test_registry::{Image, Registry};
+use ci_build_test_registry::{Fault, Image, On, Registry};
 
 use super::lock::command::ci_build;
 
@@ -58,6 +58,42 @@ fn both_registries_may_ask_for_tokens() {
         let tokens = requests.iter().filter(given).count();
         assert!((1..=6).contains(&tokens), "{tokens} tokens: {requests:#?}");
     }
+}
+
+#[test]
+fn a_login_for_a_mount_that_is_refused_is_one_for_the_upload() {
+    let place = tempfile::tempdir().unwrap();
+    let registry = Registry::start().unwrap();
+    let image = Image::new(1, 2, 10_000);
+    registry.put("team/app", "1", &image);
+    registry.ask_for_tokens("me", "secret");
+    registry.refuse_mounts();
+    log_in(place.path(), &[&registry], "me:secret");
+    let (source, destination) =
+        (format!("{}/team/app:1", registry.address()), format!("{}/copies/app:1", registry.address()));
+    let output = mirror(place.path(), &[&source, &destination]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(registry.tag("copies/app", "1"), Some(image.digest()));
+    let refused = |one: &ci_build_test_registry::Request| one.path.contains("mount=") && one.status == 202;
+    let turned_away = |one: &ci_build_test_registry::Request| one.method == "PATCH" && one.status == 401;
+    let requests = registry.requests();
+    assert!(requests.iter().any(refused) && !requests.iter().any(turned_away), "{requests:#?}");
+}
+
+#[test]
+fn a_login_that_ends_before_an_upload_is_renewed() {
+    let place = tempfile::tempdir().unwrap();
+    let (from, to) = (Registry::start().unwrap(), Registry::start().unwrap());
+    let image = Image::new(1, 1, 10_000);
+    from.put("team/app", "1", &image);
+    to.ask_for_tokens("me", "secret");
+    log_in(place.path(), &[&to], "me:secret");
+    to.fault_times(On::Patch, Fault::LoginEnds, 1);
+    let output =
+        mirror(place.path(), &[&format!("{}/team/app:1", from.address()), &to.address().to_string()]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("the login had ended"), "{}", said(&output));
+    assert_eq!(to.tag("team/app", "1"), Some(image.digest()));
 }
 
 #[test]

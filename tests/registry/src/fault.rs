@@ -9,6 +9,14 @@ pub enum On {
     Manifest,
     /// Those to read a blob.
     Blob,
+    /// Those for a list of tags.
+    Tags,
+    /// Those that send a part of a blob.
+    Patch,
+    /// Those that end an upload, or send a manifest.
+    Put,
+    /// Those that delete.
+    Delete,
 }
 
 /// What goes wrong.
@@ -28,6 +36,10 @@ pub enum Fault {
     Drip(u64),
     /// The answer comes after this time.
     Late(Duration),
+    /// The request is not read, and never answered.
+    Silent,
+    /// No token is good any more, neither for this request.
+    LoginEnds,
     /// The answer points to itself.
     Loop,
     /// The answer points to a server that should have TLS and has not.

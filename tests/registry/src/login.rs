@@ -12,6 +12,8 @@ pub(crate) struct Login {
     pub(crate) password: String,
     /// Tokens, with the scopes that they are good for.
     pub(crate) tokens: BTreeMap<String, Vec<String>>,
+    /// How many were given out.
+    pub(crate) given: u64,
 }
 
 impl Login {
@@ -22,7 +24,8 @@ impl Login {
         if authorization?.strip_prefix("Basic ")? != expected {
             return None;
         }
-        let token = format!("token-{}", self.tokens.len());
+        let token = format!("token-{}", self.given);
+        self.given += 1;
         self.tokens.insert(token.clone(), scopes);
         Some(token)
     }

@@ -52,6 +52,10 @@ pub(crate) async fn answer(
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method, parts.uri.path().to_owned());
     let query = parts.uri.query().unwrap_or_default().to_owned();
+    let on = on(&method, &path);
+    if on.is_some_and(|on| shared.state().begins_with(on, Fault::Silent)) {
+        return std::future::pending().await;
+    }
     let received = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let range = parts.headers.get("range").and_then(|range| range.to_str().ok());
     let from = range.and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse::<usize>().ok());
@@ -60,8 +64,10 @@ pub(crate) async fn answer(
     let is_read = matches!(method, Method::GET | Method::HEAD);
     let (mut answer, fault) = {
         let mut state = shared.state();
+        if on.is_some_and(|on| state.begins_with(on, Fault::LoginEnds)) {
+            state.login.iter_mut().for_each(|login| login.tokens.clear());
+        }
         let limited = state.limit.as_mut().and_then(|limit| limit.take(Instant::now()));
-        let on = on(&path).filter(|_| is_read);
         let answer = match limited {
             Some(wait) => Answer::error(429, "TOOMANYREQUESTS")
                 .header("retry-after", (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).to_string()),
@@ -73,7 +79,7 @@ pub(crate) async fn answer(
         let fault = on.filter(|_| limited.is_none()).and_then(|on| state.fault(on));
         (answer, fault)
     };
-    if let Some(from) = from.filter(|_| answer.status == 200 && on(&path) == Some(On::Blob)) {
+    if let Some(from) = from.filter(|_| answer.status == 200 && on == Some(On::Blob)) {
         let size = answer.body.len();
         answer = if from >= size {
             Answer::error(416, "RANGE_INVALID")
@@ -142,12 +148,16 @@ fn admit(
     Some(Answer::error(401, "UNAUTHORIZED").header("www-authenticate", challenge))
 }
 
-fn on(path: &str) -> Option<On> {
+fn on(method: &Method, path: &str) -> Option<On> {
     let mut parts = path.rsplit('/');
     let _name = parts.next();
-    match parts.next() {
-        Some("manifests") => Some(On::Manifest),
-        Some("blobs") => Some(On::Blob),
+    match (method, parts.next()) {
+        (&Method::GET | &Method::HEAD, Some("manifests")) => Some(On::Manifest),
+        (&Method::GET | &Method::HEAD, Some("blobs")) => Some(On::Blob),
+        (&Method::GET, Some("tags")) => Some(On::Tags),
+        (&Method::PATCH, _) => Some(On::Patch),
+        (&Method::PUT, _) => Some(On::Put),
+        (&Method::DELETE, _) => Some(On::Delete),
         _ => None,
     }
 }
@@ -323,7 +333,7 @@ fn uploads(
         answer.header("location", location).header("range", format!("0-{}", len.saturating_sub(1)))
     };
     if *method == Method::POST {
-        let mounted = parameter("mount").and_then(|digest| {
+        let mounted = parameter("mount").filter(|_| !state.refuses_mounts).and_then(|digest| {
             let blob = state.repositories.get(&parameter("from")?)?.blobs.get(&digest)?.clone();
             Some((digest, blob))
         });

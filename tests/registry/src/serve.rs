@@ -132,9 +132,15 @@ impl Registry {
         self.shared.state().refuses_deletion = true;
     }
 
+    /// Takes no blob from another of its repositories.
+    pub fn refuse_mounts(&self) {
+        self.shared.state().refuses_mounts = true;
+    }
+
     /// Lets nobody in from now on but this user, by tokens that are given out for a user and a password.
     pub fn ask_for_tokens(&self, user: &str, password: &str) {
-        let login = Login { user: user.into(), password: password.into(), tokens: BTreeMap::new() };
+        let (user, password) = (user.into(), password.into());
+        let login = Login { user, password, tokens: BTreeMap::new(), given: 0 };
         self.shared.state().login = Some(login);
     }
 

@@ -30,6 +30,7 @@ pub(crate) struct State {
     pub(crate) limit: Option<Limit>,
     pub(crate) has_referrers: bool,
     pub(crate) refuses_deletion: bool,
+    pub(crate) refuses_mounts: bool,
     pub(crate) login: Option<Login>,
 }
 
@@ -65,6 +66,11 @@ impl Limit {
 }
 
 impl State {
+    /// Whether this goes wrong with the request, before anybody looks at it.
+    pub(crate) fn begins_with(&mut self, on: On, fault: Fault) -> bool {
+        self.faults.get(&on).is_some_and(|(next, _)| *next == fault) && self.fault(on).is_some()
+    }
+
     /// The fault for this request, where there is one.
     pub(crate) fn fault(&mut self, on: On) -> Option<Fault> {
         let (fault, left) = self.faults.get_mut(&on)?;

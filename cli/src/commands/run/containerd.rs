@@ -17,6 +17,7 @@ use crate::process::{Ended, Limits};
 use crate::recover::Here;
 use crate::run::containerd::{self, Asked, Options, Source, Volume};
 use crate::store::{Identity, Patience, Store};
+use crate::switch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,7 +99,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", env = "CI_BUILD_GRACE", default_value = "10s", value_parser = duration::parse)]
     grace: Duration,
     /// Do not look first for what killed commands left
-    #[arg(long, env = "CI_BUILD_NO_RECOVER")]
+    #[arg(long, env = "CI_BUILD_NO_RECOVER", value_parser = switch::parse)]
     no_recover: bool,
     /// How long to wait for the lock; 0 is not at all
     #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]

@@ -13,7 +13,6 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use reqwest::Method;
 use reqwest::header;
 
-use super::answer::first_byte;
 use super::client::{Ask, Client};
 use super::failure::Failure;
 use super::fetch::{Event, Tried, Watch};
@@ -37,7 +36,7 @@ pub struct Place<'a> {
 #[derive(Debug)]
 pub struct Copier {
     retry: Retry,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// How many blobs at once.
     jobs: usize,
     watch: Watch,
@@ -184,7 +183,7 @@ impl Copier {
                     let mut ask = Ask::to_write(Method::PUT, to.repository, &format!("manifests/{name}"))
                         .header(header::CONTENT_TYPE, &manifest.media_type);
                     ask.body = Some(manifest.bytes.clone().into());
-                    first_byte(self.limits, to.client.send(ask)).await
+                    to.client.send(ask, self.limits).await
                 },
             )
             .await?;
@@ -216,7 +215,7 @@ impl Copier {
             if path.starts_with("manifests/") {
                 ask = ask.header(header::ACCEPT, super::manifest::ACCEPTED);
             }
-            match first_byte(self.limits, place.client.send(ask)).await {
+            match place.client.send(ask, self.limits).await {
                 Ok(_) => Ok(true),
                 Err(failure) if failure.is_absence() => Ok(false),
                 Err(failure) => Err(failure),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Copier, CopyError, Place};
 use crate::image::{Digest, INDEX};
-use crate::registry::answer::{first_byte, small_body};
+use crate::registry::answer::small_body;
 use crate::registry::client::Ask;
 use crate::registry::failure::Failure;
 use crate::registry::manifest::{LONGEST, Manifest};
@@ -71,9 +71,9 @@ impl Copier {
     async fn list(&self, from: Place<'_>, subject: &Digest) -> Result<Vec<Digest>, CopyError> {
         let list = async || {
             let ask = Ask::to_read(Method::GET, from.repository, &format!("referrers/{subject}"));
-            match first_byte(self.limits, from.client.send(ask)).await {
+            match from.client.send(ask, self.limits).await {
                 Ok(response) => {
-                    let bytes = small_body(response, LONGEST as usize).await?;
+                    let bytes = small_body(response, LONGEST as usize, self.limits.window).await?;
                     Ok(Some(Manifest::read(bytes, Some(INDEX))?))
                 }
                 // A registry that does not know the question has many ways to say so.

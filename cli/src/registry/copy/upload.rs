@@ -1,5 +1,6 @@
 //! One blob: there already, taken from another repository of the registry, or streamed from one registry to the other.
 
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,10 +9,10 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use reqwest::{Method, Response, StatusCode, Url, header};
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::{Copier, CopyError, Place};
 use crate::image::Digest;
-use crate::registry::answer::first_byte;
 use crate::registry::client::Ask;
 use crate::registry::failure::Failure;
 use crate::registry::fetch::{Event, Watch, goes_on_from};
@@ -25,12 +26,22 @@ struct Upload {
 }
 
 /// What went through our hands of one blob.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Flow {
     bytes: u64,
     hash: Sha256,
     /// Why the source stopped before the end.
     broke: Option<Failure>,
+    /// When the destination asked for more last, or was given some.
+    moved: Option<Instant>,
+    /// Whether it waits for the source, which has a limit of its own.
+    waits: bool,
+}
+
+impl Flow {
+    fn moves(&mut self, waits: bool) {
+        (self.moved, self.waits) = (Some(Instant::now()), waits);
+    }
 }
 
 impl Copier {
@@ -75,7 +86,7 @@ impl Copier {
                 ask.path.push_str(&format!("?mount={digest}&from={elsewhere}"));
                 ask.scopes.push(format!("repository:{elsewhere}:pull"));
             }
-            let response = first_byte(self.limits, to.client.send(ask)).await?;
+            let response = to.client.send(ask, self.limits).await?;
             if response.status() == StatusCode::CREATED {
                 return Ok(None);
             }
@@ -117,7 +128,8 @@ impl Copier {
             let mut ask = Ask::at(Method::PATCH, &upload.location, to.repository);
             ask = ask.header(header::CONTENT_TYPE, "application/octet-stream");
             ask.body = Some(reqwest::Body::wrap_stream(body));
-            let patched = match to.client.send(ask).await {
+            let answer = to.client.send_without_limit(ask);
+            let patched = match while_it_moves(&upload.flow, self.limits.window, answer).await {
                 Ok(response) => location(to, &response),
                 Err(failure) => Err(failure),
             };
@@ -140,7 +152,8 @@ impl Copier {
         let got: Digest = lock(&upload.flow).hash.clone().into();
         if got != *digest {
             // The registry forgets it by itself too.
-            let _ = to.client.send(Ask::at(Method::DELETE, &upload.location, to.repository)).await;
+            let forget = Ask::at(Method::DELETE, &upload.location, to.repository);
+            let _ = to.client.send(forget, self.limits).await;
             let failure = Failure::WrongDigest { expected: digest.clone(), got };
             return Err(CopyError { registry: from.client.address().host.clone(), what, failure });
         }
@@ -149,11 +162,11 @@ impl Copier {
                 .map_err(|_| Failure::Malformed(format!("it points to '{}'", upload.location)))?;
             url.query_pairs_mut().append_pair("digest", digest.as_str());
             let ask = Ask::at(Method::PUT, url.as_str(), to.repository).header(header::CONTENT_LENGTH, "0");
-            match to.client.send(ask).await {
+            match to.client.send(ask, self.limits).await {
                 // An answer that was lost on its way: the first request did it.
                 Err(failure) if failure.is_absence() => {
                     let there = Ask::to_read(Method::HEAD, to.repository, &format!("blobs/{digest}"));
-                    to.client.send(there).await.map(drop).map_err(|_| failure)
+                    to.client.send(there, self.limits).await.map(drop).map_err(|_| failure)
                 }
                 answer => answer.map(drop),
             }
@@ -164,7 +177,7 @@ impl Copier {
     /// The source's answer, from where we are.
     async fn open(&self, from: Place<'_>, digest: &Digest, upload: &Upload) -> Result<Response, Failure> {
         let at = lock(&upload.flow).bytes;
-        let response = first_byte(self.limits, from.client.blob(from.repository, digest, at)).await?;
+        let response = from.client.blob(from.repository, digest, at, self.limits).await?;
         if goes_on_from(&response, at)? {
             Ok(response)
         } else {
@@ -180,12 +193,15 @@ impl Copier {
         digest: &Digest,
         upload: Upload,
     ) -> Result<Upload, CopyError> {
-        let asked = to.client.send(Ask::at(Method::GET, &upload.location, to.repository)).await;
+        let asked = Ask::at(Method::GET, &upload.location, to.repository);
+        let asked = to.client.send(asked, self.limits).await;
+        // One of its own: the connection that was given up may not have noticed yet.
+        let flow = lock(&upload.flow).clone();
         if let Ok(response) = asked
-            && end_of(&response) == Some(lock(&upload.flow).bytes)
+            && end_of(&response) == Some(flow.bytes)
             && let Ok(location) = location(to, &response)
         {
-            return Ok(Upload { location, ..upload });
+            return Ok(Upload { location, flow: Arc::new(Mutex::new(flow)) });
         }
         self.watch.tell(Event::Has(digest, 0));
         let fresh = self.begin(from, to, digest).await?;
@@ -220,11 +236,17 @@ fn body(
     stream::unfold(response, move |mut response| {
         let (flow, watch, digest) = (Arc::clone(&flow), watch.clone(), digest.clone());
         async move {
-            let left = size.saturating_sub(lock(&flow).bytes);
+            let left = {
+                let mut flow = lock(&flow);
+                let left = size.saturating_sub(flow.bytes);
+                flow.moves(left > 0);
+                left
+            };
             if left == 0 {
                 return None;
             }
             let chunk = tokio::time::timeout(stall, response.chunk()).await;
+            lock(&flow).moves(false);
             let failure = match chunk {
                 Ok(Ok(Some(mut chunk))) => {
                     chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
@@ -242,6 +264,31 @@ fn body(
             None
         }
     })
+}
+
+/// The answer to a request whose body flows, if the destination takes none of it for no longer than this.
+async fn while_it_moves(
+    flow: &Mutex<Flow>,
+    limit: Duration,
+    answer: impl Future<Output = Result<Response, Failure>>,
+) -> Result<Response, Failure> {
+    let mut answer = pin!(answer);
+    let mut end = Instant::now() + limit;
+    loop {
+        if let Ok(answer) = tokio::time::timeout_at(end, &mut answer).await {
+            return answer;
+        }
+        let (moved, waits) = {
+            let flow = lock(flow);
+            (flow.moved, flow.waits)
+        };
+        let now = Instant::now();
+        end = match moved.map(|moved| moved + limit) {
+            _ if waits => now + limit,
+            Some(later) if later > now => later,
+            _ => return Err(Failure::Stalled { limit }),
+        };
+    }
 }
 
 fn lock(flow: &Mutex<Flow>) -> MutexGuard<'_, Flow> {
