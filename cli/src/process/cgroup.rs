@@ -36,8 +36,9 @@ async fn end_in(root: &Path, path: &str, patience: Duration) -> io::Result<usize
             return Err(io::Error::other(format!("processes of {path} do not end: {pids:?}")));
         }
         for pid in pids {
-            kill(&groups, pid)?;
-            killed.insert(pid);
+            if kill(&groups, pid)? {
+                killed.insert(pid);
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -84,21 +85,21 @@ fn pids(groups: &[PathBuf]) -> io::Result<BTreeSet<i32>> {
     Ok(all)
 }
 
-/// Kills a process if it is still one of the group's: its pid may be another's by now.
-fn kill(groups: &[PathBuf], pid: i32) -> io::Result<()> {
+/// Kills a process if it is still one of the group's: its pid may be another's by now. Whether it was.
+fn kill(groups: &[PathBuf], pid: i32) -> io::Result<bool> {
     let Some(named) = Pid::from_raw(pid) else {
         return Err(io::Error::other("processes of another pid namespace cannot be killed from here"));
     };
     let handle = match pidfd_open(named, PidfdFlags::empty()) {
-        Err(Errno::SRCH) => return Ok(()),
+        Err(Errno::SRCH) => return Ok(false),
         opened => opened?,
     };
     if !pids(groups)?.contains(&pid) {
-        return Ok(());
+        return Ok(false);
     }
     match pidfd_send_signal(&handle, Signal::KILL) {
-        Err(Errno::SRCH) => Ok(()),
-        sent => Ok(sent?),
+        Err(Errno::SRCH) => Ok(false),
+        sent => Ok(sent.map(|()| true)?),
     }
 }
 

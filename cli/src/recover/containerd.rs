@@ -122,10 +122,10 @@ async fn in_namespace(
         (removal, cleared)
     };
     let cleared: Vec<_> = stream::iter(removals).map(clear).buffer_unordered(AT_ONCE).collect().await;
-    let last = cleared.len().saturating_sub(1);
+    // What the leases held comes free with the last that goes: containerd looks through all that it has each time.
+    let last = cleared.iter().rposition(|(_, cleared)| cleared.is_ok());
     for (number, (removal, cleared)) in cleared.into_iter().enumerate() {
-        // What the leases held comes free with the last of them: containerd looks through all that it has each time.
-        let collection = if number == last { Collection::Now } else { Collection::Later };
+        let collection = if Some(number) == last { Collection::Now } else { Collection::Later };
         let outcome = match cleared {
             Ok(cleared) if is_dry_run => Ok(cleared),
             Ok(cleared) => release(engine, &removal.left, collection).await.map(|()| cleared),

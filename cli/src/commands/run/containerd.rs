@@ -126,7 +126,7 @@ fn absolute(text: &str) -> Result<String, String> {
 }
 
 fn identifier(text: &str) -> Result<String, String> {
-    let why = "a name has 1 to 76 letters, digits, and between them '.', '_' and '-'";
+    let why = "a name has 1 to 76 letters and digits, with single '.', '_' and '-' between them";
     if is_identifier(text) { Ok(text.into()) } else { Err(why.into()) }
 }
 

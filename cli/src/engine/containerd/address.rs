@@ -46,7 +46,7 @@ pub struct Namespace(AsciiMetadataValue);
 
 /// Why text is no name of a namespace.
 #[derive(Debug, thiserror::Error)]
-#[error("a namespace has 1 to 76 letters, digits, and between them '.', '_' and '-'")]
+#[error("a namespace has 1 to 76 letters and digits, with single '.', '_' and '-' between them")]
 pub struct NamespaceError;
 
 impl Namespace {
@@ -75,10 +75,8 @@ impl std::fmt::Display for Namespace {
 /// Whether containerd takes this for the name of a namespace or a container (`identifiers.Validate`).
 pub fn is_identifier(text: &str) -> bool {
     let is_between = |c: char| matches!(c, '.' | '_' | '-');
-    (1..=76).contains(&text.len())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || is_between(c))
-        && !text.starts_with(is_between)
-        && !text.ends_with(is_between)
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric());
+    text.len() <= 76 && text.split(is_between).all(is_word)
 }
 
 #[cfg(test)]
@@ -93,6 +91,8 @@ mod tests {
         assert_eq!(["", "c.sock", "tcp://h:1", "unix://c.sock"].map(address), [const { None }; 4]);
         let is_name = |text: &str| text.parse::<Namespace>().is_ok();
         assert!(["default", "k8s.io", "a-b_c", "1"].into_iter().all(is_name));
-        assert!(!["", "-a", "a.", "a b", "a/b", "ä", &"a".repeat(77)].into_iter().any(is_name));
+        assert!(
+            !["", "-a", "a.", "a..b", "a--b", "a b", "a/b", "ä", &"a".repeat(77)].into_iter().any(is_name)
+        );
     }
 }

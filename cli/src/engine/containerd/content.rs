@@ -5,7 +5,7 @@ use std::io::Read;
 use futures_util::stream;
 use prost::Message;
 use tokio::sync::mpsc;
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 
 use super::error::if_there;
 use super::types::{Descriptor, Empty, FieldMask, Labels};
@@ -151,12 +151,13 @@ impl Containerd {
             Err(error) if error.is_already_there() => return Ok(()),
             answers => answers?,
         };
+        let silent = || self.failed(task, Status::unavailable("it does not answer"));
         // Another namespace may have it: then nothing is left to be sent.
         let Some(Written { mut offset }) = (match self.next(&mut answers, task).await {
             Err(error) if error.is_already_there() => return Ok(()),
             answer => answer?,
         }) else {
-            return Err(self.failed(task, Status::unavailable("it does not answer")).into());
+            return Err(silent().into());
         };
         let skipped = u64::try_from(offset).unwrap_or(0);
         std::io::copy(&mut (&mut bytes).take(skipped), &mut std::io::sink()).map_err(WriteError::Source)?;
@@ -168,14 +169,14 @@ impl Containerd {
             }
             let question = Write { offset, data: piece[..length].to_vec(), ..message(WRITE) };
             sender.send(question).await.map_err(gone)?;
-            self.next(&mut answers, task).await?;
+            self.next(&mut answers, task).await?.ok_or_else(silent)?;
             offset += i64::try_from(length).unwrap_or(0);
         }
         sender.send(Write { offset, ..message(COMMIT) }).await.map_err(gone)?;
         match self.next(&mut answers, task).await {
             // Somebody else was quicker.
-            Err(error) if error.code() == Some(Code::AlreadyExists) => Ok(()),
-            answer => Ok(answer.map(drop)?),
+            Err(error) if error.is_already_there() => Ok(()),
+            answer => Ok(answer?.map(drop).ok_or_else(silent)?),
         }
     }
 

@@ -1,6 +1,6 @@
 //! An image in a tar file: an OCI image layout (image-layout.md of the specification, 1.1). Read in place, never unpacked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Take};
 use std::path::Path;
@@ -68,11 +68,9 @@ impl Archive {
         let wrong = |source| Error::Archive { path: path.into(), source };
         let index = self.document("index.json").map_err(wrong)?;
         let name = names(&index);
-        let mut found: Vec<Manifest> = Vec::new();
+        let (mut found, mut seen): (Vec<Manifest>, HashSet<Digest>) = Default::default();
         let index = read(index).map_err(wrong)?;
-        self.descend(&index, platform, DEEPEST, &mut found).map_err(wrong)?;
-        found.sort_by(|a, b| a.digest.cmp(&b.digest));
-        found.dedup_by(|a, b| a.digest == b.digest);
+        self.descend(&index, platform, DEEPEST, &mut seen, &mut found).map_err(wrong)?;
         let manifest = match found.as_slice() {
             [] => return Err(Error::Platform { image: shown, platform: platform.to_string() }),
             [manifest] => manifest,
@@ -86,16 +84,21 @@ impl Archive {
         Ok(Archived { name, config, layers: layers.clone() })
     }
 
-    /// The manifests for this platform in an index, and in those in it.
+    /// The manifests for this platform in an index, and in those in it. Each is read once, however often it is named: else the
+    /// work would grow with the power of the depth.
     fn descend(
         &self,
         index: &Manifest,
         platform: &Platform,
         depth: usize,
+        seen: &mut HashSet<Digest>,
         found: &mut Vec<Manifest>,
     ) -> io::Result<()> {
         for child in index.children() {
             if child.platform.as_ref().is_some_and(|of_child| !of_child.is(platform)) {
+                continue;
+            }
+            if !seen.insert(child.digest.clone()) {
                 continue;
             }
             // What is for another platform need not be in the archive.
@@ -103,7 +106,9 @@ impl Archive {
             let manifest = read(checked(blob, &child.digest)?)?;
             match &manifest.content {
                 Content::Image { .. } => found.push(manifest),
-                Content::Index(_) if depth > 0 => self.descend(&manifest, platform, depth - 1, found)?,
+                Content::Index(_) if depth > 0 => {
+                    self.descend(&manifest, platform, depth - 1, seen, found)?
+                }
                 Content::Index(_) => return Err(io::Error::other("its indexes are nested too deeply")),
             }
         }
@@ -224,6 +229,18 @@ mod tests {
         assert_eq!(layer, [b'x'; 700]);
     }
 
+    /// Read as often as named, these would be 300 to the power of four.
+    #[test]
+    fn what_is_named_again_and_again_is_read_once() {
+        let mut layout = Layout(Vec::new());
+        let mut child = layout.image(1, json!({}));
+        for _ in 0..DEEPEST {
+            let index = json!({ "manifests": vec![child; 300] }).to_string().into_bytes();
+            child = layout.add(index, json!({}));
+        }
+        assert_eq!(open(&layout.archive(vec![child; 300])).unwrap().layers.len(), 1);
+    }
+
     #[test]
     fn what_cannot_be_run_is_told() {
         let why = |file: &tempfile::NamedTempFile| {
@@ -233,6 +250,12 @@ mod tests {
         let mut two = Layout(Vec::new());
         let images = vec![two.image(1, json!({})), two.image(2, json!({}))];
         insta::assert_snapshot!(why(&two.archive(images)), @"cannot read the image in FILE: it has several images, and only one can run");
+        let mut deep = Layout(Vec::new());
+        let mut index = deep.image(1, json!({}));
+        for _ in 0..=DEEPEST + 1 {
+            index = deep.add(json!({ "manifests": [index] }).to_string().into_bytes(), json!({}));
+        }
+        insta::assert_snapshot!(why(&deep.archive(vec![index])), @"cannot read the image in FILE: its indexes are nested too deeply");
         let mut other = Layout(Vec::new());
         let image = other.image(1, json!({"platform": {"os": "linux", "architecture": "arm64"}}));
         insta::assert_snapshot!(why(&other.archive(vec![image])), @"'FILE' is not for linux/amd64");

@@ -8,7 +8,7 @@ use crate::image::Digest;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct Config {
     /// What runs in it, and how.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) config: Defaults,
     rootfs: RootFs,
 }
@@ -20,8 +20,17 @@ struct RootFs {
 }
 
 fn digests<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Digest>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
+    let texts: Vec<String> = or_nothing(deserializer)?;
     texts.into_iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+/// `null` is what some tools write where there is nothing.
+fn or_nothing<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// What counts where the caller says nothing else.
@@ -82,7 +91,9 @@ mod tests {
         let chain = config(&text).chain();
         let both = Digest::of(format!("{a} {b}").as_bytes()).to_string();
         assert_eq!(chain, [a, both]);
-        assert!(config(r#"{"rootfs":{}}"#).chain().is_empty(), "an image from scratch");
+        for scratch in [r#"{"rootfs":{}}"#, r#"{"rootfs":{"diff_ids":null},"config":null}"#] {
+            assert!(config(scratch).chain().is_empty(), "an image from scratch");
+        }
         let malformed = r#"{"rootfs":{"diff_ids":["../../etc"]}}"#;
         assert!(serde_json::from_str::<Config>(malformed).is_err());
     }

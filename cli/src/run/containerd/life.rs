@@ -58,7 +58,13 @@ pub(crate) async fn run(
     let labels = names.labels(owner);
     let id = asked.name.clone().unwrap_or_else(|| names.id());
     let life = Life { engine: engine.leasing(&names.id()), plain: engine, names, id, asked, labels, scratch };
-    let mut requests = Requests::new(asked.limits).map_err(Error::system("listen to signals"))?;
+    let mut requests = match Requests::new(asked.limits) {
+        Ok(requests) => requests,
+        Err(error) => {
+            entry.never_made()?;
+            return Err(Error::system("listen to signals")(error).into());
+        }
+    };
     let leased = engine.create_lease(&life.names.id(), life.labels.clone()).await;
     failpoint::reach("containerd.leased");
     let (code, entry) = match leased {

@@ -54,15 +54,17 @@ impl Remains<'_> {
     /// The first that cannot be removed.
     pub(crate) async fn clear(&self, is_measured: bool) -> Result<Cleared, Error> {
         failpoint::reach("containerd.clearing");
-        let container = self.engine.container(self.container).await?.filter(|found| self.is_ours(found));
-        let ended = match &container {
-            Some(container) => self.end(&container.id).await,
-            None => Ok(()),
+        let found = self.engine.container(self.container).await;
+        let found = found.map(|container| container.filter(|container| self.is_ours(container)));
+        let ended = match &found {
+            Ok(Some(container)) => self.end(&container.id).await,
+            Ok(None) | Err(_) => Ok(()),
         };
         failpoint::reach("containerd.task-gone");
-        // Whatever containerd knows of them.
+        // Whatever containerd knows of them, and whether it answers at all.
         let survivors = cgroup::end(&self.names.cgroup(), PATIENCE).await.map_err(Error::Processes)?;
         failpoint::reach("containerd.processes-gone");
+        let container = found?;
         if let (Some(container), Err(_)) = (&container, ended) {
             // Perhaps it hung on a process that is gone now.
             self.end(&container.id).await?;

@@ -78,6 +78,9 @@ pub(super) struct Process {
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// The most letters of a host's name (sethostname(2)).
+const HOSTNAME: usize = 64;
+
 /// What root may do in a container of docker's and of containerd's.
 const CAPABILITIES: [&str; 14] = [
     "CAP_AUDIT_WRITE",
@@ -119,7 +122,9 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 /// The specification of a container that runs this with these options on this host.
 pub(super) fn spec(options: &Options, process: &Process, host: &Host) -> Value {
     let User { uid, gid, groups, .. } = &process.user;
-    let hostname = options.hostname.as_ref().unwrap_or(&process.name);
+    // A container's name may be longer, and has nothing but letters, digits, '.', '_' and '-'.
+    let ours = process.name.get(..HOSTNAME).unwrap_or(&process.name);
+    let hostname = options.hostname.as_deref().unwrap_or(ours);
     let cwd = options.workdir.as_ref().or(process.workdir.as_ref()).filter(|cwd| !cwd.is_empty());
     let mut namespaces = vec!["pid", "ipc", "uts", "mount"];
     namespaces.extend((!options.host_network).then_some("network"));
@@ -225,6 +230,13 @@ mod tests {
         "#);
         insta::assert_snapshot!(spec["linux"]["namespaces"], @r#"[{"type":"pid"},{"type":"ipc"},{"type":"uts"},{"type":"mount"},{"type":"network"}]"#);
         assert_eq!([&spec["hostname"], &spec["linux"]["cgroupsPath"]], ["ci-build-0", "/ci-build/0"]);
+    }
+
+    #[test]
+    fn a_host_is_not_called_by_more_than_the_kernel_takes() {
+        let process = Process { name: "a".repeat(76), ..process() };
+        let spec = spec(&Options::default(), &process, &Host::default());
+        assert_eq!(spec["hostname"], "a".repeat(64));
     }
 
     #[test]

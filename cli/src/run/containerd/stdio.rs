@@ -20,7 +20,8 @@ pub(super) struct Attached {
     keepers: Vec<File>,
     outputs: Vec<oneshot::Receiver<()>>,
     input: Option<oneshot::Receiver<()>>,
-    terminal: Option<Raw>,
+    /// Ours is as it was once this goes.
+    _terminal: Option<Raw>,
 }
 
 /// A terminal that hands on each key as it is, until this goes.
@@ -53,9 +54,9 @@ impl Attached {
         }
         let input = stdin.clone().map(|path| on_thread(move || copy_input(&path)));
         let input = input.transpose().map_err(refused())?;
-        let terminal = if tty && is_interactive { Some(Raw::new()?) } else { None };
+        let _terminal = if tty && is_interactive { Some(Raw::new()?) } else { None };
         let stdio = Stdio { stdin, stdout, stderr, terminal: tty };
-        Ok(Self { stdio, keepers, outputs, input, terminal })
+        Ok(Self { stdio, keepers, outputs, input, _terminal })
     }
 
     /// containerd has the pipes open: from now on they end when it closes them.
@@ -87,13 +88,6 @@ impl Attached {
         let size =
             self.stdio.terminal.then(|| tcgetwinsize(io::stdout()).or_else(|_| tcgetwinsize(io::stdin())));
         size?.ok().map(|size| (size.ws_col, size.ws_row)).filter(|(columns, _)| *columns > 0)
-    }
-}
-
-impl Drop for Attached {
-    fn drop(&mut self) {
-        // The shell gets its terminal back before it is told anything else.
-        self.terminal = None;
     }
 }
 
