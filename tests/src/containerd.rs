@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use xtask::containerd::{Containerd, Kind};
 use xtask::{artifacts, command, images};
 
+use crate::host;
+
 /// The base image: busybox, and above it a user.
 pub const IMAGE: &str = "docker.io/local/busybox:latest";
 
@@ -172,15 +174,11 @@ impl Stage {
     ///
     /// # Errors
     /// When `/proc` cannot be read.
-    pub fn shims(&self, container: &str) -> Result<Vec<u32>> {
+    pub fn shims(&self, container: &str) -> Result<Vec<i32>> {
         let socket = self.engine.socket().display().to_string();
-        let mut found = Vec::new();
-        for (pid, line) in processes()? {
-            let is_ours =
-                line.contains("containerd-shim") && line.contains(&socket) && line.contains(container);
-            found.extend(is_ours.then_some(pid));
-        }
-        Ok(found)
+        let found = host::processes_by_pid(&socket)?.into_iter();
+        let is_ours = |line: &str| line.contains("containerd-shim") && line.contains(container);
+        Ok(found.filter(|(_, line)| is_ours(line)).map(|(pid, _)| pid).collect())
     }
 
     /// The bytes that containerd's snapshots have on the disk.
@@ -213,22 +211,6 @@ pub fn report(recover: &mut Command) -> Result<Value> {
     let told = recover.output().context("cannot run ci-build recover")?;
     serde_json::from_slice(&told.stdout)
         .with_context(|| format!("no report: {}", String::from_utf8_lossy(&told.stderr)))
-}
-
-/// All processes with their command lines.
-///
-/// # Errors
-/// When `/proc` cannot be read.
-pub fn processes() -> Result<Vec<(u32, String)>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let entry = entry?;
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // A process may end while we look.
-        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        found.push((pid, String::from_utf8_lossy(&line).replace('\0', " ")));
-    }
-    Ok(found)
 }
 
 /// Whether the kernel has a control group of this record.

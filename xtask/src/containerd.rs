@@ -69,6 +69,7 @@ impl Containerd {
         let dir = tempfile::tempdir().context("cannot create a directory")?;
         fs::write(dir.path().join("config.toml"), "version = 2\n")
             .context("cannot write containerd's configuration")?;
+        fs::create_dir(wrappers(dir.path())).context("cannot create a directory")?;
         let child = spawn(dir.path(), root, &programs)?;
         // From here on, dropping it ends the process.
         let mut containerd = Self { child, dir, root: root.to_owned(), programs };
@@ -109,6 +110,18 @@ impl Containerd {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("containerd.sock")
+    }
+
+    /// An empty directory, first in its `PATH`: a `runc` that is put there is run for each container.
+    #[must_use]
+    pub fn wrappers(&self) -> PathBuf {
+        wrappers(self.dir.path())
+    }
+
+    /// Where its own programs are.
+    #[must_use]
+    pub fn programs(&self) -> &Path {
+        &self.programs
     }
 
     /// `ctr`, talking to it.
@@ -156,9 +169,14 @@ fn spawn(dir: &Path, root: &Path, programs: &Path) -> Result<Child> {
     command.args(["--pdeathsig", "TERM", "--"]).arg(programs.join("containerd"));
     command.arg("--config").arg(path("config.toml")).arg("--root").arg(root);
     command.arg("--state").arg(path("state")).arg("--address").arg(path("containerd.sock"));
-    command.env("PATH", search_path(&[programs.to_owned()])?).stdin(Stdio::null());
+    command.env("PATH", search_path(&[wrappers(dir), programs.to_owned()])?).stdin(Stdio::null());
     command.stdout(log.try_clone().context("cannot share the log")?).stderr(log);
     engines::spawn_for_life(command)
+}
+
+/// First in its PATH; empty.
+fn wrappers(dir: &Path) -> PathBuf {
+    dir.join("wrappers")
 }
 
 impl Drop for Containerd {

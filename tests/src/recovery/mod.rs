@@ -13,8 +13,10 @@ pub mod many;
 mod on;
 mod raw;
 pub mod report;
+mod results;
 mod scenario;
 pub mod speed;
+mod work;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -23,9 +25,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use xtask::client::Client;
 use xtask::engines::{self, Kind, Options};
-use xtask::{artifacts, images, machine, workspace};
+use xtask::{artifacts, images, machine};
 
-use crate::results;
+use results::Results;
 
 pub use ground::Ground;
 pub use on::On;
@@ -34,7 +36,8 @@ pub use scenario::{SCENARIOS, Scenario};
 
 /// Lets commands, shims, engines and requests end badly, and looks at what is left after one recovery
 ///
-/// Results are kept after each part, beside those of earlier runs: parts can be run at different times.
+/// Results are kept after each part, beside those of earlier runs: parts can be run at different times, and at the same
+/// time.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask recovery", bin_name = "cargo xtask recovery")]
 pub struct Selection {
@@ -48,6 +51,9 @@ pub struct Selection {
     /// How often at each place
     #[arg(long, value_name = "N", default_value_t = 20)]
     runs: u32,
+    /// How many engines of a kind share the trials of the parts `kills`, `shims`, `engines` and `calls`
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
     /// How many leftovers at once
     #[arg(long, value_name = "N", default_value_t = 1000)]
     leftovers: u32,
@@ -84,53 +90,18 @@ enum Part {
     Wedge,
 }
 
-/// What was seen so far, which is kept after each step.
-struct Results {
-    raw: Raw,
-    path: PathBuf,
-    page: PathBuf,
-}
-
-impl Results {
-    fn of(selection: &Selection) -> Result<Self> {
-        let docs = workspace::root().join("docs");
-        let (path, page) = match &selection.output {
-            Some(path) => (path.clone(), path.with_extension("md")),
-            None => (docs.join("lab/recovery.json"), docs.join("lab-recovery.md")),
-        };
-        let raw = if path.exists() { results::load(&path)? } else { Raw::default() };
-        Ok(Self { raw, path, page })
-    }
-
-    fn save(&self) -> Result<()> {
-        results::save(&self.raw, &self.path)?;
-        let written = std::fs::write(&self.page, report::page(&self.raw));
-        written.with_context(|| format!("cannot write {}", self.page.display()))
-    }
-
-    fn version(&mut self, on: On, version: &str) {
-        self.raw.engines.insert(on.name().to_owned(), version.to_owned());
-    }
-
-    fn put(&mut self, row: Row) -> Result<()> {
-        let Row { engine, scenario, place, times, left, .. } = &row;
-        eprintln!("{engine} {scenario} {place}: {} of {times} left something", left.len());
-        self.raw.put(row);
-        self.save()
-    }
-}
-
 /// Runs the laboratory; whether all was as promised.
 ///
 /// # Errors
 /// When an engine or the command does not play along, or a place is not reached.
 pub fn run(selection: &Selection) -> Result<bool> {
-    let mut results = Results::of(selection)?;
+    let results = Results::of(selection);
     if selection.report {
-        results.save()?;
+        results.change(|_| ())?;
         return Ok(true);
     }
-    results.raw.machine = machine::description()?;
+    let description = machine::description()?;
+    results.change(|raw| raw.machine = description)?;
     let parts = match &selection.parts[..] {
         [] => Part::value_variants(),
         parts => parts,
@@ -138,14 +109,13 @@ pub fn run(selection: &Selection) -> Result<bool> {
     for part in parts {
         for on in &selection.engines {
             let done = match on {
-                On::Docker(kind) => on_docker(*part, *kind, selection, &mut results),
-                On::Containerd(kind) => containerd::one(*part, *kind, selection, &mut results),
+                On::Docker(kind) => on_docker(*part, *kind, selection, &results),
+                On::Containerd(kind) => containerd::one(*part, *kind, selection, &results),
             };
             done.with_context(|| format!("{part:?} on {}", on.name()))?;
-            results.save()?;
         }
     }
-    let complaints = report::complaints(&results.raw);
+    let complaints = results.change(|raw| report::complaints(raw))?;
     complaints.iter().for_each(|line| eprintln!("not as promised: {line}"));
     Ok(complaints.is_empty())
 }
@@ -158,59 +128,74 @@ fn program(part: Part) -> Result<PathBuf> {
     }
 }
 
-/// One part on one engine, which it has for itself.
-fn on_docker(part: Part, kind: Kind, selection: &Selection, results: &mut Results) -> Result<()> {
-    let name = kind.name();
+/// One part on one engine, or on several of its kind, which it has for itself.
+fn on_docker(part: Part, kind: Kind, selection: &Selection, results: &Results) -> Result<()> {
     if part == Part::Wedge {
         return Ok(());
     }
-    let program = program(part)?;
-    if part == Part::Engines {
-        let (version, rows) = deaths::engines(kind, &program, selection.runs)?;
-        results.version(On::Docker(kind), &version);
-        return rows.into_iter().try_for_each(|row| results.put(row));
-    }
-    let engine = engines::start(kind, Options::default())?;
-    images::busybox(engine.client())?;
-    results.version(On::Docker(kind), engine.version());
-    let ground = |program: &Path| Ground::new(engine.client().clone(), program.to_owned());
+    let (name, jobs, runs, program) = (kind.name(), selection.jobs, selection.runs, program(part)?);
+    let field = || Field::new(kind, &program, results);
     match part {
         Part::Kills => {
-            for scenario in SCENARIOS {
-                for place in scenario.places().into_iter().filter(|place| selection.asks_for(place)) {
-                    results.put(repeat(
-                        name,
-                        engine.client(),
-                        &program,
-                        scenario,
-                        &place,
-                        selection.runs,
-                    )?)?;
-                }
-            }
+            let all = SCENARIOS.iter().flat_map(|scenario| {
+                let places = scenario.places().into_iter().filter(|place| selection.asks_for(place));
+                places.map(move |place| (scenario, place))
+            });
+            work::shared(jobs, &all.collect::<Vec<_>>(), field, |field, (scenario, place)| {
+                results.put(repeat(name, field.engine.client(), &program, scenario, place, runs)?)
+            })?;
         }
-        Part::Shims => {
-            for row in deaths::shims(name, &ground(&program)?, selection.runs)? {
-                results.put(row)?;
-            }
-        }
+        Part::Shims => work::shared(jobs, deaths::SHIMS, field, |field, way| {
+            results.put(deaths::shims(name, &field.ground()?, way, runs)?)
+        })?,
+        Part::Engines => work::shared(
+            jobs,
+            deaths::ENGINES,
+            || Ok(()),
+            |(), way| {
+                let (version, row) = deaths::engines(kind, &program, way, runs)?;
+                results.version(On::Docker(kind), &version)?;
+                results.put(row)
+            },
+        )?,
         Part::Calls => {
-            let ground = ground(&program)?;
-            for call in calls::CALLS {
-                for fault in &calls::faults() {
-                    results.put(calls::repeat(name, &engine.socket(), &ground, *call, fault)?)?;
-                }
-            }
+            let faults = calls::faults();
+            let all = calls::CALLS.iter().flat_map(|call| faults.iter().map(move |fault| (*call, fault)));
+            work::shared(jobs, &all.collect::<Vec<_>>(), field, |field, (call, fault)| {
+                let socket = field.engine.socket();
+                results.put(calls::repeat(name, &socket, &field.ground()?, *call, fault)?)
+            })?;
         }
         Part::Many => {
-            results.raw.put_many(many::run(name, &ground(&program)?, &program, selection.leftovers)?);
+            let many = many::run(name, &field()?.ground()?, &program, selection.leftovers)?;
+            results.change(|raw| raw.put_many(many))?;
         }
         Part::Speed => {
-            results.raw.put_speed(speed::run(name, engine.client(), &program, selection.runs)?);
+            let speed = speed::run(name, field()?.engine.client(), &program, runs)?;
+            results.change(|raw| raw.put_speed(speed))?;
         }
-        Part::Engines | Part::Wedge => {}
+        Part::Wedge => {}
     }
-    engine.stop()
+    Ok(())
+}
+
+/// An engine with a base image, on which trials are made.
+struct Field {
+    engine: engines::Engine,
+    program: PathBuf,
+}
+
+impl Field {
+    fn new(kind: Kind, program: &Path, results: &Results) -> Result<Self> {
+        let engine = engines::start(kind, Options::default())?;
+        results.version(On::Docker(kind), engine.version())?;
+        images::busybox(engine.client())?;
+        Ok(Self { engine, program: program.to_owned() })
+    }
+
+    fn ground(&self) -> Result<Ground> {
+        Ground::new(self.engine.client().clone(), self.program.clone())
+    }
 }
 
 impl Selection {

@@ -119,6 +119,8 @@ impl Raw {
             Some(at) => self.rows[at] = row,
             None => self.rows.push(row),
         }
+        // Those of one engine stay as they came.
+        self.rows.sort_by(|a, b| a.engine.cmp(&b.engine));
     }
 
     /// Adds what many leftovers took, in the place of an earlier result of the same engine.

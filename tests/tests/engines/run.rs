@@ -276,12 +276,13 @@ pub(crate) fn failing(subject: &Subject) -> Result<()> {
 /// A shim that is killed takes its container with it, or leaves it to us.
 pub(crate) fn killed_shim(subject: &Subject) -> Result<()> {
     let ground = Ground::new(subject.client.clone(), subject.command.clone())?;
-    well(deaths::shims("", &ground, 1)?)
+    deaths::SHIMS.iter().try_for_each(|way| well(&deaths::shims("", &ground, way, 1)?))
 }
 
 /// An engine that is killed and started anew has nothing of ours after one recovery.
 pub(crate) fn killed_engine(subject: &Subject) -> Result<()> {
-    well(deaths::engines(subject.engine.kind(), &subject.command, 1)?.1)
+    let (kind, command) = (subject.engine.kind(), &subject.command);
+    deaths::ENGINES.iter().try_for_each(|way| well(&deaths::engines(kind, command, way, 1)?.1))
 }
 
 /// docker waits forever for the removal of a container that its engine refused to start; ours ends, and with docker's words.
@@ -319,14 +320,12 @@ pub(crate) fn failing_requests(subject: &Subject) -> Result<()> {
     let all =
         calls::CALLS.iter().enumerate().map(|(number, call)| (number, call, &faults[number % faults.len()]));
     for (_, call, fault) in all.filter(|(number, ..)| subject.takes(*number)) {
-        well(vec![calls::repeat("", &subject.engine.socket(), &ground, *call, fault)?])?;
+        well(&calls::repeat("", &subject.engine.socket(), &ground, *call, fault)?)?;
     }
     Ok(())
 }
 
-fn well(rows: Vec<Row>) -> Result<()> {
-    for Row { scenario, place, killed, left, .. } in rows {
-        ensure!(killed > 0 && left.is_empty(), "{scenario}, {place}: {left:#?}");
-    }
+fn well(Row { scenario, place, killed, left, .. }: &Row) -> Result<()> {
+    ensure!(*killed > 0 && left.is_empty(), "{scenario}, {place}: {left:#?}");
     Ok(())
 }

@@ -53,8 +53,8 @@ impl Call {
         }
     }
 
-    /// Plays it through a proxy, to its end.
-    fn play(self, ground: &Ground, proxy: &Proxy) -> Result<ExitStatus> {
+    /// Plays it through a proxy, to its end; none where it does not come, and it is killed.
+    fn play(self, ground: &Ground, proxy: &Proxy) -> Result<Option<ExitStatus>> {
         let mut command = match self {
             Self::Run(_, words) => ground.run(words),
             Self::Recover => {
@@ -64,7 +64,7 @@ impl Call {
         };
         let mut child =
             command.env("CI_BUILD_CONTAINERD", proxy.socket()).spawn().context("cannot run ci-build")?;
-        super::ended(&mut child)
+        super::end(&mut child)
     }
 }
 
@@ -86,12 +86,16 @@ pub fn repeat(engine: &str, ground: &Ground, call: Call, fault: &(&str, Fate)) -
             let method = calls.get(number - 1).cloned().unwrap_or_default();
             lines.into_iter().map(move |line| format!("call {number} ({method}): {line}"))
         };
+        if status.is_none() {
+            left.extend(said(vec!["it does not end".into()]));
+        }
         left.extend(said(ground.lies()?));
         left.extend(said(ground.leftovers().with_context(place)?));
         if calls.len() < number {
             // Its container is ended by its time limit, else it is successful.
-            let is_well = status.success() || matches!(call, Call::Run(_, words) if words == IS_STOPPED);
-            ensure!(is_well, "{} ended {status}, though nothing failed", call.name());
+            let is_well = status.is_some_and(|status| status.success())
+                || matches!(call, Call::Run(_, words) if words == IS_STOPPED);
+            ensure!(is_well, "{} ended {status:?}, though nothing failed", call.name());
             let times = u32::try_from(number - 1)?;
             let (engine, scenario) = (engine.to_owned(), format!("{}, one request of it {how}", call.name()));
             let place = format!("1 to {times}");

@@ -3,9 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +10,7 @@ use xtask::containerd::Kind;
 
 use super::super::many::{AT_ONCE, RUNNING, UNRECORDED};
 use super::super::raw::Many;
+use super::super::work;
 use super::ground::Ground;
 use crate::containerd::{IMAGE, report};
 
@@ -23,27 +21,9 @@ use crate::containerd::{IMAGE, report};
 pub(super) fn run(kind: Kind, program: &Path, containers: u32) -> Result<Many> {
     let ground = Ground::new(kind)?;
     let before = ground.stage.records()?;
-    let next = AtomicU32::new(0);
-    let failed: Mutex<Vec<anyhow::Error>> = Mutex::default();
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= containers {
-                        break;
-                    }
-                    if let Err(error) = leave(&ground, number) {
-                        failed.lock().expect("nobody panics with it").push(error);
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    if let Some(error) = failed.into_inner().expect("nobody panics with it").pop() {
-        return Err(error.context("cannot leave containers"));
-    }
+    let numbers: Vec<u32> = (0..containers).collect();
+    let leave = |(): &(), number: &u32| leave(&ground, *number);
+    work::shared(AT_ONCE, &numbers, || Ok(()), leave).context("cannot leave containers")?;
     let records: Vec<String> = ground.stage.records()?.difference(&before).cloned().collect();
     ensure!(records.len() == containers as usize, "{} of {containers} left a record", records.len());
     for record in records.iter().step_by(UNRECORDED as usize) {

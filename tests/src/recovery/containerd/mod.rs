@@ -16,47 +16,55 @@ use anyhow::{Context, Result, bail};
 use xtask::containerd::Kind;
 use xtask::poll;
 
-use super::{On, Part, Results, Row, Selection, program};
+use super::{On, Part, Results, Row, Selection, program, work};
 
 pub use ground::Ground;
 pub use scenario::{SCENARIOS, Scenario};
 
-/// One part on one containerd, which it has for itself.
-pub(super) fn one(part: Part, kind: Kind, selection: &Selection, results: &mut Results) -> Result<()> {
-    results.version(On::Containerd(kind), &version(kind)?);
-    let program = program(part)?;
+/// One part on one containerd, or on several of its kind, which it has for itself.
+pub(super) fn one(part: Part, kind: Kind, selection: &Selection, results: &Results) -> Result<()> {
+    results.version(On::Containerd(kind), &version(kind)?)?;
+    let (jobs, runs, program) = (selection.jobs, selection.runs, program(part)?);
+    let ground = || Ground::new(kind);
     match part {
         Part::Kills => {
-            let ground = Ground::new(kind)?;
-            for scenario in SCENARIOS {
-                for place in scenario.places.iter().filter(|place| selection.asks_for(place)) {
-                    results.put(repeat(&ground, kind.name(), scenario, place, selection.runs)?)?;
-                }
-            }
+            let all = SCENARIOS.iter().flat_map(|scenario| {
+                let places = scenario.places.iter().filter(|place| selection.asks_for(place));
+                places.map(move |place| (scenario, *place))
+            });
+            work::shared(jobs, &all.collect::<Vec<_>>(), ground, |ground, (scenario, place)| {
+                results.put(repeat(ground, kind.name(), scenario, place, runs)?)
+            })
         }
-        Part::Shims => {
-            for row in deaths::shims(kind, selection.runs)? {
-                results.put(row)?;
-            }
-        }
-        Part::Engines => {
-            for row in deaths::engines(kind, selection.runs)? {
-                results.put(row)?;
-            }
-        }
+        Part::Shims => work::shared(jobs, deaths::SHIMS, ground, |ground, way| {
+            results.put(deaths::shims(kind, ground, way, runs)?)
+        }),
+        Part::Engines => work::shared(
+            jobs,
+            deaths::ENGINES,
+            || Ok(()),
+            |(), way| results.put(deaths::engines(kind, way, runs)?),
+        ),
         Part::Calls => {
-            let ground = Ground::new(kind)?;
-            for call in calls::CALLS {
-                for fault in &calls::faults() {
-                    results.put(calls::repeat(kind.name(), &ground, *call, fault)?)?;
-                }
-            }
+            let faults = calls::faults();
+            let all = calls::CALLS.iter().flat_map(|call| faults.iter().map(move |fault| (*call, fault)));
+            work::shared(jobs, &all.collect::<Vec<_>>(), ground, |ground, (call, fault)| {
+                results.put(calls::repeat(kind.name(), ground, *call, fault)?)
+            })
         }
-        Part::Many => results.raw.put_many(many::run(kind, &program, selection.leftovers)?),
-        Part::Speed => results.raw.put_speed(speed::run(kind, &program, selection.runs)?),
-        Part::Wedge => results.raw.put_wedge(wedge::run(kind, selection.cancelled)?),
+        Part::Many => {
+            let many = many::run(kind, &program, selection.leftovers)?;
+            results.change(|raw| raw.put_many(many))
+        }
+        Part::Speed => {
+            let speed = speed::run(kind, &program, runs)?;
+            results.change(|raw| raw.put_speed(speed))
+        }
+        Part::Wedge => {
+            let wedge = wedge::run(kind, selection.cancelled)?;
+            results.change(|raw| raw.put_wedge(wedge))
+        }
     }
-    Ok(())
 }
 
 fn version(kind: Kind) -> Result<String> {
@@ -85,10 +93,15 @@ pub fn repeat(ground: &Ground, engine: &str, scenario: &Scenario, place: &str, t
 
 /// How a command ends that ends by itself; one that does not is killed.
 fn ended(command: &mut Child) -> Result<ExitStatus> {
+    end(command)?.context("it does not end")
+}
+
+/// The same, where one that does not is no error.
+fn end(command: &mut Child) -> Result<Option<ExitStatus>> {
     let ended = poll::until(ground::PATIENCE, || Ok(command.try_wait()?))?;
     if ended.is_none() {
         let _ = command.kill();
         command.wait()?;
     }
-    ended.context("it does not end")
+    Ok(ended)
 }

@@ -1,17 +1,19 @@
 //! `ci-build run --containerd` and recovery on a containerd without docker: nothing is left on any way out.
 
+mod lost;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use ci_build_tests::containerd::{IMAGE, Stage, processes, report};
-use ci_build_tests::host;
+use ci_build_tests::containerd::{IMAGE, Stage, report};
 use ci_build_tests::recovery::containerd::{Ground, SCENARIOS, calls, repeat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use xtask::{command, poll};
 
+pub(crate) use lost::{cancelled_while_made, killed_containerd, killed_shim, lost_containerd};
 pub(crate) use xtask::containerd::Kind;
 
 /// Says that it runs, and then does nothing until it is killed.
@@ -54,11 +56,6 @@ fn recorded(stage: &Stage) -> Result<String> {
 
 fn kill(child: &Child, signal: Signal) -> Result<()> {
     Ok(kill_process(Pid::from_child(child), signal)?)
-}
-
-fn kill_pid(pid: u32) -> Result<()> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("no pid")?;
-    Ok(kill_process(pid, Signal::KILL)?)
 }
 
 /// Nothing of ours is left: no record, nothing in containerd that was not there, no second recovery with anything to do.
@@ -294,72 +291,6 @@ pub(crate) fn killed_ctr(kind: Kind) -> Result<()> {
     stage.recover()?;
     ensure!(stage.there()? == there, "a recovery removed what is not ours");
     Ok(())
-}
-
-/// Whose shim is killed runs on, owned by nobody: it is found by its control group. Whether we live then, or not.
-pub(crate) fn killed_shim(kind: Kind) -> Result<()> {
-    let stage = Stage::new(kind)?;
-    let before = stage.there()?;
-    let script = format!("echo up; sleep 31{}; true", std::process::id());
-    let sleeper = format!("sleep 31{} ", std::process::id());
-    let run = |name: &str| -> Result<Child> {
-        let run = up(stage.run(&["--name", name, IMAGE, "sh", "-c", &script]))?;
-        recorded(&stage)?;
-        Ok(run)
-    };
-    let kill_shim = |name: &str| -> Result<()> {
-        let shims = stage.shims(name)?;
-        ensure!(!shims.is_empty(), "there is no shim to be killed");
-        shims.into_iter().try_for_each(kill_pid)
-    };
-    let is_alone = || -> Result<bool> { Ok(processes()?.into_iter().any(|(_, line)| line == sleeper)) };
-
-    let mut alive = run("alive")?;
-    kill_shim("alive")?;
-    let status = alive.wait()?;
-    ensure!(status.code() == Some(137), "it ended {status}");
-    host::no_process(&sleeper, PATIENCE)?;
-    is_clean(&stage, &before)?;
-
-    let mut dead = run("dead")?;
-    dead.kill()?;
-    dead.wait()?;
-    kill_shim("dead")?;
-    ensure!(is_alone()?, "nothing survived the shim: the trial is none");
-    let report = stage.recover()?;
-    ensure!(report["removed"][0]["name"] == "dead", "{report}");
-    host::no_process(&sleeper, PATIENCE)?;
-    is_clean(&stage, &before)
-}
-
-/// containerd is killed and started again: what runs goes on and its end is seen. What was left meanwhile is kept in mind until
-/// containerd is there.
-pub(crate) fn killed_containerd(kind: Kind) -> Result<()> {
-    let mut stage = Stage::new(kind)?;
-    let before = stage.there()?;
-    let place = tempfile::tempdir()?;
-    let volume = format!("{}:/in", place.path().display());
-    let script = "echo up; while [ ! -e /in/go ]; do sleep 1; done; exit 6";
-    let mut run = up(stage.run(&["-v", &volume, IMAGE, "sh", "-c", script]))?;
-    stage.engine.kill()?;
-    stage.engine.start_again()?;
-    std::fs::write(place.path().join("go"), "")?;
-    let status = run.wait()?;
-    ensure!(status.code() == Some(6), "it ended {status}");
-    is_clean(&stage, &before)?;
-
-    let mut run = up(stage.run(&[IMAGE, "sh", "-c", STAYS]))?;
-    run.kill()?;
-    run.wait()?;
-    stage.engine.kill()?;
-    let report = stage.recover()?;
-    let reason = report["failed"][0]["reason"].as_str().unwrap_or_default();
-    ensure!(reason.contains("cannot reach containerd"), "{report}");
-    ensure!(stage.records()?.len() == 1, "the record is gone");
-    stage.engine.start_again()?;
-    let report = stage.recover()?;
-    ensure!(report["removed"].as_array().is_some_and(|removed| removed.len() == 1), "{report}");
-    is_clean(&stage, &before)
 }
 
 /// After a reboot all that the journal knows is left over.
