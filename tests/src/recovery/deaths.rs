@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,6 +11,7 @@ use xtask::engines::{self, Kind, Options};
 use xtask::{command, images, poll};
 
 use super::ground::{Ground, PATIENCE};
+use super::moments;
 use super::raw::Row;
 use super::scenario::{ENDS, IS_DETACHED, IS_STOPPED};
 
@@ -123,13 +124,13 @@ pub fn engines(
     let mut engine = engines::start(kind, Options::default())?;
     images::busybox(engine.client())?;
     let ground = Ground::without_life(engine.client().clone(), program.to_owned())?;
-    // The journal is there before the first one dies.
-    ground.ours(ENDS).status()?;
+    // The journal is there too before the first one dies.
+    let whole = moments::whole(&mut ground.job(words))?;
+    ground.leftovers()?;
     let (mut left, started) = (Vec::new(), Instant::now());
     for time in 0..times {
         let run = ground.job(words).spawn()?;
-        // Spread over the whole of a run.
-        std::thread::sleep(Duration::from_millis(u64::from(time % 20) * 70));
+        std::thread::sleep(moments::moment(whole, time));
         engine.kill()?;
         ended(run)?;
         engine.revive()?;

@@ -10,6 +10,7 @@ pub mod containerd;
 pub mod deaths;
 mod ground;
 pub mod many;
+mod moments;
 mod on;
 mod raw;
 pub mod report;
@@ -21,7 +22,7 @@ mod work;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use xtask::client::Client;
 use xtask::engines::{self, Kind, Options};
@@ -93,7 +94,7 @@ enum Part {
 /// Runs the laboratory; whether all was as promised.
 ///
 /// # Errors
-/// When an engine or the command does not play along, or a place is not reached.
+/// When an engine or the command does not play along.
 pub fn run(selection: &Selection) -> Result<bool> {
     let results = Results::of(selection);
     if selection.report {
@@ -208,7 +209,7 @@ impl Selection {
 /// Goes through one scenario, killed at one place, so many times.
 ///
 /// # Errors
-/// When the engine or the command does not play along, or the place is not reached.
+/// When the engine or the command does not play along.
 pub fn repeat(
     engine: &str,
     client: &Client,
@@ -224,9 +225,6 @@ pub fn repeat(
             reached += 1;
         }
         left.extend(ground.leftovers().with_context(|| format!("after {} at {place}", scenario.name))?);
-    }
-    if reached == 0 {
-        bail!("{} is never killed at {place}: the trial is none", scenario.name);
     }
     let seconds = started.elapsed().as_secs_f32();
     let (engine, place) = (engine.to_owned(), place.to_owned());

@@ -251,17 +251,19 @@ impl Life<'_> {
 
     /// The container's exit code, when it has ended. A containerd that is started anew is waited for.
     async fn end(&self) -> Result<u8, Error> {
-        let mut since = Instant::now();
+        let (mut since, mut is_there) = (Instant::now(), true);
         loop {
             let asked = Instant::now();
             if let Ok(code) = self.engine.wait_task(&self.id).await {
                 return Ok(low_byte(code));
             }
-            if asked.elapsed() > PAUSE {
-                // It was there until now.
+            // It was there until now. One that was not may take as long to be missed, on a busy machine.
+            if is_there && asked.elapsed() > PAUSE {
                 since = Instant::now();
             }
-            match self.engine.task(&self.id).await {
+            let task = self.engine.task(&self.id).await;
+            is_there = task.is_ok();
+            match task {
                 Ok(Some(Task::Ended(code))) => return Ok(low_byte(code)),
                 Ok(None) => {
                     anstream::eprintln!(

@@ -1,13 +1,14 @@
 //! What watches over containers dies: their shims, and containerd.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use xtask::containerd::Kind;
 use xtask::poll;
 
+use super::super::moments;
 use super::super::raw::Row;
 use super::ground::{Ground, LONG, PATIENCE};
 use super::scenario::{ENDS, IS_STOPPED, RUNS_ON, UNPACKS};
@@ -47,58 +48,62 @@ fn shim(ground: &Ground, is_run_killed: bool) -> Result<()> {
     super::ended(&mut run).map(drop)
 }
 
-/// What runs when its containerd is killed.
-#[derive(Debug)]
-pub(super) enum Beneath {
-    /// This. containerd comes back at once. Each time it is killed so many milliseconds later.
-    Run(&'static [&'static str], u64),
-    /// A run that gives it up, since it stays away for so long.
-    GivenUp,
-}
+/// What runs when its containerd is killed at any moment and comes back at once, in words.
+pub(super) const ENGINES: &[(&str, &[&str])] =
+    &[("a run", ENDS), ("a run of an archive", UNPACKS), ("a run that is stopped", IS_STOPPED)];
 
-/// What runs when its containerd is killed, in words. The moments are spread over the whole of a run.
-pub(super) const ENGINES: &[(&str, Beneath)] = &[
-    ("a run", Beneath::Run(ENDS, 30)),
-    ("a run of an archive", Beneath::Run(UNPACKS, 50)),
-    ("a run that is stopped", Beneath::Run(IS_STOPPED, 110)),
-    ("a run that gives it up", Beneath::GivenUp),
-];
-
-/// A run waits half a minute for containerd, so this is not tried often.
-const GIVEN_UP: u32 = 3;
-
-/// containerd is killed beneath a run and comes back: at once, or when the run has given it up.
+/// containerd is killed beneath a run, and comes back at once.
 ///
 /// # Errors
 /// When it does not come back, or the command does not play along.
-pub(super) fn engines(kind: Kind, (place, beneath): &(&'static str, Beneath), times: u32) -> Result<Row> {
-    let mut left = Vec::new();
-    let (times, mut ground) = match beneath {
-        Beneath::Run(..) => (times, Ground::new(kind)?),
-        // The living owner would give it up too.
-        Beneath::GivenUp => (times.min(GIVEN_UP), Ground::without_life(kind)?),
-    };
-    let started = Instant::now();
+pub(super) fn engines(kind: Kind, (place, words): &(&str, &[&str]), times: u32) -> Result<Row> {
+    let mut ground = Ground::new(kind)?;
+    let (mut left, started) = (Vec::new(), Instant::now());
+    let whole = moments::whole(&mut ground.run(words))?;
     for time in 0..times {
-        let (words, wait, comes_back) = match beneath {
-            Beneath::Run(words, step) => (*words, u64::from(time % 20) * step, true),
-            // The last one has no time limit.
-            Beneath::GivenUp => {
-                (if time + 1 < times { IS_STOPPED } else { RUNS_ON }, u64::from(time) * 700, false)
-            }
-        };
         let mut run = ground.run(words).spawn()?;
-        thread::sleep(Duration::from_millis(wait));
+        thread::sleep(moments::moment(whole, time));
         ground.stage.engine.kill()?;
-        if comes_back {
-            ground.stage.engine.start_again()?;
-            super::ended(&mut run).context(*place)?;
-        } else {
-            let ended = super::ended(&mut run);
-            ground.stage.engine.start_again()?;
-            ended.context(*place)?;
-        }
+        ground.stage.engine.start_again()?;
+        super::ended(&mut run).with_context(|| format!("the containerd of {place}"))?;
         left.extend(ground.leftovers().with_context(|| format!("after the containerd of {place}"))?);
+    }
+    Ok(row(kind, "containerd that is killed", place, times, left, started))
+}
+
+/// Runs whose containerd stays away: one is ended by its time limit, one gives containerd up. That takes half a minute, so it is
+/// not tried often.
+pub(super) const GIVEN_UP: &[(&str, &[&str])] = &[
+    ("a run that is ended without it", &["--timeout", "20s", "--grace", "500ms", IMAGE, "sleep", LONG]),
+    ("a run that gives it up", RUNS_ON),
+];
+
+/// How often that is tried at most.
+const SELDOM: u32 = 3;
+
+/// containerd is killed when the container is up, and comes back when its run has ended.
+///
+/// # Errors
+/// As [`engines`], and when the container does not come up.
+pub(super) fn given_up(kind: Kind, (place, words): &(&str, &[&str]), times: u32) -> Result<Row> {
+    // A living owner would give it up too.
+    let mut ground = Ground::without_life(kind)?;
+    let times = times.min(SELDOM);
+    let (mut left, started) = (Vec::new(), Instant::now());
+    for _ in 0..times {
+        let before = ground.sleepers()?;
+        let mut run = ground.run(words).spawn()?;
+        let up = poll::until(PATIENCE, || Ok((ground.sleepers()? > before).then_some(())))?;
+        up.context("the container does not start")?;
+        ground.stage.engine.kill()?;
+        let ended = super::ended(&mut run);
+        let alone = ground.sleepers()?;
+        if alone > before {
+            left.push(format!("its container runs on: {alone} processes, not {before}"));
+        }
+        ground.stage.engine.start_again()?;
+        ended.with_context(|| (*place).to_owned())?;
+        left.extend(ground.leftovers()?);
     }
     Ok(row(kind, "containerd that is killed", place, times, left, started))
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use xtask::containerd::Kind;
 use xtask::{command, poll};
 
+use super::super::moments;
 use super::scenario::{RUNS_ON, is_killed};
 use crate::containerd::{IMAGE, Stage, has_cgroup};
 use crate::host;
@@ -21,6 +22,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Stands in the words of a run for so many seconds that nobody waits for them, a number of each ground's own.
 pub(super) const LONG: &str = "LONG";
+
+/// Stands in the words of a run for the time limit of a container that is to see it.
+pub(super) const LIMIT: &str = "LIMIT";
 
 /// Stands in the words of a run for an archive with an image that containerd does not have.
 pub(super) const ARCHIVE: &str = "ARCHIVE";
@@ -34,6 +38,7 @@ pub struct Ground {
     pub stage: Stage,
     archive: String,
     long: String,
+    limit: String,
     alive: Option<Child>,
     staying: BTreeSet<String>,
 }
@@ -67,15 +72,16 @@ impl Ground {
         let long = format!("{}", 2_000_000 + u64::from(std::process::id()) * 100 + u64::from(number));
         command::run(stage.ctr().args(["run", "--detach", IMAGE, "neighbour", "sleep", &long]))?;
         let archive = stage.other_archive().display().to_string();
+        let limit = moments::limit(moments::whole(&mut stage.run(&[IMAGE, "true"]))?);
         let staying = stage.there()?;
-        Ok(Self { stage, archive, long, alive: None, staying })
+        Ok(Self { stage, archive, long, limit, alive: None, staying })
     }
 
     /// `ci-build run --containerd` with these words, without streams.
     #[must_use]
     pub fn run(&self, words: &[&str]) -> Command {
         let word = |word: &'static str, value: &str| (word, value.to_owned());
-        let values = [word(LONG, &self.long), word(ARCHIVE, &self.archive)];
+        let values = [word(LONG, &self.long), word(LIMIT, &self.limit), word(ARCHIVE, &self.archive)];
         let words = words.iter().map(|word| {
             values.iter().find(|(stands_for, _)| stands_for == word).map_or(*word, |(_, value)| value)
         });

@@ -12,7 +12,7 @@ mod wedge;
 use std::process::{Child, ExitStatus};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use xtask::containerd::Kind;
 use xtask::poll;
 
@@ -39,12 +39,15 @@ pub(super) fn one(part: Part, kind: Kind, selection: &Selection, results: &Resul
         Part::Shims => work::shared(jobs, deaths::SHIMS, ground, |ground, way| {
             results.put(deaths::shims(kind, ground, way, runs)?)
         }),
-        Part::Engines => work::shared(
-            jobs,
-            deaths::ENGINES,
-            || Ok(()),
-            |(), way| results.put(deaths::engines(kind, way, runs)?),
-        ),
+        Part::Engines => {
+            let place = || Ok(());
+            work::shared(jobs, deaths::ENGINES, place, |(), way| {
+                results.put(deaths::engines(kind, way, runs)?)
+            })?;
+            work::shared(jobs, deaths::GIVEN_UP, place, |(), way| {
+                results.put(deaths::given_up(kind, way, runs)?)
+            })
+        }
         Part::Calls => {
             let faults = calls::faults();
             let all = calls::CALLS.iter().flat_map(|call| faults.iter().map(move |fault| (*call, fault)));
@@ -75,16 +78,13 @@ fn version(kind: Kind) -> Result<String> {
 /// Goes through one scenario, killed at one place, so many times.
 ///
 /// # Errors
-/// When the engine or the command does not play along, or the place is not reached.
+/// When the engine or the command does not play along.
 pub fn repeat(ground: &Ground, engine: &str, scenario: &Scenario, place: &str, times: u32) -> Result<Row> {
     let (mut left, mut reached, started) = (Vec::new(), 0, Instant::now());
     for time in 0..times {
         let played = scenario.play(ground, place, time);
         reached += u32::from(played.with_context(|| format!("{} at {place}", scenario.name))?);
         left.extend(ground.leftovers().with_context(|| format!("after {} at {place}", scenario.name))?);
-    }
-    if reached == 0 {
-        bail!("{} is never killed at {place}: the trial is none", scenario.name);
     }
     let seconds = started.elapsed().as_secs_f32();
     let (engine, place) = (engine.to_owned(), place.to_owned());

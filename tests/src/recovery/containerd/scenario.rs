@@ -2,12 +2,12 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use ci_build::failpoint;
 
-use super::ground::{ARCHIVE, Ground, LONG};
+use super::super::moments;
+use super::ground::{ARCHIVE, Ground, LIMIT, LONG};
 use crate::containerd::IMAGE;
 
 /// A way to be killed.
@@ -39,7 +39,7 @@ pub(super) const ENDS: &[&str] = &[IMAGE, "true"];
 /// A run that unpacks what containerd does not have, and takes it away again.
 pub(super) const UNPACKS: &[&str] = &["--archive", ARCHIVE, "--", "true"];
 /// A run that is ended.
-pub(super) const IS_STOPPED: &[&str] = &["--timeout", "1500ms", "--grace", "500ms", IMAGE, "sleep", LONG];
+pub(super) const IS_STOPPED: &[&str] = &["--timeout", LIMIT, "--grace", "500ms", IMAGE, "sleep", LONG];
 /// A run that goes on until somebody ends it.
 pub(super) const RUNS_ON: &[&str] = &[IMAGE, "sleep", LONG];
 
@@ -141,9 +141,9 @@ impl Scenario {
                 Ok(is_killed(ground.run(words).env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?))
             }
             Way::Anytime => {
+                let whole = moments::whole(&mut ground.run(ENDS))?;
                 let mut child = ground.run(ENDS).spawn()?;
-                // Spread over the whole of a run, not random: the next time is another moment.
-                std::thread::sleep(Duration::from_millis(u64::from(time % 20) * 20));
+                std::thread::sleep(moments::moment(whole, time));
                 let ended = child.try_wait()?.is_some();
                 let _ = child.kill();
                 child.wait()?;

@@ -2,7 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::containerd::{IMAGE, Stage};
@@ -16,12 +17,19 @@ fn kill_pid(pid: i32) -> Result<()> {
     Ok(kill_process(Pid::from_raw(pid).context("no pid")?, Signal::KILL)?)
 }
 
+/// What nobody else runs: each test, on each containerd, has a time of its own.
+fn sleeper(kind: Kind) -> String {
+    static SLEEPERS: AtomicU32 = AtomicU32::new(31);
+    let number = SLEEPERS.fetch_add(1, Ordering::Relaxed);
+    format!("sleep {number}{}{} ", kind as u8, std::process::id())
+}
+
 /// Whose shim is killed runs on, owned by nobody: it is found by its control group. Whether we live then, or not.
 pub(crate) fn killed_shim(kind: Kind) -> Result<()> {
     let stage = Stage::new(kind)?;
     let before = stage.there()?;
-    let script = format!("echo up; sleep 31{}; true", std::process::id());
-    let sleeper = format!("sleep 31{} ", std::process::id());
+    let sleeper = sleeper(kind);
+    let script = format!("echo up; {sleeper}; true");
     let run = |name: &str| -> Result<Child> {
         let run = up(stage.run(&["--name", name, IMAGE, "sh", "-c", &script]))?;
         recorded(&stage)?;
@@ -86,12 +94,15 @@ pub(crate) fn killed_containerd(kind: Kind) -> Result<()> {
 pub(crate) fn lost_containerd(kind: Kind) -> Result<()> {
     let mut stage = Stage::new(kind)?;
     let before = stage.there()?;
-    let sleeper = format!("sleep 32{} ", std::process::id());
+    let sleeper = sleeper(kind);
     let mut run = up(stage.run(&[IMAGE, "sh", "-c", &format!("echo up; {sleeper}; true")]))?;
     recorded(&stage)?;
     stage.engine.kill()?;
+    let since = Instant::now();
     let status = run.wait()?;
     ensure!(status.code() == Some(125), "it ended {status}");
+    // Half a minute, and how long a busy machine takes to be asked for the last time.
+    ensure!(since.elapsed() < PATIENCE, "it took {:?}", since.elapsed());
     host::no_process(&sleeper, Duration::ZERO)?;
     ensure!(stage.records()?.len() == 1, "the record is gone, though containerd has the container");
     stage.engine.start_again()?;
@@ -116,7 +127,7 @@ pub(crate) fn cancelled_while_made(kind: Kind) -> Result<()> {
     let runc = stage.engine.wrappers().join("runc");
     std::fs::write(&runc, script)?;
     std::fs::set_permissions(&runc, std::fs::Permissions::from_mode(0o755))?;
-    let sleeper = format!("sleep 33{} ", std::process::id());
+    let sleeper = sleeper(kind);
     for is_killed in [true, false] {
         let (name, limits) = if is_killed { ("killed", "1h") } else { ("late", "3s") };
         let words =
