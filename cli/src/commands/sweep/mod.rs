@@ -81,12 +81,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
 }
 
+/// What is to be done, and the directory where it can be opened.
+type Opened = (Job, Result<Place, Error>);
+
 /// Opens all directories before anything is removed from any.
 ///
 /// # Errors
 /// When one of them is not to be swept: whoever named it did not mean the others as they are, perhaps. One that cannot be opened, since
 /// its owner put a link there, or removed it, keeps nobody from the others: that is told when its turn comes.
-fn open(jobs: Vec<Job>) -> Result<Vec<(Job, Result<Place, Error>)>, Error> {
+fn open(jobs: Vec<Job>) -> Result<Vec<Opened>, Error> {
     let open = |job: Job| match job.open() {
         Err(error) if error.is_of_usage() => Err(error),
         place => Ok((job, place)),
