@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::choose::{Task, choose};
 use super::report::{Failed, Removed, Report};
-use super::{Error, Recovery, names};
+use super::{Error, Recovery, is_run, names};
 use crate::engine::{Deletion, Engine, OWNER_LABEL, OwnedContainer};
 use crate::failpoint;
 use crate::journal::{Found, Owner, Place, RUN_LABEL, Record};
@@ -41,7 +41,7 @@ pub(super) async fn recover(
         match task {
             Task::Stay => report.alive += 1,
             Task::Unknown { container } => report.unknown.push(container.name),
-            Task::Later { record } => report.later.push(failed(&record)),
+            Task::Later { record } => report.later.push(Failed::of(&record)),
             Task::Forget { name, record } if recovery.is_current(&name, &record)? => {
                 if !recovery.options.is_dry_run {
                     let ids = gone.get(&name).into_iter().flatten();
@@ -93,7 +93,7 @@ pub(super) async fn recover(
                     continue;
                 };
                 recovery.note(&name, &record, reason.clone())?;
-                report.failed.push(failed(&record.failed(reason, Timestamp::now())));
+                report.failed.push(Failed::of(&record.failed(reason, Timestamp::now())));
             }
         }
     }
@@ -137,22 +137,8 @@ async fn remove(engine: &Engine, container: &OwnedContainer) -> Result<Deletion,
 /// A removal that failed is kept, so what had no record gets one.
 fn new_record(place: &Place, container: &OwnedContainer) -> Option<(String, Record)> {
     let owner: Owner = container.labels.get(OWNER_LABEL)?.parse().ok()?;
-    let name = container.labels.get(RUN_LABEL).filter(|name| is_name(name))?;
+    let name = container.labels.get(RUN_LABEL).filter(|name| is_run(name))?;
     Some((name.clone(), Record::new(place.clone(), owner, &format!("container {}", container.name))))
-}
-
-/// A label is others' text; a record's name is what we make up.
-fn is_name(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-pub(super) fn failed(record: &Record) -> Failed {
-    let failure = record.failure.as_ref();
-    Failed {
-        what: record.command.clone(),
-        reason: failure.map(|failure| failure.reason.clone()).unwrap_or_default(),
-        times: failure.map_or(0, |failure| failure.times),
-    }
 }
 
 /// Without the containers that have our labels from their image, which was made from one of ours (`docker commit`): they
