@@ -85,11 +85,11 @@ impl Explain for PushError {
 pub async fn push(name: &ImageName, image: &Image, insecure: bool) -> Result<(), PushError> {
     // Told as what it is before anybody is asked.
     login_for(name.registry())?;
-    let host = name.reference().resolve_registry().to_owned();
+    let host = name.host().to_owned();
     let client = Client::new(Address { scheme: Scheme::Usual, host, path: String::new() }, insecure);
     let limits = Limits { first_byte: PATIENCE, floor: 0, window: PATIENCE };
     let copier = Copier::new(RETRY, limits, 1, Watch::new(|_| {}));
-    let to = Place { client: &client, repository: name.reference().repository() };
+    let to = Place { client: &client, repository: name.repository() };
     copier.push(image, to, name.tag()).await.map_err(|error| explain(name, insecure, error))
 }
 
