@@ -10,15 +10,15 @@ use tokio::runtime::Runtime;
 use tracing::field::Empty;
 
 use super::store::DockerStore;
-use super::{build, duration, event_loop, flags_of, lock, recover};
+use super::{build, duration, event_loop, flags_of, lock, recover, tell_why};
 use crate::engine::{self, Deletion, Engine, OWNER_LABEL, OwnedContainer};
 use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
 use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
 use crate::process::survivors::Inmates;
-use crate::process::{self, Ended, Limits, Stopped};
+use crate::process::{self, Ended, Limits};
 use crate::run::words::{Asked, part};
-use crate::store::{self, Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
+use crate::store::{Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
 
 /// As the command line has it.
 pub(super) const NAME: &str = "run";
@@ -126,7 +126,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             return Err(error.into());
         }
     };
-    arguments.tell_why(ended.stopped);
+    tell_why(ended.stopped, arguments.timeout, "the container", "ran for");
     Aftermath { arguments, events: &events, engine: &engine, ended }.settle(entry)?;
     Ok(ExitCode::from(ended.code))
 }
@@ -177,20 +177,6 @@ impl Arguments {
     fn limits(&self) -> Limits {
         let timeout = self.timeout.filter(|limit| !limit.is_zero());
         Limits { timeout, grace: Some(self.grace), owner: build::owner() }
-    }
-
-    /// What docker is not told.
-    fn tell_why(&self, stopped: Option<Stopped>) {
-        match stopped {
-            Some(Stopped::Timeout) => {
-                let limit = store::shown(self.timeout.unwrap_or_default());
-                anstream::eprintln!("ended the container: it ran for longer than {limit} (--timeout)");
-            }
-            Some(Stopped::Ownerless) => {
-                anstream::eprintln!("ended the container: the job that wanted it has ended");
-            }
-            Some(Stopped::Signal(_)) | None => {}
-        }
     }
 }
 
