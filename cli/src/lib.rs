@@ -53,6 +53,7 @@ pub mod registry;
 pub mod run;
 pub mod store;
 pub mod sweep;
+mod switch;
 pub mod telemetry;
 pub mod watch;
 

@@ -81,12 +81,14 @@ impl Host {
         self.told("holders", "command")
     }
 
-    /// Which images are leased: their names.
+    /// Which images are leased: their names, but that of the frontend, which every build leases.
     ///
     /// # Errors
     /// When `ci-build status` does not tell.
     pub fn leases(&self) -> Result<Vec<String>> {
-        self.told("leases", "image")
+        let mut images = self.told("leases", "image")?;
+        images.retain(|image| !image.starts_with(ci_build::image::FRONTEND));
+        Ok(images)
     }
 
     fn told(&self, what: &str, field: &str) -> Result<Vec<String>> {

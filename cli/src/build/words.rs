@@ -5,6 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 
+use crate::process::discretion::{is_private, without_value};
+
 /// Flags of `docker buildx build` that have a value, which may be the next word (`commands/build.go`, `commands/root.go` of
 /// buildx 0.34, and those that older ones had). What is not here is a switch, or of a later buildx and taken for one.
 const VALUED: &[&str] = &[
@@ -119,6 +121,19 @@ pub fn part(words: &[OsString], ours: &[OurFlag]) -> (Vec<OsString>, Vec<OsStrin
 fn is_ours(ours: &[OurFlag], name: &str, value: Option<&OsStr>) -> bool {
     let is_theirs = name == "policy" && value.is_some_and(|value| value.as_bytes().contains(&b'='));
     ours.iter().any(|flag| flag.name == name) && !is_theirs
+}
+
+/// What buildx gets behind `build`, as others are told of it: without the values of flags that may have secrets in them.
+#[must_use]
+pub fn shown(words: &[OsString]) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    for Item { said, at } in items(words, &[]) {
+        // None of them has a short name that shares a word with others.
+        let is_private = matches!(said, Said::Flag(name, Some(_)) if is_private(name.as_bytes()));
+        let texts = words[at].iter().map(|word| word.to_string_lossy());
+        shown.extend(texts.map(|text| if is_private { without_value(&text) } else { text.into_owned() }));
+    }
+    shown.join(" ")
 }
 
 /// What a command line says, one after the other.
@@ -265,6 +280,16 @@ mod tests {
             [Said::Flag("quiet".into(), None), flag("file", "a"), flag("tag", "x"), flag("tag", "y")]
         );
         assert_eq!(items(&words("-"), &[])[0].said, Said::Word("-".into()));
+    }
+
+    #[test]
+    fn values_that_may_be_secrets_are_not_shown() {
+        let line = "-qt x --build-arg TOKEN=s3cret --build-arg=A=s3cret --secret id=a,src=s3cret --cache-to \
+                    type=s3,secret_access_key=s3cret --cache-from user/app:cache -f a=b --push .";
+        insta::assert_snapshot!(
+            shown(&words(line)),
+            @"-qt x --build-arg TOKEN=… --build-arg=… --secret id=… --cache-to type=… --cache-from user/app:cache -f a=b --push ."
+        );
     }
 
     proptest! {

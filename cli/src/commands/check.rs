@@ -17,7 +17,7 @@ Examples:
   ci-build check
   ci-build check --target release --build-arg VARIANT=slim docker/Dockerfile
   ci-build check --format sarif Dockerfile > findings.sarif
-  git ls-files '*Dockerfile' | xargs ci-build check --fail-on error
+  ci-build check --fail-on error $(git ls-files '*Dockerfile')
   ci-build check --explain SharedCacheRace
 
 A comment at the top of the file, above a FROM or above an instruction leaves findings out:

@@ -9,7 +9,7 @@ use super::format::Shown;
 use super::store::StoreArgument;
 use super::{duration, print_line, status};
 use crate::error::{Blame, Explain, Failure};
-use crate::store::{Lease, Process, Quiet, Term, job};
+use crate::store::{Lease, Process, Quiet, Removed, Term, Whose, job};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +27,10 @@ Examples:
 const EXAMPLES_OF_REMOVE: &str = "\
 Examples:
   ci-build lease remove registry.example/app:1.2
-  ci-build lease remove --store nightly debian:12 golang:1.25";
+  ci-build lease remove --store nightly debian:12 golang:1.25
+  ci-build lease remove --all debian:12
+
+A job ends its own leases: those of its processes, and those with a time that are of its name and user.";
 
 const EXAMPLES_OF_ADD: &str = "\
 Examples:
@@ -84,6 +87,9 @@ pub(crate) struct Remove {
     /// Images as they were leased, or their ids
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<String>,
+    /// End the leases of other jobs too
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     store: StoreArgument,
 }
@@ -99,6 +105,8 @@ enum Missing {
     Image(String),
     #[error("no lease is for '{0}'")]
     Lease(String),
+    #[error("no lease of this job is for '{image}', but {kept} of others {}", if *kept == 1 { "is" } else { "are" })]
+    Ours { image: String, kept: usize },
 }
 
 impl Explain for Missing {
@@ -111,6 +119,7 @@ impl Explain for Missing {
             Self::Owner => "give --owner PID or --ttl TIME".into(),
             Self::Image(_) => "--ahead needs images too that are yet to be pulled or built".into(),
             Self::Lease(_) => "`ci-build lease list` shows them".into(),
+            Self::Ours { .. } => "`ci-build lease list` shows whose they are; --all ends them too".into(),
         }]
     }
 }
@@ -146,13 +155,15 @@ fn add(Add { images, ttl, owner, ahead, wait, store: store_argument }: &Add) -> 
     Ok(())
 }
 
-fn remove(Remove { images, store }: &Remove) -> Result<(), Failure> {
+fn remove(Remove { images, all, store }: &Remove) -> Result<(), Failure> {
     let leases = store.open()?.leases()?;
+    let whose = if *all { Whose::All } else { Whose::ours() };
     for image in images {
-        match leases.remove(image)? {
-            0 => return Err(Missing::Lease(image.clone()).into()),
-            1 => {}
-            several => print_line(format_args!("{image}: {several} leases"))?,
+        match leases.remove(image, &whose)? {
+            Removed { ended: 0, kept: 0 } => return Err(Missing::Lease(image.clone()).into()),
+            Removed { ended: 0, kept } => return Err(Missing::Ours { image: image.clone(), kept }.into()),
+            Removed { ended: 1, .. } => {}
+            Removed { ended, .. } => print_line(format_args!("{image}: {ended} leases"))?,
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use crate::error::{Blame, Explain, Failure};
 use crate::registry::{
     self, Address, Client, Copied, Copier, Extent, Place, Reference, Removal, TagPattern, Target,
 };
+use crate::switch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +45,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", env = "CI_BUILD_MIRROR_NEWEST", value_parser = clap::value_parser!(u32).range(1..))]
     newest: Option<u32>,
     /// Then delete, in the destination, the tags of the same pattern that --since and --newest do not choose
-    #[arg(long, env = "CI_BUILD_MIRROR_PRUNE_OLDER", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "CI_BUILD_MIRROR_PRUNE_OLDER", value_parser = switch::parse)]
     prune_older: bool,
     /// How many blobs to copy at once
     #[arg(long, value_name = "N", env = "CI_BUILD_MIRROR_JOBS", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
@@ -53,7 +54,7 @@ pub(crate) struct Arguments {
     patience: PatienceArguments,
     /// Also talk to a registry whose certificate is not trusted, or that has none (always so on a loopback
     /// address)
-    #[arg(long, env = "CI_BUILD_INSECURE", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "CI_BUILD_INSECURE", value_parser = switch::parse)]
     insecure: bool,
     /// How to tell what was done: people on stderr, scripts on stdout
     #[arg(long, value_enum, default_value_t)]

@@ -144,6 +144,7 @@ fn ended_in(
     let ended = span.in_scope(command);
     match &ended {
         Ok(ended) => span.record("exit_code", ended.code).record("outcome", ended.word()),
+        Err(error) if error.has_started() => span.record("outcome", "lost"),
         Err(_) => span.record("outcome", "not-started"),
     };
     ended

@@ -19,6 +19,7 @@ use crate::prune::inventory;
 use crate::prune::report::{Entry, Report};
 use crate::prune::{CacheSettings, Inventory, Limits, Pattern, Settings, Verdict, choose};
 use crate::store::{Identity, LastPrune, Patience, Store};
+use crate::switch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,19 +67,19 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", env = "CI_BUILD_PRUNE_REPOSITORY", value_delimiter = ',')]
     repository: Vec<Pattern>,
     /// Delete images without a name too
-    #[arg(long, env = "CI_BUILD_PRUNE_DANGLING")]
+    #[arg(long, env = "CI_BUILD_PRUNE_DANGLING", value_parser = switch::parse)]
     dangling: bool,
     /// Delete containers too that ci-build made and that have ended
-    #[arg(long, env = "CI_BUILD_PRUNE_CONTAINERS")]
+    #[arg(long, env = "CI_BUILD_PRUNE_CONTAINERS", value_parser = switch::parse)]
     containers: bool,
     /// Delete anonymous volumes too that no container has
-    #[arg(long, env = "CI_BUILD_PRUNE_VOLUMES")]
+    #[arg(long, env = "CI_BUILD_PRUNE_VOLUMES", value_parser = switch::parse)]
     volumes: bool,
     /// Delete networks too that no container has
-    #[arg(long, env = "CI_BUILD_PRUNE_NETWORKS")]
+    #[arg(long, env = "CI_BUILD_PRUNE_NETWORKS", value_parser = switch::parse)]
     networks: bool,
     /// Delete build cache too, by the same rules
-    #[arg(long, env = "CI_BUILD_PRUNE_BUILD_CACHE")]
+    #[arg(long, env = "CI_BUILD_PRUNE_BUILD_CACHE", value_parser = switch::parse)]
     build_cache: bool,
     /// Of the build cache, delete only cache mounts with such an id [repeatable]
     #[arg(

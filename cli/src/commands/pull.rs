@@ -19,6 +19,7 @@ use crate::journal::{Journal, Place};
 use crate::pull::{self, How, Notice, Policy, Pulled, Room, Wish};
 use crate::registry::{Dated, Exhausted, Platform, Reference, Retry, Sources, Target, Watch, chain};
 use crate::store::{self, Identity, Patience, Term, job};
+use crate::switch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,7 +56,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", env = "CI_BUILD_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
     days: u16,
     /// Let the image's own registry say what a tag means now, whatever the engine and the mirrors have
-    #[arg(long, env = "CI_BUILD_FRESH", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "CI_BUILD_FRESH", value_parser = switch::parse)]
     fresh: bool,
     /// The platform, such as linux/arm64 [default: the engine's]
     #[arg(long, value_name = "PLATFORM")]

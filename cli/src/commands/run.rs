@@ -17,8 +17,9 @@ use crate::failpoint;
 use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
 use crate::process::survivors::Inmates;
 use crate::process::{self, Ended, Limits};
-use crate::run::words::{Asked, part};
+use crate::run::words::{self, Asked, part};
 use crate::store::{Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
+use crate::switch;
 
 /// As the command line has it.
 pub(super) const NAME: &str = "run";
@@ -48,7 +49,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", env = "CI_BUILD_GRACE", default_value = "10s", value_parser = duration::parse)]
     grace: Duration,
     /// Do not look first for what killed commands left
-    #[arg(long, env = "CI_BUILD_NO_RECOVER")]
+    #[arg(long, env = "CI_BUILD_NO_RECOVER", value_parser = switch::parse)]
     no_recover: bool,
     /// How long to wait for the lock; 0 is not at all
     #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
@@ -89,8 +90,7 @@ pub(super) fn arrange(mut words: Vec<OsString>) -> Vec<OsString> {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.asked");
     let asked = Asked::read(&arguments.words);
-    let shown = arguments.words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-    let shown = format!("docker run {shown}");
+    let shown = format!("docker run {}", words::shown(&arguments.words));
     let journal = Journal::open()?;
     let events = event_loop()?;
     let (engine, place) = events.block_on(recover::here())?;
@@ -119,17 +119,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
     drop(lease);
-    let ended = match ended {
-        Ok(ended) => ended,
-        Err(error) => {
-            entry.never_made()?;
-            return Err(error.into());
+    let settle =
+        |ended, entry| Aftermath { arguments, events: &events, engine: &engine, ended }.settle(entry);
+    match ended {
+        Ok(ended) => {
+            tell_why(ended.stopped, arguments.timeout, "the container", "ran for");
+            settle(ended, entry)?;
+            Ok(ExitCode::from(ended.code))
         }
-    };
-    tell_why(ended.stopped, arguments.timeout, "the container", "ran for");
-    Aftermath { arguments, events: &events, engine: &engine, ended }.settle(entry)?;
-    Ok(ExitCode::from(ended.code))
+        Err(error) => {
+            // A docker that ran may have made the container.
+            if error.has_started() {
+                settle(LOST, entry)?;
+            } else {
+                entry.never_made()?;
+            }
+            Err(error.into())
+        }
+    }
 }
+
+/// How a docker ends that nobody can watch any more.
+const LOST: Ended = Ended { code: 125, stopped: None };
 
 /// `docker run` with the user's words, and with ours in front, so that theirs count.
 fn command(

@@ -2,7 +2,8 @@
 
 use std::io::{self, BufWriter, Write as _};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use crate::sweep::{
     self, Allowed, By, Empty, Error, How, Job, Layout, Looked, Owners, Pattern, Place, Rules,
 };
 use crate::sweep::{install, pace, presets};
+use crate::switch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,7 +76,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "USER", env = "CI_BUILD_SWEEP_OWNER", value_delimiter = ',')]
     owner: Vec<String>,
     /// Sweep a directory also if it is a whole file system, such as a volume
-    #[arg(long, env = "CI_BUILD_SWEEP_WHOLE_FILE_SYSTEM")]
+    #[arg(long, env = "CI_BUILD_SWEEP_WHOLE_FILE_SYSTEM", value_parser = switch::parse)]
     whole_file_system: bool,
     /// Which empty directories go [default: now; a preset may have another]
     #[arg(long, value_enum, env = "CI_BUILD_SWEEP_EMPTY")]
@@ -373,7 +375,9 @@ impl Arguments {
         let words: Vec<String> = words.collect();
         let presets = self.preset.iter().filter_map(|name| name.preset());
         let environment = presets::environment(presets, |name| std::env::var(name).ok());
-        let setup = install::Setup { program, words: install::without(&words), directories, environment };
+        let user = environment.get("HOME").and_then(|home| owner(home.as_ref()));
+        let setup =
+            install::Setup { program, words: install::without(&words), directories, environment, user };
         let files = scheduler.files(&setup);
         match &self.install_to {
             None => {
@@ -531,6 +535,15 @@ fn user(name: &str) -> Option<u32> {
     let users = std::fs::read_to_string("/etc/passwd").ok()?;
     let line = users.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split(':').nth(1)?.parse().ok()
+}
+
+/// Whose a home directory is, by name; none where it is root's. A user without a name has a number, which cron takes for nobody.
+fn owner(home: &Path) -> Option<String> {
+    let owner = std::fs::metadata(home).ok()?.uid();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut lines = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let line = lines.find(|line| line.get(2).and_then(|number| number.parse().ok()) == Some(owner));
+    (owner != 0).then(|| line.map_or_else(|| owner.to_string(), |line| line[0].to_owned()))
 }
 
 impl From<ByArgument> for By {

@@ -6,22 +6,27 @@ use clap::{Arg, ArgAction, Command};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::section::{SECTIONS, is_section};
+use super::section::{self, SECTIONS, Section};
 use super::{Error, File, Trust, project};
 
 /// Flags for which a default would mean nothing, such as a process of last year, or another thing than all scripts mean.
-const MEANINGLESS: [(&str, &str); 4] =
-    [("lease add", "owner"), ("check", "explain"), ("lock", "shared"), ("lock", "exclusive")];
+const MEANINGLESS: [(&str, &str); 5] = [
+    ("lease add", "owner"),
+    ("lease remove", "all"),
+    ("check", "explain"),
+    ("lock", "shared"),
+    ("lock", "exclusive"),
+];
 
 pub(super) fn apply(file: &File, command: Command) -> Result<Command, Error> {
     let document =
-        DeTable::parse(&file.text).map_err(|error| Error::toml(file, &error, "write it as TOML"))?;
+        DeTable::parse(&file.text).map_err(|error| Error::toml(file, &error, section::help(file)))?;
     document.get_ref().iter().try_fold(command, |command, (key, value)| {
         let name = key.get_ref().as_ref();
         let wrong = |what: String, help: String| Error::wrong(file, &key.span(), what, help);
-        if is_section(name, value.get_ref()) {
+        if let Some(section) = Section::of(name, value.get_ref()) {
             return match file.trust {
-                Trust::Host => Ok(command),
+                Trust::Host => section.check(file, document.get_ref(), value).map(|()| command),
                 Trust::Project => Err(wrong(format!("[[{name}]] is not for a project's file"), of_host())),
             };
         }
@@ -246,7 +251,7 @@ fn tables(file: &File, command: &Command) -> String {
     let mut tables: Vec<String> = match file.trust {
         Trust::Host => {
             let commands = command.get_subcommands().filter(|sub| !sub.is_hide_set());
-            let sections = SECTIONS.iter().map(|name| format!("[[{name}]]"));
+            let sections = SECTIONS.iter().map(|section| format!("[[{}]]", section.name));
             commands.map(|sub| format!("[{}]", sub.get_name())).chain(sections).collect()
         }
         Trust::Project => project::commands()

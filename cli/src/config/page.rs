@@ -26,6 +26,9 @@ taken back on the command line, but by a flag that excludes it. A flag on the co
 cannot stand beside it. Tables, keys and values that do not exist end the command with exit code 2, the line, and what exists.
 `ci-build COMMAND --help` shows the defaults that are in force.
 
+In the environment a flag without a value is switched on by `1`, `true`, `t`, `yes`, `y` or `on`, and not by `0`, `false`, `f`, `no`, `n`, `off` or nothing;
+all else is wrong usage.
+
 ## Which files
 
 - `/etc/ci-build.toml`, if it is there.
@@ -38,6 +41,23 @@ Whoever wrote a repository wrote the project's file too, and root may be who run
 builds and how long they wait, which the tables below mark, and nothing about the host: not what is deleted, not which lock keeps others
 away, not where something is written, not where images come from. The host's file and one that `CI_BUILD_CONFIG` names may set
 all. Where state lies is for the environment alone (`CI_BUILD_STATE_DIR`), so that all who use an engine find the same.
+
+## [[mirror]]
+
+Mirrors are no flags of one command: each has a table of its own, in the host's file or in one that `CI_BUILD_CONFIG` names, and the tables of the
+most important file that has some count. `[[mirrors]]` is the same, for a file with a table `[mirror]`, the defaults of `ci-build mirror`: TOML lets one
+name be only one of the two. What they are for: [pull.md](pull.md).
+
+| key | takes | default | |
+|---|---|---|---|
+| `registry` | a registry's name | | Whose images it has; every mirror says so |
+| `url` | an address | | Where it is, such as `http://10.0.0.5:5000`; every mirror says so |
+| `prefix` | a text | all | Only repositories with these first components |
+| `name` | a text | its host | What it is called in messages |
+| `insecure` | `true`, `false` | `false` | Its certificate may be any, and without a scheme in `url` it may have none |
+| `first-byte` | TIME | as `ci-build pull` has it | How long it may take to begin its answer |
+| `floor` | SIZE | as `ci-build pull` has it | The least that it has to send in a second |
+| `window` | TIME | as `ci-build pull` has it | Over which time the floor is asked for |
 
 This page is written by `cargo xtask docs`.
 ";

@@ -20,13 +20,13 @@ pub struct FullName {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// It is not written as one.
-    #[error("invalid reference format")]
+    #[error("the name of an image is of the form registry.example/team/app:1")]
     Format,
     /// Only tags and registries may have capitals.
-    #[error("invalid reference format: repository name must be lowercase")]
+    #[error("the name of a repository has no capital letters")]
     Uppercase,
     /// The repository's name has more than 255 characters.
-    #[error("invalid reference format: repository name must not be longer than 255 characters")]
+    #[error("the name of a repository has at most 255 characters")]
     TooLong,
 }
 
@@ -182,10 +182,10 @@ mod tests {
             "", "/", "a/", "/a", "a//b", "a:", ":1", "-a", "a-", "a..b", "a___b", "a._b", "a/../b", "a b",
             "a\n", "ä", "a:-1", "a@", "a.b:/c", "a.b:x/c", "-a.b/c", "[::1/a", "[x]/a", "a:1:2",
         ] {
-            assert_eq!(read(text), "invalid reference format", "{text:?}");
+            assert_eq!(read(text), ParseError::Format.to_string(), "{text:?}");
         }
-        insta::assert_snapshot!(read("a/B"), @"invalid reference format: repository name must be lowercase");
-        assert_eq!(read(&format!("a:{}", "1".repeat(129))), "invalid reference format");
+        insta::assert_snapshot!(read("a/B"), @"the name of a repository has no capital letters");
+        assert_eq!(read(&format!("a:{}", "1".repeat(129))), ParseError::Format.to_string());
         assert!(read(&"a".repeat(247)).ends_with(":latest"));
         assert_eq!(read(&"a".repeat(248)), ParseError::TooLong.to_string());
     }

@@ -19,6 +19,11 @@ pub use full_name::{FullName, ParseError};
 pub(crate) use name::familiar;
 pub use name::{ImageName, NameError};
 
+/// The repository that the frontend's image gets in an engine when no name is given. Its registry is the host itself, where there is
+/// none: an engine that keeps its images in containerd asks the registry first, at every build, and would take a stranger's image for
+/// ours (docs/frontend-image.md).
+pub const FRONTEND: &str = "localhost/ci-build/frontend";
+
 /// An OCI image of one platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {

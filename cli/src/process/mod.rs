@@ -1,8 +1,9 @@
 //! A command that is run for somebody: its streams are the caller's, signals reach it, its end is told.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 
 use rustix::process::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -13,6 +14,7 @@ use crate::telemetry;
 mod abbreviation;
 mod bound;
 mod control;
+pub(crate) mod discretion;
 pub(crate) mod proc;
 pub(crate) mod short;
 pub(crate) mod survivors;
@@ -34,16 +36,31 @@ pub enum Error {
         /// The program.
         command: String,
         /// Why not.
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// Signals cannot be caught, or the end cannot be waited for.
+    /// Signals cannot be caught, so it was not started.
     #[error("cannot watch over '{command}'")]
     Watch {
         /// The program.
         command: String,
         /// Why not.
-        source: std::io::Error,
+        source: io::Error,
     },
+    /// It ran, and its end could not be waited for.
+    #[error("cannot watch over '{command}' any more, so it was killed")]
+    Lost {
+        /// The program.
+        command: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Whether it ran, so that it may have done what it was for.
+    pub fn has_started(&self) -> bool {
+        matches!(self, Self::Lost { .. })
+    }
 }
 
 impl Explain for Error {
@@ -51,7 +68,7 @@ impl Explain for Error {
         match self {
             Self::Start { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Blame::NoCommand,
             Self::Start { .. } => Blame::Command,
-            Self::Watch { .. } => Blame::Surroundings,
+            Self::Watch { .. } | Self::Lost { .. } => Blame::Surroundings,
         }
     }
 
@@ -102,13 +119,30 @@ pub fn run(program: &OsString, arguments: &[OsString]) -> Result<u8, Error> {
 /// As [`run`].
 pub fn run_within(command: &mut Command, limits: Limits) -> Result<Ended, Error> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let watch = |source| Error::Watch { command: name.clone(), source };
     telemetry::pass_on(command);
-    let watcher = Watch::new(heard()).map_err(watch)?;
-    let mut child = command.spawn().map_err(|source| Error::Start { command: name.clone(), source })?;
-    let stopped = watcher.until_end(Pid::from_child(&child), limits).map_err(watch)?;
-    let status = child.wait().map_err(watch)?;
-    Ok(Ended { code: code(status), stopped })
+    let watcher = match Watch::new(heard()) {
+        Ok(watcher) => watcher,
+        Err(source) => return Err(Error::Watch { command: name, source }),
+    };
+    run_watched(command, |child| watcher.until_end(Pid::from_child(child), limits))
+}
+
+/// Runs a command while somebody watches over it. Where nobody can any more, it is killed: its end would be told to nobody.
+fn run_watched(
+    command: &mut Command,
+    until_end: impl FnOnce(&Child) -> io::Result<Option<Stopped>>,
+) -> Result<Ended, Error> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(source) => return Err(Error::Start { command: name, source }),
+    };
+    let ended = until_end(&child)
+        .and_then(|stopped| child.wait().map(|status| Ended { code: code(status), stopped }));
+    ended.map_err(|source| {
+        let _ = child.kill().and_then(|()| child.wait());
+        Error::Lost { command: name, source }
+    })
 }
 
 /// As shells tell it.
@@ -147,6 +181,19 @@ mod tests {
         let sh = |line: &str| run(&"sh".into(), &["-c".into(), line.into()]).unwrap();
         assert_eq!([sh("true"), sh("exit 3"), sh("kill -9 $$")], [0, 3, 137]);
         assert!(matches!(run(&"/nowhere/at/all".into(), &[]), Err(Error::Start { .. })));
+    }
+
+    #[test]
+    fn whoever_is_not_watched_any_more_is_killed_and_known_to_have_run() {
+        let mut pid = 0;
+        let ended = run_watched(Command::new("sleep").arg("1000"), |child| {
+            pid = child.id();
+            Err(io::ErrorKind::Other.into())
+        });
+        assert!(ended.unwrap_err().has_started());
+        assert!(proc::is_nobodys(pid), "it was killed, and buried");
+        let never = run_watched(&mut Command::new("/nowhere/at/all"), |_| Ok(None));
+        assert!(!never.unwrap_err().has_started());
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! What the kernel tells of processes, in /proc.
 
+use std::io;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 /// What the kernel tells of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
@@ -22,7 +27,20 @@ pub(crate) fn ancestors(pid: u32) -> impl Iterator<Item = u32> {
 }
 
 pub(crate) fn stat(pid: u32) -> Option<Stat> {
-    parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    look(pid).ok()
+}
+
+/// As [`stat`], with what the kernel says where it tells nothing.
+pub(crate) fn look(pid: u32) -> io::Result<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Whether nobody has this pid. That /proc does not show it says little: its mount may hide the processes of others (`hidepid`,
+/// proc(5)), while a signal is answered for all.
+pub(crate) fn is_nobodys(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH))
 }
 
 /// The user as whom a process acts: its effective one (proc_pid_status(5)).
@@ -73,6 +91,17 @@ mod tests {
     fn a_process_acts_as_its_effective_user() {
         assert_eq!(effective("Name:\tsu\nUid:\t1000\t0\t0\t0\n"), Some(0));
         assert_eq!(user(std::process::id()), Some(rustix::process::geteuid().as_raw()));
+    }
+
+    #[test]
+    fn a_signal_tells_who_is_there() {
+        assert!(!is_nobodys(std::process::id()));
+        assert!(!is_nobodys(1), "whoever may send it one");
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        assert!(!is_nobodys(child.id()), "it waits to be buried");
+        child.wait().unwrap();
+        assert!(is_nobodys(child.id()));
+        assert!(is_nobodys(0) && is_nobodys(u32::MAX), "no pids");
     }
 
     #[test]

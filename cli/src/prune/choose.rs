@@ -71,6 +71,8 @@ pub enum Reason {
     },
     /// It is to be kept, by this pattern.
     Kept(String),
+    /// It is the frontend of builds, by its usual name.
+    Frontend,
     /// This name of it is none of those that may go.
     Outside(String),
     /// It has no name, and such images are not to go.

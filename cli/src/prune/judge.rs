@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::Settings;
 use super::choose::{Cause, Reason, Verdict};
-use super::pattern::canonical;
+use super::pattern::{canonical, repository};
 use crate::engine::{Container, StoredImage};
+use crate::image::FRONTEND;
 use crate::store::Lease;
 
 /// What is known of one image.
@@ -57,6 +58,10 @@ impl Rules<'_> {
         };
         if let Some(pattern) = keep.iter().find(kept) {
             return Verdict::Stays(Reason::Kept(pattern.to_string()));
+        }
+        // It looks unused: no engine tells that a build used it.
+        if names().any(|name| repository(&canonical(name)) == FRONTEND) {
+            return Verdict::Stays(Reason::Frontend);
         }
         let is_outside = |name: &&String| !repositories.iter().any(|pattern| pattern.has_image(name));
         if !repositories.is_empty()

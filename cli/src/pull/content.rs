@@ -2,21 +2,24 @@
 //! sees a byte of it.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OnceCell, watch};
 
 use crate::image::Digest;
 use crate::registry::{Content as Points, Descriptor, Exhausted, Manifest, Part, Platform, Sources};
+use crate::store::Spool;
+
+/// The most that a manifest may have, in bytes.
+const LONGEST_MANIFEST: u64 = 8 << 20;
 
 /// The content of one image on its way.
 #[derive(Debug)]
 pub(super) struct Content {
     sources: Arc<Sources>,
-    place: PathBuf,
+    spool: Arc<Spool>,
     known: Mutex<Known>,
     failed: watch::Sender<Option<Failed>>,
 }
@@ -85,9 +88,9 @@ impl Identities {
 }
 
 impl Content {
-    /// The content from these sources, kept in this directory for as long as it is on its way.
-    pub(super) fn new(sources: Arc<Sources>, place: PathBuf) -> Self {
-        Self { sources, place, known: Mutex::default(), failed: watch::Sender::new(None) }
+    /// The content from these sources, kept there for as long as it is on its way.
+    pub(super) fn new(sources: Arc<Sources>, spool: Arc<Spool>) -> Self {
+        Self { sources, spool, known: Mutex::default(), failed: watch::Sender::new(None) }
     }
 
     /// Ends when something is not to be had.
@@ -147,7 +150,7 @@ impl Content {
             self.sources.manifest(digest).await.map_err(|error| self.fail(Failed::Exhausted(error)))?;
         self.know(&manifest, Some(&source.name));
         // Who comes next asks nobody. It is no loss where the disk refuses: blobs will tell.
-        let _ = fs::write(self.place.join(digest.hex()), &manifest.bytes);
+        let _ = self.spool.keep(digest.hex(), &manifest.bytes);
         Ok(manifest)
     }
 
@@ -160,9 +163,8 @@ impl Content {
         };
         let size = size.ok_or_else(|| Failed::Unknown(digest.clone()))?;
         let fetch = || async {
-            let path = self.place.join(digest.hex());
-            let mut part =
-                Part::open(&path).map_err(|error| Failed::Disk { path, error: Arc::new(error) })?;
+            let refused = |error| Failed::Disk { path: self.spool.path().into(), error: Arc::new(error) };
+            let mut part = self.spool.file(digest.hex()).and_then(Part::of).map_err(refused)?;
             let source = self.sources.blob(digest, size, &mut part).await.map_err(Failed::Exhausted)?;
             self.known().from.push(source.name.clone());
             Ok(Arc::new(part))
@@ -177,7 +179,7 @@ impl Content {
     }
 
     fn kept(&self, digest: &Digest) -> Option<Manifest> {
-        let bytes = read_small(&self.place.join(digest.hex())).ok()?;
+        let bytes = self.spool.read(digest.hex(), LONGEST_MANIFEST)?;
         Manifest::read(bytes.into(), None).ok().filter(|manifest| manifest.digest == *digest)
     }
 
@@ -197,11 +199,4 @@ impl Content {
         // No state that a panic could leave is worse than another.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn read_small(path: &Path) -> io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(8 << 20).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -18,6 +18,9 @@ pub enum Error {
     /// The store's state is not to be had.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// What is on its way cannot be kept.
+    #[error(transparent)]
+    Spool(store::Error),
     /// Docker's credentials are not to be had.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
@@ -39,7 +42,7 @@ pub enum Error {
         /// What sources did not give until then.
         tried: Vec<Tried>,
     },
-    /// Nothing can be kept on this host, or nobody be served.
+    /// Nobody can be served on this host.
     #[error("cannot {task}")]
     Host {
         /// What was tried.
@@ -88,7 +91,7 @@ impl Explain for Error {
     fn blame(&self) -> Blame {
         match self {
             Self::Engine(error) => error.blame(),
-            Self::Store(error) => error.blame(),
+            Self::Store(error) | Self::Spool(error) => error.blame(),
             Self::Credentials(error) => error.blame(),
             Self::Failed { failed, .. } => match failed.as_ref() {
                 Failed::Platform { .. } => Blame::Input,
@@ -114,8 +117,9 @@ impl Explain for Error {
                 Failed::Disk { .. } => vec!["--spool names a directory with more room".into()],
                 Failed::Exhausted(_) | Failed::Unknown(_) => Vec::new(),
             },
+            Self::Host { .. } => Vec::new(),
             Self::Deadline { .. } => vec!["--deadline gives it more time".into()],
-            Self::Host { .. } => vec!["--spool names another directory for what is on its way".into()],
+            Self::Spool(_) => vec!["--spool names another directory for what is on its way".into()],
             Self::Lost { .. } => {
                 vec!["somebody may have deleted it, or given its name away, meanwhile: try again".into()]
             }

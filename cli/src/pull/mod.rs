@@ -8,10 +8,9 @@ mod content;
 mod error;
 mod serve;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info};
@@ -29,13 +28,10 @@ use crate::journal::{Entry, Intended, Journal, Owner, Place, Record};
 use crate::registry::{
     Allowance, Limits, Mirror, Platform, Reference, Retry, Sources, Target, Watch, chain, password_for,
 };
-use crate::store::{Lease, Quiet, Store, Term};
+use crate::store::{Lease, Quiet, Spool, Store, Term};
 
 /// How often the engine's pull is begun anew where it fails by itself: a prune may take what it has so far.
 const ENGINE_TIMES: u32 = 3;
-
-/// What an ended run left behind is gone on with for this long.
-const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -195,11 +191,12 @@ impl Job<'_> {
         let rest = self.policy.deadline.saturating_sub(self.begun.elapsed());
         let turn = self.room.store.turn(&digest, rest, || (self.tell)(Notice::Waits))?;
         let _turn = turn.ok_or_else(|| self.too_late())?;
-        let place = self.place(&digest)?;
-        let pulled = self.have(&digest, &place).await;
+        let spool = self.room.store.spool(self.policy.spool.as_deref(), &digest).map_err(Error::Spool)?;
+        let spool = Arc::new(spool);
+        let pulled = self.have(&digest, &spool).await;
         if pulled.is_ok() {
             // What it cannot remove now is removed a day later.
-            let _ = fs::remove_dir_all(&place);
+            let _ = spool.remove();
         }
         let (id, how) = pulled?;
         let allowance = |(name, client): (&str, &crate::registry::Client)| {
@@ -210,13 +207,13 @@ impl Job<'_> {
     }
 
     /// Lets the engine have this digest, in our turn.
-    async fn have(&self, digest: &Digest, place: &Path) -> Result<(String, How), Error> {
+    async fn have(&self, digest: &Digest, spool: &Arc<Spool>) -> Result<(String, How), Error> {
         let engine = self.room.engine;
         let platform = match &self.wish.platform {
             Some(platform) => platform.clone(),
             None => engine.platform().await?,
         };
-        let content = Arc::new(Content::new(Arc::clone(&self.sources), place.to_owned()));
+        let content = Arc::new(Content::new(Arc::clone(&self.sources), Arc::clone(spool)));
         let identities = content.identities(digest, &platform).await.map_err(|failed| self.failed(failed))?;
         for id in identities.all() {
             let found = engine.find_image(id).await?;
@@ -374,38 +371,6 @@ impl Job<'_> {
             leases.add(&Lease::new(store.identity(), name.into(), found.id.clone(), term.clone()))?;
         }
         Ok(found.map(|found| found.id))
-    }
-
-    /// Where this image's content is kept while it is on its way.
-    fn place(&self, digest: &Digest) -> Result<PathBuf, Error> {
-        let spool = match &self.policy.spool {
-            Some(spool) => spool.clone(),
-            None => self.room.store.on_its_way()?,
-        };
-        // Another user's may be there, which is not for us to read.
-        let user = rustix::process::geteuid().as_raw();
-        let place = spool.join(format!("{user}-{}", digest.hex()));
-        let made = fs::create_dir_all(&place);
-        made.map_err(|source| Error::Host { task: "keep what is on its way", source })?;
-        self.clear_left_behind(&spool, user, digest);
-        Ok(place)
-    }
-
-    /// Removes what nobody came back for. Whatever goes wrong with that is of no matter to this pull.
-    fn clear_left_behind(&self, spool: &Path, user: u32, ours: &Digest) {
-        let prefix = format!("{user}-");
-        for entry in fs::read_dir(spool).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let hex = name.to_str().and_then(|name| name.strip_prefix(&prefix));
-            let digest = hex.and_then(|hex| format!("sha256:{hex}").parse::<Digest>().ok());
-            let Some(digest) = digest.filter(|digest| digest != ours) else { continue };
-            let age = entry.metadata().and_then(|found| found.modified());
-            let is_old =
-                age.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > LEFT_BEHIND));
-            if is_old && let Ok(Some(_turn)) = self.room.store.turn(&digest, Duration::ZERO, || {}) {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
     }
 
     fn failed(&self, failed: Failed) -> Error {

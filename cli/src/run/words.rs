@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use crate::build::words::OurFlag;
+use crate::process::discretion::{is_private, is_private_letter, without_value};
 
 /// Flags of `docker run` without a value, by their long and short names (`cli/command/container/run.go` and `opts.go` of
 /// docker/cli 28.5). All others have one, which is the next word where it does not follow a `=`. A switch of a later
@@ -102,6 +103,25 @@ impl Asked {
     }
 }
 
+/// What docker gets behind `run`, as others are told of it: without the values of flags that may have secrets in them.
+#[must_use]
+pub fn shown(words: &[OsString]) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    let mut rest = words;
+    while !rest.is_empty() && rest[0] != "--" {
+        let item = item(rest, &[]);
+        let Some((name, is_short)) = item.flag else { break };
+        let (these, others) = rest.split_at(item.words.min(rest.len()));
+        let valued = || name.get(letters(name).len()).is_some_and(|&letter| is_private_letter(letter));
+        let is_private = if is_short { valued() } else { is_private(name) };
+        let texts = these.iter().map(|word| word.to_string_lossy());
+        shown.extend(texts.map(|text| if is_private { without_value(&text) } else { text.into_owned() }));
+        rest = others;
+    }
+    shown.extend(rest.iter().map(|word| word.to_string_lossy().into_owned()));
+    shown.join(" ")
+}
+
 /// As pflag reads a switch's value (strconv.ParseBool).
 fn is_true(value: &OsStr) -> bool {
     matches!(value.as_bytes(), b"1" | b"t" | b"T" | b"true" | b"TRUE" | b"True")
@@ -185,6 +205,20 @@ mod tests {
         assert_eq!(asked("--restart=no alpine"), ("alpine".into(), false, true));
         assert_eq!(asked("--init -- alpine x"), ("alpine".into(), false, true));
         assert_eq!(asked("--name"), (String::new(), false, true));
+    }
+
+    #[test]
+    fn values_that_may_be_secrets_are_not_shown() {
+        let shown = |line: &str| shown(&words(line));
+        insta::assert_snapshot!(
+            shown("-it -e TOKEN=s3cret --env=A=s3cret -eB=s3cret -ite C=s3cret --label l=s3cret -v /a:/b=c alpine env X=1"),
+            @"-it -e TOKEN=… --env=… -eB=… -ite C=… --label l=… -v /a:/b=c alpine env X=1"
+        );
+        assert_eq!(shown("-e TOKEN --name -e -- alpine -e A=1"), "-e TOKEN --name -e -- alpine -e A=1");
+        assert_eq!(shown("--log-opt splunk-token=s3cret alpine"), "--log-opt splunk-token=… alpine");
+        // pflag takes what is behind the letter for its value, whatever letters that has.
+        assert_eq!(shown("-eed=s3cret alpine"), "-eed=… alpine");
+        assert_eq!(shown("-e"), "-e");
     }
 
     proptest! {

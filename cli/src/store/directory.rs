@@ -2,14 +2,16 @@
 //! directory, by names of one component, and never through a symbolic link.
 
 use std::borrow::Borrow;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::error::Error;
@@ -71,6 +73,14 @@ impl Directory {
         Ok(Self { fd, path: path.into(), access })
     }
 
+    /// Opens a directory that somebody named, through links too, and makes it where it is missing. What is in it may be anybody's.
+    pub(super) fn named(path: &Path) -> Result<Self, Error> {
+        std::fs::create_dir_all(path).map_err(|source| Error::refused("make", path, source))?;
+        let fd = fs::open(path, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty());
+        let fd = fd.map_err(|source| Error::refused("open", path, source))?;
+        Ok(Self { fd, path: path.into(), access: Access::Owner })
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -113,17 +123,40 @@ impl Directory {
         }
     }
 
+    /// Opens the directory of this name in it, of this user alone whoever uses the state, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made, is another user's, or others may put something in it.
+    pub(super) fn private(&self, name: &str) -> Result<Self, Error> {
+        let path = self.path.join(name);
+        match fs::mkdirat(&self.fd, name, Access::Owner.directory()) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(source) => return Err(Error::refused("make", &path, source)),
+        }
+        let opened = fs::openat(&self.fd, name, DIRECTORY, Mode::empty());
+        let fd = opened.map_err(|source| Error::refused("open", &path, source))?;
+        let found = fs::fstat(&fd).map_err(|source| Error::refused("look at", &path, source))?;
+        let why = match () {
+            () if found.st_uid != rustix::process::geteuid().as_raw() => "it belongs to another user",
+            () if found.st_mode & 0o022 != 0 => "others may write to it",
+            () => return Ok(Self { fd, path, access: Access::Owner }),
+        };
+        Err(Error::NotOurs { path, why })
+    }
+
     /// Makes a directory under a name that nobody can guess.
-    pub(super) fn new_directory(&self) -> Result<Self, Error> {
-        self.directory(&unpredictable())
+    pub(super) fn new_directory(&self) -> Result<(String, Self), Error> {
+        let name = unpredictable();
+        let directory = self.directory(&name)?;
+        Ok((name, directory))
     }
 
     /// Opens the lock file of this name. It is made where it is missing, and never deleted: whoever has a
     /// deleted one open would lock nothing.
     pub(super) fn lock_file(&self, name: &str) -> Result<File, Error> {
         loop {
-            // flock asks for no right to write.
-            match self.open(name, OFlags::RDONLY) {
+            // flock asks for no right to write. A pipe would be waited for.
+            match self.open(name, OFlags::RDONLY | OFlags::NONBLOCK).and_then(regular) {
                 Err(Errno::NOENT) => match self.create(name) {
                     Err(Errno::EXIST) => {}
                     made => return made.map_err(|source| self.refused("make", name, source)),
@@ -221,6 +254,36 @@ impl Directory {
         }
     }
 
+    /// Removes the directory of this name and the files in it. No link is followed; one with directories in it that are not empty stays.
+    pub(super) fn remove_directory(&self, name: &str) -> Result<(), Error> {
+        let refused = |source| self.refused("remove", name, source);
+        if let Some(directory) = self.directory_if_there(name)? {
+            for name in directory.entries()? {
+                match fs::unlinkat(&directory.fd, &name, AtFlags::empty()) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(Errno::ISDIR) => {
+                        fs::unlinkat(&directory.fd, &name, AtFlags::REMOVEDIR).map_err(refused)?;
+                    }
+                    Err(source) => return Err(refused(source)),
+                }
+            }
+        }
+        match fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(source) => Err(refused(source)),
+        }
+    }
+
+    /// All names in it, as they come.
+    pub(super) fn entries(&self) -> Result<Vec<OsString>, Error> {
+        let refused = |source: Errno| Error::refused("list", &self.path, source);
+        let entries = fs::Dir::read_from(&self.fd).map_err(refused)?;
+        let names = entries
+            .map(|entry| Ok(OsStr::from_bytes(entry.map_err(refused)?.file_name().to_bytes()).to_owned()));
+        let names: Vec<OsString> = names.collect::<Result<_, _>>()?;
+        Ok(names.into_iter().filter(|name| name != "." && name != "..").collect())
+    }
+
     /// The names in it, in order, without those that are being written. What somebody was writing who was killed is removed.
     pub(super) fn names(&self) -> Result<Vec<String>, Error> {
         let refused = |source: Errno| Error::refused("list", &self.path, source);
@@ -239,12 +302,8 @@ impl Directory {
 
     /// The names of what is being written, or was by somebody who was killed.
     pub(super) fn unfinished(&self) -> Result<Vec<String>, Error> {
-        let refused = |source: Errno| Error::refused("list", &self.path, source);
-        let entries = fs::Dir::read_from(&self.fd).map_err(refused)?;
-        let names =
-            entries.map(|entry| Ok(entry.map_err(refused)?.file_name().to_string_lossy().into_owned()));
-        let names: Vec<String> = names.collect::<Result<_, _>>()?;
-        Ok(names.into_iter().filter(|name| name.starts_with('.') && !matches!(&**name, "." | "..")).collect())
+        let names = self.entries()?.into_iter().map(|name| name.to_string_lossy().into_owned());
+        Ok(names.filter(|name| name.starts_with('.')).collect())
     }
 
     /// Whoever may not remove it leaves it to those who may.
@@ -282,6 +341,12 @@ impl Directory {
     pub(super) fn refused(&self, task: &'static str, name: &str, source: Errno) -> Error {
         Error::refused(task, self.path.join(name), source)
     }
+}
+
+/// A file that is one, not a pipe or a device.
+fn regular(file: File) -> Result<File, Errno> {
+    let kind = FileType::from_raw_mode(fs::fstat(&file)?.st_mode);
+    if kind.is_file() { Ok(file) } else { Err(Errno::INVAL) }
 }
 
 /// What a record says, if it is text of a size that we would write.

@@ -33,6 +33,14 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Others could put files of theirs in the place of what is kept there.
+    #[error("cannot keep anything in '{}': {why}", path.display())]
+    NotOurs {
+        /// Which directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The file system does not have the lock that we rely on.
     #[error("the state directory '{}' is on {kind}, where flock is only emulated", path.display())]
     Emulated {
@@ -86,7 +94,9 @@ impl Explain for Error {
         match self {
             Self::GaveUp { .. } | Self::Unquiet { .. } => Blame::Holder,
             Self::Upgrade { .. } | Self::NoPlace => Blame::Input,
-            Self::Refused { .. } | Self::Unsafe { .. } | Self::Emulated { .. } => Blame::Surroundings,
+            Self::Refused { .. } | Self::Unsafe { .. } | Self::NotOurs { .. } | Self::Emulated { .. } => {
+                Blame::Surroundings
+            }
         }
     }
 
@@ -111,6 +121,7 @@ impl Explain for Error {
                 "for one user: `chmod 700`; for several: root's, with a group, `install -d -m 2770 -g docker …`",
                 ELSEWHERE,
             ],
+            Self::NotOurs { .. } => &["remove it, if nobody needs it"],
             Self::Emulated { .. } => &[
                 "name a directory on a local disk with CI_BUILD_STATE_DIR",
                 "CI_BUILD_ALLOW_NFS=1 takes it all the same: a lock may then be lost without a word",

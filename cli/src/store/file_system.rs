@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::error::Error;
+use crate::switch;
 
 /// File systems by their numbers (statfs(2)).
 const NAMES: [(i64, &str); 11] = [
@@ -42,7 +43,7 @@ pub(super) fn refuse_emulation(number: i64, is_allowed: bool, path: &Path) -> Re
 }
 
 pub(super) fn is_emulation_allowed() -> bool {
-    std::env::var_os("CI_BUILD_ALLOW_NFS").is_some_and(|value| value == "1")
+    std::env::var("CI_BUILD_ALLOW_NFS").is_ok_and(|value| switch::parse(&value) == Ok(true))
 }
 
 #[cfg(test)]

@@ -46,15 +46,26 @@ fn name_of(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
 /// The process that lives as long as the job: the CI system's, else the leader of our session, where it is one
 /// of our parents, else our parent.
 pub fn process() -> Option<Process> {
+    Process::of(*parents().last()?)
+}
+
+/// Whom a lease can be of that is this job's: the process that lives as long as it does, and those between it and us.
+pub(super) fn processes() -> Vec<Process> {
+    parents().into_iter().filter_map(Process::of).collect()
+}
+
+/// The pids above us, up to the one that lives as long as the job.
+fn parents() -> Vec<u32> {
     let us = std::process::id();
-    let parents: Vec<u32> = proc::ancestors(us).collect();
+    let mut parents: Vec<u32> = proc::ancestors(us).collect();
     let lines: Vec<Vec<String>> = parents.iter().map(|&pid| proc::command_line(pid)).collect();
     let leader = || {
         let session = proc::stat(us)?.session;
         parents.iter().position(|&pid| pid == session)
     };
     let chosen = owner_among(&lines).or_else(leader).unwrap_or(0);
-    Process::of(*parents.get(chosen)?)
+    parents.truncate(chosen + 1);
+    parents
 }
 
 /// Which of the command lines, the nearest parent's first, is a job's.

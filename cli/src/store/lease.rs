@@ -60,6 +60,47 @@ impl Lease {
     }
 }
 
+/// Whose leases are ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of one job: of its processes, or with a time and of its name and user.
+    Job {
+        /// The processes.
+        processes: Vec<Process>,
+        /// The job's name, where it has one.
+        name: Option<String>,
+        /// The user's number.
+        user: u32,
+    },
+    /// Everybody's.
+    All,
+}
+
+impl Whose {
+    /// Those of the job that this process belongs to.
+    pub fn ours() -> Self {
+        let user = rustix::process::getuid().as_raw();
+        Self::Job { processes: job::processes(), name: job::name(), user }
+    }
+
+    fn has(&self, lease: &Lease) -> bool {
+        match (self, &lease.term) {
+            (Self::All, _) => true,
+            (Self::Job { processes, .. }, Term::Owner(owner)) => processes.contains(owner),
+            (Self::Job { name, user, .. }, Term::Until(_)) => *name == lease.job && *user == lease.user,
+        }
+    }
+}
+
+/// What became of an image's leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    /// So many were ended.
+    pub ended: usize,
+    /// So many are others' and hold on.
+    pub kept: usize,
+}
+
 /// The leases of a store.
 #[derive(Debug)]
 pub struct Leases {
@@ -122,15 +163,22 @@ impl Leases {
         Ok(leases)
     }
 
-    /// Ends all leases of this image, by its name or its id, and tells how many there were.
+    /// Ends leases of this image, by its name or its id.
     ///
     /// # Errors
     /// When one cannot be removed.
-    pub fn remove(&self, image: &str) -> Result<usize, Error> {
-        let mut removed = 0;
-        for (name, _) in self.read()?.iter().filter(|(_, lease)| lease.image == image || lease.id == image) {
-            self.directory.remove(name)?;
-            removed += 1;
+    pub fn remove(&self, image: &str, whose: &Whose) -> Result<Removed, Error> {
+        let mut removed = Removed { ended: 0, kept: 0 };
+        for (name, lease) in self.read()? {
+            if lease.image != image && lease.id != image {
+                continue;
+            }
+            if whose.has(&lease) {
+                self.directory.remove(&name)?;
+                removed.ended += 1;
+            } else {
+                removed.kept += 1;
+            }
         }
         Ok(removed)
     }
@@ -246,8 +294,38 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(images(), ["timed"]);
-        assert_eq!(leases.remove("id-timed").unwrap(), 1);
-        assert_eq!(leases.remove("id-timed").unwrap(), 0);
+        assert_eq!(leases.remove("id-timed", &Whose::ours()).unwrap(), Removed { ended: 1, kept: 0 });
+        assert_eq!(leases.remove("id-timed", &Whose::ours()).unwrap(), Removed { ended: 0, kept: 0 });
         assert_eq!(images(), [""; 0]);
+    }
+
+    #[test]
+    fn a_job_ends_its_own_leases_and_no_others() {
+        let state = tempfile::tempdir().unwrap();
+        let identity = Identity::Named("x".into());
+        let leases = Store::open_in(&state.path().join("state"), identity.clone()).unwrap().leases().unwrap();
+        let us = Process::this().unwrap();
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let other = Process::of(child.id()).unwrap();
+        let until = Term::Until(Timestamp::now() + SignedDuration::from_hours(1));
+        let of = |term: Term, job: Option<&str>, user| {
+            let lease = Lease::new(&identity, "a".into(), "id-a".into(), term);
+            Lease { job: job.map(Into::into), user, ..lease }
+        };
+        let ours = [of(Term::Owner(us.clone()), None, 7), of(until.clone(), Some("GitLab 1"), 7)];
+        let others = [
+            of(Term::Owner(other), Some("GitLab 1"), 7),
+            of(until.clone(), Some("GitLab 2"), 7),
+            of(until.clone(), None, 7),
+            of(until, Some("GitLab 1"), 8),
+        ];
+        ours.iter().chain(&others).for_each(|lease| leases.add(lease).unwrap());
+        let job = Whose::Job { processes: vec![us], name: Some("GitLab 1".into()), user: 7 };
+        assert_eq!(leases.remove("a", &job).unwrap(), Removed { ended: 2, kept: 4 });
+        assert_eq!(leases.remove("a", &job).unwrap(), Removed { ended: 0, kept: 4 });
+        assert_eq!(leases.remove("a", &Whose::All).unwrap(), Removed { ended: 4, kept: 0 });
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

@@ -1,12 +1,14 @@
 //! Who a process is. A pid alone is nobody: it is given anew after a while, and after every boot.
 
+use std::io;
 use std::path::Path;
 
 use jiff::SignedDuration;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::failpoint;
-use crate::process::proc::stat;
+use crate::process::proc::{self, Stat, stat};
 
 /// What belongs to a process that cannot be seen from here (it is in another container) is taken for left after this long.
 pub(crate) const UNSEEN: SignedDuration = SignedDuration::from_hours(24);
@@ -31,7 +33,7 @@ pub enum Liveness {
     Alive,
     /// It ended, or its host was started anew.
     Gone,
-    /// It is in another namespace, where our pids mean others.
+    /// It is in another namespace, where our pids mean others, or /proc does not show it to us.
     OutOfSight,
 }
 
@@ -56,9 +58,19 @@ impl Process {
         if self.namespace != us.namespace {
             return Liveness::OutOfSight;
         }
-        match stat(self.pid) {
-            Some(stat) if stat.start == self.start && !stat.has_ended => Liveness::Alive,
-            _ => Liveness::Gone,
+        self.judge(proc::look(self.pid), proc::is_nobodys)
+    }
+
+    /// By what /proc tells of its pid. What cannot be read is no death: only a pid that nobody has is one.
+    fn judge(&self, looked: io::Result<Stat>, is_nobodys: impl FnOnce(u32) -> bool) -> Liveness {
+        match looked {
+            Ok(stat) if stat.start == self.start && !stat.has_ended => Liveness::Alive,
+            Ok(_) => Liveness::Gone,
+            Err(error) => {
+                let absent = [Errno::NOENT, Errno::SRCH].map(Errno::raw_os_error);
+                let is_absent = error.raw_os_error().is_some_and(|code| absent.contains(&code));
+                if is_absent && is_nobodys(self.pid) { Liveness::Gone } else { Liveness::OutOfSight }
+            }
         }
     }
 }
@@ -90,5 +102,18 @@ mod tests {
         let process = Process { pid: child.id(), start: stat(child.id()).unwrap().start, ..us };
         child.wait().unwrap();
         assert_eq!(process.liveness(), Liveness::Gone);
+    }
+
+    #[test]
+    fn who_is_hidden_is_not_dead() {
+        let us = Process::this().unwrap();
+        let judge = |errno: Errno, is_nobodys| us.judge(Err(errno.into()), |_| is_nobodys);
+        assert_eq!(judge(Errno::NOENT, false), Liveness::OutOfSight, "hidepid=2");
+        assert_eq!(judge(Errno::ACCESS, true), Liveness::OutOfSight, "hidepid=1");
+        assert_eq!(judge(Errno::MFILE, true), Liveness::OutOfSight, "it could not be asked for");
+        assert_eq!(judge(Errno::NOENT, true), Liveness::Gone);
+        assert_eq!(judge(Errno::SRCH, true), Liveness::Gone, "it ended while we read");
+        let earlier = Stat { start: us.start + 1, ..stat(us.pid).unwrap() };
+        assert_eq!(us.judge(Ok(earlier), |_| false), Liveness::Gone, "the pid was given anew");
     }
 }

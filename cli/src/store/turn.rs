@@ -1,6 +1,5 @@
 //! One at a time: who does what others want done too does it once, and they find it done.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Error;
@@ -28,14 +27,6 @@ impl Store {
         let locked = wait::within(file, Mode::Exclusive, limit.max(wait::LEAST), tell)
             .map_err(|source| Error::refused("lock", turns.path(), source))?;
         Ok(locked.map(|locked| Turn { _locked: locked }))
-    }
-
-    /// The directory for what is on its way into the store.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn on_its_way(&self) -> Result<PathBuf, Error> {
-        Ok(self.directory.directory("fetch")?.path().to_owned())
     }
 }
 

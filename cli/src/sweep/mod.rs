@@ -30,6 +30,7 @@ pub mod report;
 mod tool_lock;
 pub mod trail;
 pub mod tree;
+mod trusted;
 pub mod unit;
 pub mod walk;
 

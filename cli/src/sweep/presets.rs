@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::layout::Layout;
 use super::remove::Empty;
+use super::trusted;
 
 /// The caches of one tool.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -98,8 +99,8 @@ impl Name {
 }
 
 impl Place {
-    /// Where it is for a process with these variables; none where it may be nowhere. Links are followed to it, as the tool does: they
-    /// are of whoever owns the home, or sets the variable.
+    /// Where it is for a process with these variables; none where it may be nowhere. Links are followed to it, as the tool does, where
+    /// nobody else could have made them: root is not to sweep where the owner of a cache wants it to.
     pub fn path(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
         let of = |text: &String| {
             let (first, rest) = text.split_once('/').unwrap_or((text, ""));
@@ -111,7 +112,7 @@ impl Place {
             base.is_absolute().then(|| if rest.is_empty() { base } else { base.join(rest) })
         };
         let path = self.paths.iter().find_map(of)?;
-        Some(path.canonicalize().unwrap_or(path))
+        Some(trusted::resolve(&path).unwrap_or(path))
     }
 }
 

@@ -16,15 +16,17 @@ pub struct Allowed {
     pub home: bool,
 }
 
-/// Directories that hold a system together. What is below them may be swept.
-const SYSTEM: [&str; 19] = [
+/// Directories that hold a system together, or an engine's images. What else is below them may be swept.
+const SYSTEM: [&str; 49] = [
     "/bin",
     "/boot",
     "/dev",
     "/etc",
     "/home",
     "/lib",
+    "/lib32",
     "/lib64",
+    "/libx32",
     "/media",
     "/mnt",
     "/opt",
@@ -34,9 +36,37 @@ const SYSTEM: [&str; 19] = [
     "/srv",
     "/sys",
     "/usr",
+    "/usr/bin",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/libx32",
+    "/usr/local",
+    "/usr/local/bin",
+    "/usr/local/lib",
+    "/usr/local/sbin",
+    "/usr/sbin",
+    "/usr/share",
+    "/usr/src",
     "/var",
     "/var/cache",
     "/var/lib",
+    "/var/lib/containerd",
+    "/var/lib/containers",
+    "/var/lib/docker",
+    "/var/lib/docker/buildkit",
+    "/var/lib/docker/containers",
+    "/var/lib/docker/image",
+    "/var/lib/docker/overlay2",
+    "/var/lib/docker/volumes",
+    "/var/lib/dpkg",
+    "/var/lib/rpm",
+    "/var/lib/systemd",
+    "/var/log",
+    "/var/mail",
+    "/var/spool",
 ];
 
 /// File systems that hold no files but what the kernel tells (statfs(2)).
@@ -63,7 +93,7 @@ pub(super) fn judge(place: &Place, stat: &Statx, allowed: Allowed) -> Result<(),
     if path == Path::new("/") || Key::at(Path::new("/")) == Some(place.key()) {
         return refuse(Refusal::Root);
     }
-    if SYSTEM.iter().any(|system| path == Path::new(system)) {
+    if is_one_of(place.key(), &SYSTEM) {
         return refuse(Refusal::System);
     }
     let number = fstatfs(place).map_err(|source| Error::open(path, source))?.f_type;
@@ -83,6 +113,11 @@ pub(super) fn judge(place: &Place, stat: &Statx, allowed: Allowed) -> Result<(),
         return refuse(Refusal::FileSystem);
     }
     Ok(())
+}
+
+/// Whether it is one of these directories, whatever it is called here: they may be links, as /bin is, or be mounted in two places.
+fn is_one_of(key: Key, directories: &[&str]) -> bool {
+    directories.iter().any(|path| Key::at(Path::new(path)) == Some(key))
 }
 
 /// Whether all of a file system is mounted there, not a directory of one, such as a volume of a container or what a unit of systemd may
@@ -148,7 +183,24 @@ mod tests {
         error: '/usr/../etc' has '..' in it, which means another directory where a link is
           help: name the directory itself
         ");
+        for path in ["/usr/bin", "/usr/lib", "/var/log", "/var/lib"] {
+            assert!(matches!(opened(path), Err(Error::Refused { refusal: Refusal::System, .. })), "{path}");
+        }
         assert!(matches!(opened("/proc/sys"), Err(Error::Refused { refusal: Refusal::Kernel("proc"), .. })));
+    }
+
+    #[test]
+    fn a_directory_is_what_it_is_by_whatever_name() {
+        let base = tempfile::tempdir().unwrap();
+        let path = |name: &str| base.path().join(name).to_str().unwrap().to_owned();
+        std::fs::create_dir(path("itself")).unwrap();
+        std::fs::create_dir(path("other")).unwrap();
+        std::os::unix::fs::symlink(path("itself"), path("link")).unwrap();
+        let (link, absent) = (path("link"), path("absent"));
+        let known = [absent.as_str(), link.as_str()];
+        let is_known = |name: &str| is_one_of(Key::at(Path::new(&path(name))).unwrap(), &known);
+        assert!(is_known("itself"), "the list has a link to it");
+        assert!(!is_known("other"));
     }
 
     #[test]

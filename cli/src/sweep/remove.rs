@@ -213,17 +213,24 @@ impl<'a> Remover<'a> {
         if parts.is_some() {
             // All of it is looked at before any of it goes.
             for &id in &entries {
-                if let Err(Kept::Stays(reason)) = self.check(id) {
-                    self.seen(unit, reason, tell);
-                    return Ok(());
+                match self.check(id) {
+                    Ok(_) | Err(Kept::Gone) => {}
+                    Err(Kept::Stays(reason)) => {
+                        self.seen(unit, reason, tell);
+                        return Ok(());
+                    }
+                    Err(Kept::Failed(errno)) => return self.failed(id, errno, trail, tell),
                 }
             }
+            let mut aside = Vec::new();
             for &whole in parts.map_or(&[][..], |parts| &parts.whole) {
-                if let Err(errno) = self.put_aside(whole)
-                    && errno != Errno::NOENT
-                {
-                    self.failed(whole, errno, trail, tell)?;
-                    return Ok(());
+                match self.put_aside(whole) {
+                    Ok(()) => aside.push(whole),
+                    Err(Errno::NOENT) => {}
+                    Err(errno) => {
+                        aside.into_iter().for_each(|id| self.put_back(id));
+                        return self.failed(whole, errno, trail, tell);
+                    }
                 }
             }
             for id in units.entries(unit) {
@@ -400,17 +407,31 @@ impl<'a> Remover<'a> {
         let rename = |from: &CStr, to: &CStr| {
             fs::renameat_with(parent.as_fd(), from, parent.as_fd(), to, RenameFlags::NOREPLACE)
         };
+        let mode = place::look(&fd)?.stx_mode;
         rename(self.tree.name(id), &aside)?;
         // Somebody may have put another one there since it was opened: that one gets its name again.
-        if place::look_at(parent.as_fd(), &aside)?.stx_ino != self.tree.entry(id).inode {
-            return rename(&aside, self.tree.name(id)).and(Err(Errno::NOENT));
+        let wrong = match place::look_at(parent.as_fd(), &aside) {
+            Ok(found) => (found.stx_ino != self.tree.entry(id).inode).then_some(Errno::NOENT),
+            Err(errno) => Some(errno),
+        };
+        if let Some(errno) = wrong {
+            return rename(&aside, self.tree.name(id)).and(Err(errno));
         }
         self.directories.rename(id, aside);
-        let mode = place::look(&fd)?.stx_mode;
         if mode & 0o700 != 0o700 {
             let _ = fs::fchmod(&fd, Mode::from_raw_mode((mode & 0o7777) as u32 | 0o700));
         }
         Ok(())
+    }
+
+    /// Gives a directory that was put aside its name again, since its unit stays. One that cannot have it goes with the next sweep.
+    fn put_back(&mut self, id: Id) {
+        let Ok(parent) = self.directories.open(self.tree.entry(id).parent()) else { return };
+        let (aside, name) = (self.directories.name(id), self.tree.name(id));
+        let renamed = fs::renameat_with(parent.as_fd(), aside, parent.as_fd(), name, RenameFlags::NOREPLACE);
+        if renamed.is_ok() {
+            self.directories.rename(id, name.to_owned());
+        }
     }
 
     /// Removes a directory if it is empty, and nobody works in it.

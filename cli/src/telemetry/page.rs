@@ -37,7 +37,7 @@ people stay on stderr beside it, and what a script reads stays alone on stdout.
 |---|---|---|
 | `command`, called `ci-build NAME` | all of a command | `command`, `failed` |
 | `lock` | a request for a store's lock | `store`, `mode`, `outcome`: `had`, `waited`, `nested`, `gave-up` |
-| `build` | buildx | `exit_code`, `outcome`: `fine`, `failed`, `timeout`, `ownerless`, `signal`, `not-started` |
+| `build` | buildx | `exit_code`, `outcome`: `fine`, `failed`, `timeout`, `ownerless`, `signal`, `not-started`, `lost` |
 | `run` | docker run | the same |
 | `pull` | one image | `image`, `outcome`: `local`, `present`, `fetched`; an event `got` for each `source` |
 | `prune` | one prune | `store`, `outcome`: `done`, `dry-run`, `skipped`, `failed`; `deleted`, `failures`, `freed_bytes`; an event for each `deleted` and `failed` thing with its `kind` |

@@ -114,6 +114,25 @@ fn what_is_wrong_is_told_with_its_line_and_what_exists() {
     error: host.toml:2: string values must be quoted, expected literal string
       help: write it as TOML
     ");
+    insta::assert_snapshot!(host("[lock]\nwait = '1h'\n[[mirror]]\nregistry = 'a'\nurl = 'http://b'\nprefx = 'c'\n"), @r"
+    error: host.toml:6: unknown field `prefx`, expected one of `registry`, `prefix`, `url`, `insecure`, `name`, `first-byte`, `floor`, `window`
+      help: docs/configuration.md tells what stands there
+    ");
+    insta::assert_snapshot!(host("[[mirrors]]\nregistry = 'a'\n"), @r"
+    error: host.toml:1: missing field `url`
+      help: docs/configuration.md tells what stands there
+    ");
+    insta::assert_snapshot!(host("[mirror]\njobs = 2\n[[mirror]]\nregistry = 'a'\nurl = 'http://b'\n"), @r"
+    error: host.toml:3: duplicate key
+      help: beside [mirror] write [[mirrors]] for [[mirror]]
+    ");
+    insta::assert_snapshot!(
+        host("[[mirrors]]\nregistry = 'a'\nurl = 'http://b'\n[[mirror]]\nregistry = 'a'\nurl = 'http://c'\n"),
+        @r"
+    error: host.toml:4: [[mirror]] and [[mirrors]] are the same, and stand both in this file
+      help: call all of them by one name
+    "
+    );
     insta::assert_snapshot!(host("[lock.wait]\n"), @r"
     error: host.toml:1: 'wait' of [lock]: it takes a text or a number, not a table
       help: `ci-build lock --help` tells what --wait takes
@@ -172,6 +191,8 @@ fn sections_are_read_from_the_file_that_counts_most() {
     assert_eq!(hosts(&[]).unwrap(), [""; 0]);
     assert_eq!(hosts(std::slice::from_ref(&lower)).unwrap(), ["a", "b"]);
     assert_eq!(hosts(&[lower, upper]).unwrap(), ["c"]);
+    let beside = place("beside", "[mirror]\njobs = 2\n[[mirrors]]\nhost = 'd'\n");
+    assert_eq!(hosts(&[beside]).unwrap(), ["d"]);
     let message = hosts(&[wrong]).unwrap_err().to_string();
     assert!(message.contains("wrong:3: unknown field `hots`"), "{message}");
 }

@@ -199,7 +199,7 @@ fn a_name_that_is_none_is_wrong_usage() {
     let directory = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(shown(&mut ci_build(&["frontend", "install", "--name", "a:b:c"], directory.path())), @"
     --- stderr
-    error: invalid value 'a:b:c' for '--name <REF>': invalid reference format
+    error: invalid value 'a:b:c' for '--name <REF>': the name of an image is of the form registry.example/team/app:1
 
     For more information, try '--help'.
     --- exit 2

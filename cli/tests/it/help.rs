@@ -179,6 +179,39 @@ fn a_variable_is_called_as_its_flag_and_sets_no_other() {
     }
 }
 
+/// What a variable with this value does to a switch, or that it is refused.
+fn switched(flag: &Arg, value: &str) -> Option<bool> {
+    let alone = Arg::new("value").long("value").value_parser(flag.get_value_parser().clone());
+    let matches = clap::Command::new("x")
+        .no_binary_name(true)
+        .arg(alone)
+        .try_get_matches_from([format!("--value={value}")]);
+    matches.ok()?.get_one::<bool>("value").copied()
+}
+
+#[test]
+fn switches_in_the_environment_are_all_the_same() {
+    let mut names = Vec::new();
+    for (path, command) in commands() {
+        let is_switch = |flag: &&Arg| !flag.get_action().takes_values() && flag.get_env().is_some();
+        for flag in command.get_arguments().filter(is_switch) {
+            names.push(format!("{path} --{}", flag.get_id()));
+            for (value, meaning) in [
+                ("1", Some(true)),
+                ("yes", Some(true)),
+                ("true", Some(true)),
+                ("0", Some(false)),
+                ("no", Some(false)),
+                ("", Some(false)),
+                ("maybe", None),
+            ] {
+                assert_eq!(switched(flag, value), meaning, "{value:?} for --{} of {path}", flag.get_id());
+            }
+        }
+    }
+    assert!(names.len() > 10, "{names:?}");
+}
+
 /// Where the flags are listed, for whoever names a new one.
 #[test]
 fn flags_are_listed() {

@@ -1,4 +1,4 @@
-//! `ci-build pull`, the command, without an engine.
+//! `ci-build pull`, as far as it goes without an engine.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -6,12 +6,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use super::lock::command::ci_build;
 
 #[test]
-fn a_path_need_not_be_text() {
-    let place = tempfile::tempdir().unwrap();
-    let mut command = ci_build(place.path(), "pull --store x debian:12 --spool");
-    let output = command.arg(OsStr::from_bytes(b"\xff")).env("DOCKER_HOST", "unix:///nowhere/docker.sock");
-    let output = output.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.starts_with("error: cannot reach the docker engine"), "{said}");
-    assert_eq!(output.status.code(), Some(125));
+fn arguments_need_not_be_text() {
+    let state = tempfile::tempdir().unwrap();
+    let mut command = ci_build(state.path(), "pull --store x debian:12 --spool");
+    command.arg(OsStr::from_bytes(b"/nowhere/\xff")).env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(125), "{stderr}");
+    assert!(stderr.starts_with("error: cannot reach the docker engine"), "{stderr}");
 }

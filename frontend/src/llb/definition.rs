@@ -175,8 +175,12 @@ impl Definition {
     }
 
     /// Where an op stands, if the definition tells it: the place of its source, and `pb.Range`s.
+    /// Of an op that stands in several places the first one in its file: in which order they are told is an accident
+    /// (`client/llb/sourcemap.go`, `sourceMapCollector.Add`).
     pub(super) fn place_of(&self, digest: &str) -> Option<(usize, &[Vec<u8>])> {
-        let location = self.locations.get(digest)?.locations.first()?;
+        let locations = &self.locations.get(digest)?.locations;
+        let location =
+            locations.iter().min_by_key(|location| (location.source_index, line(&location.ranges)))?;
         let source = usize::try_from(location.source_index).ok()?;
         (source < self.sources.len()).then_some((source, &location.ranges))
     }
@@ -228,4 +232,10 @@ fn check_fields(op: &[u8]) -> Result<bool, WireError> {
         execs += usize::from(number == number::OP_EXEC);
     }
     if execs > 1 { Err(WireError::new("an op holds several commands")) } else { Ok(has_unknown_kind) }
+}
+
+/// The line that the first of these `pb.Range`s begins at.
+pub(super) fn line(ranges: &[Vec<u8>]) -> Option<u32> {
+    let range = message::Range::decode(&**ranges.first()?).ok()?;
+    u32::try_from(range.start?.line).ok()
 }

@@ -2,9 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use prost::Message;
-
-use super::definition::{Definition, Vertex};
+use super::definition::{self, Definition, Vertex};
 use super::message;
 use super::ours::Role;
 use super::texts::Texts;
@@ -31,7 +29,7 @@ pub fn read(definitions: &[Definition]) -> Result<BuildGraph, ReadError> {
     let texts = Texts::of(definitions);
     for (place, definition) in definitions.iter().enumerate() {
         let mut added = Vec::new();
-        for vertex in &definition.vertices {
+        for vertex in in_file_order(definition) {
             steps.entry(&vertex.digest).or_insert_with(|| {
                 added.push(vertex);
                 let location = location(definition, vertex, |source| texts.name(place, source));
@@ -54,6 +52,20 @@ pub fn read(definitions: &[Definition]) -> Result<BuildGraph, ReadError> {
         }
     }
     Ok(builder.finish()?)
+}
+
+/// The ops of a definition as they follow in its file; where that is not told, by digest. Their order in the definition is another
+/// one each time: an op that needs two has them in a map (`client/llb/fileop.go`, `FileOp.Inputs`). What is fetched comes first: the
+/// stages that share it lend it their place in turn.
+fn in_file_order(definition: &Definition) -> Vec<&Vertex> {
+    let mut vertices: Vec<_> = definition.vertices.iter().collect();
+    vertices.sort_by_cached_key(|&vertex| {
+        let is_fetched = vertex.inputs.is_empty();
+        let place = definition.place_of(vertex.digest.as_str()).filter(|_| !is_fetched);
+        let place = place.map(|(source, ranges)| (source, definition::line(ranges)));
+        (!is_fetched, place, vertex.digest.as_str())
+    });
+    vertices
 }
 
 fn step(definition: &Definition, vertex: &Vertex) -> Step {
@@ -130,8 +142,7 @@ fn location<'t>(
     name: impl Fn(usize) -> Option<&'t str>,
 ) -> Option<Location> {
     let (source, ranges) = definition.place_of(vertex.digest.as_str())?;
-    let range = message::Range::decode(&**ranges.first()?).ok()?;
-    Some(Location { file: name(source)?.to_owned(), line: u32::try_from(range.start?.line).ok()? })
+    Some(Location { file: name(source)?.to_owned(), line: definition::line(ranges)? })
 }
 
 fn mount(vertex: &Vertex, mount: &message::Mount) -> Mount {
@@ -156,7 +167,56 @@ fn key(vertex: &Vertex, mount: &message::Mount, cache: &message::CacheOpt) -> Ca
 
 #[cfg(test)]
 mod tests {
-    use super::stage_of;
+    use std::path::Path;
+
+    use prost::Message;
+
+    use super::{Definition, message, read, stage_of};
+
+    /// A definition with its ops, and nothing left out.
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Whole {
+        #[prost(bytes = "vec", repeated, tag = "1")]
+        ops: Vec<Vec<u8>>,
+        #[prost(message, repeated, tag = "2")]
+        metadata: Vec<message::OpMetadataEntry>,
+        #[prost(message, optional, tag = "3")]
+        source: Option<message::Source>,
+    }
+
+    /// The digests of the steps as they follow each other.
+    fn order(bytes: Vec<u8>) -> Vec<String> {
+        let graph = read(&[Definition::parse(bytes).unwrap()]).unwrap();
+        graph.steps().map(|(_, step)| step.id.clone()).collect()
+    }
+
+    /// The engine's own frontend gives its ops, and the places of an op, in another order each time.
+    #[test]
+    fn the_order_of_a_build_is_not_that_of_its_ops() {
+        let captured = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/llb");
+        let mut turned = 0;
+        for engine in ["docker-20.10", "docker-28.5"] {
+            for topic in std::fs::read_dir(captured.join(engine)).unwrap() {
+                for file in std::fs::read_dir(topic.unwrap().path()).unwrap() {
+                    let path = file.unwrap().path();
+                    let bytes = std::fs::read(&path).unwrap();
+                    let Ok(mut definition) = Whole::decode(&*bytes) else { continue };
+                    // The last op is what is built.
+                    let Some(others) = definition.ops.len().checked_sub(1).filter(|others| *others > 1)
+                    else {
+                        continue;
+                    };
+                    definition.ops[..others].reverse();
+                    for entry in definition.source.iter_mut().flat_map(|source| &mut source.locations) {
+                        entry.value.iter_mut().for_each(|locations| locations.locations.reverse());
+                    }
+                    assert_eq!(order(definition.encode_to_vec()), order(bytes), "{}", path.display());
+                    turned += 1;
+                }
+            }
+        }
+        assert!(turned > 20, "only {turned} definitions were turned around");
+    }
 
     #[test]
     fn finds_the_stage_in_a_name() {

@@ -5,7 +5,7 @@
 //! a step that is late even where another one could go. So the build is simulated with each, in the situations in which people
 //! build, and where durations are not known, with several that are made up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::order::{Chains, costs, turns as turns_of};
 use super::simulate::{BySteps, Millis, Simulation, remaining};
@@ -112,35 +112,57 @@ fn seconds(wall: Millis) -> f64 {
 /// What the steps may take: what was measured or is usual; and where something was not measured, all of it being quicker or
 /// slower than that, or each step in its own way. They are made up in the same way each time.
 fn worlds(graph: &BuildGraph, expected: &[Millis], durations: &Durations) -> Vec<BySteps<Millis>> {
-    let unknown: Vec<_> = graph.steps().filter(|(_, step)| durations.measured(step).is_none()).collect();
+    let numbers = numbers(graph);
+    let unknown = graph.steps().filter(|(_, step)| durations.measured(step).is_none());
+    let unknown: Vec<_> = unknown.map(|(index, step)| (index, step, numbers[index.index()])).collect();
     let mut worlds = vec![expected.to_vec()];
     if unknown.is_empty() {
         return worlds;
     }
-    let mut imagine = |of: &dyn Fn(StepIndex, &Step) -> Millis| {
+    let mut imagine = |of: &dyn Fn(StepIndex, &Step, u64) -> Millis| {
         let mut world = expected.to_vec();
-        for (index, step) in &unknown {
-            world[index.index()] = of(*index, step);
+        for (index, step, number) in &unknown {
+            world[index.index()] = of(*index, step, *number);
         }
         worlds.push(world);
     };
-    imagine(&|index, _| expected[index.index()].div_ceil(4));
-    imagine(&|index, _| expected[index.index()].saturating_mul(16));
+    imagine(&|index, _, _| expected[index.index()].div_ceil(4));
+    imagine(&|index, _, _| expected[index.index()].saturating_mul(16));
     for guess in 0..GUESSES {
-        imagine(&|index, step| {
-            let magnitudes: &[Millis] = match (step.is_run(), graph.dependencies(index).next()) {
+        imagine(&|_, step, number| {
+            let magnitudes: &[Millis] = match (step.is_run(), is_fetched(step)) {
                 (true, _) => &[250, 1_000, 4_000, 16_000],
                 // An image is there or has to be pulled.
-                (false, None) => &[1, 50, 2_000],
-                (false, Some(_)) => &[50],
+                (false, true) => &[1, 50, 2_000],
+                (false, false) => &[50],
             };
-            let number = scatter(guess.wrapping_mul(1 << 32) ^ graph.rank(index) as u64);
+            let number = scatter(guess ^ number);
             #[allow(clippy::cast_possible_truncation)] // Any of them will do.
             let number = number as usize;
             magnitudes[number % magnitudes.len()]
         });
     }
     worlds
+}
+
+/// A number for each step that is the same in every build, and in a text and a definition of it: of its stage, and of its place
+/// there. What is fetched has none of its own: stages that share it lend it their name in turn.
+fn numbers(graph: &BuildGraph) -> BySteps<u64> {
+    let mut numbers = vec![0; graph.steps().count()];
+    let mut places = BTreeMap::<&str, u64>::new();
+    for (index, step) in graph.steps().filter(|(_, step)| !is_fetched(step)) {
+        let stage = step.stage.as_deref().unwrap_or_default();
+        let place = places.entry(stage).or_default();
+        *place += 1;
+        let name = stage.bytes().fold(0, |name, byte| scatter(name ^ u64::from(byte)));
+        numbers[index.index()] = scatter(name ^ (*place << 32));
+    }
+    numbers
+}
+
+/// Whether a step only brings what steps begin with: an image, the context. A text has no such steps.
+fn is_fetched(step: &Step) -> bool {
+    step.title.starts_with("FROM ") || step.stage.is_none() && !step.is_run()
 }
 
 /// A number that tells nothing of the one that it is made of (the finalizer of `SplitMix64`).
@@ -160,7 +182,9 @@ impl Situation {
         let of_stage = |user: Option<&StepIndex>| -> Vec<StepIndex> {
             let Some((user, stage)) = stage_of(user) else { return Vec::new() };
             let in_stage = |index: &StepIndex| {
-                *index == user || stage.is_some() && graph.step(*index).stage.as_deref() == stage
+                let is_same = stage.is_some() && graph.step(*index).stage.as_deref() == stage;
+                // What is fetched does not change, and may be other stages' too.
+                *index == user || is_same && !is_fetched(graph.step(*index))
             };
             graph.steps().map(|(index, _)| index).filter(in_stage).collect()
         };
@@ -269,28 +293,28 @@ mod tests {
         insta::assert_snapshot!(table, @r"
         two short users
           measured: lock +7 %, order +0 %: lock
-          not measured: lock +6 %, order +0 %: lock
+          not measured: lock +7 %, order +0 %: lock
         eight short users
           measured: lock +7 %, order +3 %: lock
           not measured: lock +7 %, order +3 %: lock
         two long users
           measured: lock +0 %, order +0 %: lock
-          not measured: lock +6 %, order +0 %: lock
+          not measured: lock +7 %, order +0 %: lock
         eight long users
           measured: lock +0 %, order +3 %: lock
           not measured: lock +7 %, order +3 %: lock
         a long way behind the second user
           measured: lock +6 %, order +0 %: lock
-          not measured: lock +40 %, order +0 %: order
+          not measured: lock +24 %, order +0 %: order
         a long way to the first user
           measured: lock +0 %, order +0 %: lock
-          not measured: lock +0 %, order +0 %: lock
+          not measured: lock +1 %, order +0 %: lock
         a way to each of three users
           measured: lock +1 %, order +1 %: lock
-          not measured: lock +6 %, order +47 %: lock
+          not measured: lock +6 %, order +36 %: lock
         a way behind each of three users
           measured: lock +2 %, order +1 %: lock
-          not measured: lock +30 %, order +17 %: order
+          not measured: lock +20 %, order +1 %: order
         ");
     }
 

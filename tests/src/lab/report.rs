@@ -24,7 +24,7 @@ fn write_page(raw: &Raw, page: &mut String) -> fmt::Result {
     table(
         page,
         "What stays in the cache",
-        "Of `testdata/lab/keys.Dockerfile`. A fresh engine has its own data; it gets the base image, our image and the cache alone.",
+        "Of `testdata/lab/keys.Dockerfile`. A fresh engine has its own data; it gets the base image, our image and the cache alone. Of upstream the worst of three tries.",
         "question",
         raw.keys.iter().map(|key| (&*key.question, &*key.strategy, &*key.engine, keys::shown(key))),
     )?;

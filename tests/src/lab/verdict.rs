@@ -60,7 +60,7 @@ fn slow(raw: &Raw) -> Vec<String> {
 }
 
 fn lost(raw: &Raw) -> Vec<String> {
-    let lost = raw.keys.iter().filter(|key| !key.missed.is_empty());
+    let lost = raw.keys.iter().filter(|key| keys::is_loss(key, &raw.keys));
     lost.map(|key| format!("{} {}, {}: {}", key.engine, key.question, key.strategy, keys::shown(key)))
         .collect()
 }

@@ -70,8 +70,7 @@ pub struct Kills {
 impl Raw {
     /// In the place of that of the same engine and pruner.
     pub fn put_load(&mut self, load: Load) {
-        let is_same =
-            |earlier: &Load| (&earlier.engine, &earlier.pruner) == (&load.engine, &load.pruner);
+        let is_same = |earlier: &Load| (&earlier.engine, &earlier.pruner) == (&load.engine, &load.pruner);
         match self.loads.iter_mut().find(|earlier| is_same(earlier)) {
             Some(place) => *place = load,
             None => self.loads.push(load),

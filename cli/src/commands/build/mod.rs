@@ -11,7 +11,7 @@ use tracing::field::Empty;
 
 use super::store::DockerStore;
 use super::{block_on, duration, frontend, lock, recover, tell_why};
-use crate::build::words::part;
+use crate::build::words::{part, shown};
 use crate::build::{self, Asked, Frontend, Source};
 use crate::docker_config::DockerConfig;
 use crate::error::Failure;
@@ -20,6 +20,7 @@ use crate::image::ImageName;
 use crate::journal::Journal;
 use crate::process::{self, Limits};
 use crate::store::{Guard as _, Patience, Store, job};
+use crate::switch;
 
 mod follow;
 mod lease;
@@ -68,7 +69,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", env = "CI_BUILD_GRACE", default_value = "10s", value_parser = duration::parse)]
     grace: Duration,
     /// Do not look first for what killed commands left
-    #[arg(long, env = "CI_BUILD_NO_RECOVER")]
+    #[arg(long, env = "CI_BUILD_NO_RECOVER", value_parser = switch::parse)]
     no_recover: bool,
     /// The frontend's image as the builder can pull it, or none to rewrite the Dockerfile's text instead [default: given
     /// to the engine from here; the text where the builder is not the engine's own]
@@ -109,7 +110,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let driver = build::driver(&buildx, asked.builder.as_deref(), &config, variable);
     let source = Source::of(&asked);
 
-    let shown = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let shown = shown(words);
     let (patience, started) = (Patience { wait: *wait, polite: Duration::ZERO }, Instant::now());
     let guard = store.share(&format!("docker buildx build {shown}"), patience, |notice| {
         lock::tell(store.identity(), notice, started);

@@ -8,15 +8,15 @@ use std::process::Command;
 use ci_build_frontend::dockerfile::{self, Options};
 use ci_build_frontend::plan::{Durations, Policy, Settings};
 
-use super::{Arguments, flag, follow};
+use super::{Arguments, flag, follow, lease};
 use crate::build::{self, Asked, Driver, Input, MARK, Made, Obstacle, SYNTAX, Situation, Source, Way};
 use crate::commands::{block_on, frontend};
 use crate::engine::{Endpoint, Engine};
 use crate::error::{Blame, Explain, Failure};
 use crate::failpoint;
-use crate::image::{Fingerprint, Image, ImageName};
+use crate::image::{Fingerprint, Image};
 use crate::process;
-use crate::store::{Scratch, Store};
+use crate::store::{Quiet, Scratch, Store};
 
 /// A build that is ready to start.
 pub(super) struct Prepared {
@@ -83,7 +83,7 @@ impl Prepared {
         match &way {
             Way::Through(value) => {
                 if let (build::Frontend::Own(_), Ok(binary)) = (&frontend, &binary) {
-                    provide(&arguments.frontend_name, binary)?;
+                    provide(arguments, binary, store)?;
                 }
                 flags.extend(flag("--build-arg", format!("{SYNTAX}={value}")));
                 flags.extend(arguments.choices());
@@ -159,11 +159,15 @@ impl Arguments {
     }
 }
 
-/// Gives the engine the frontend, if it has it not.
-fn provide(name: &ImageName, binary: &frontend::Binary) -> Result<(), Failure> {
+/// Gives the engine the frontend, if it has it not, and leases it to the job: its steps may build by other commands too.
+fn provide(arguments: &Arguments, binary: &frontend::Binary, store: &Store) -> Result<(), Failure> {
+    let name = &arguments.frontend_name;
     let fingerprint = binary.read(Fingerprint::of_binary)?;
     let endpoint = Endpoint::of_this_process()?;
-    block_on(async {
+    let leases = store.leases()?;
+    // From the look at the engine until the lease is there nobody deletes an image.
+    let _quiet = Quiet::for_addition(&leases, arguments.wait)?;
+    let id = block_on(async {
         let engine = Engine::connect(&endpoint).await?;
         if !engine.has_alike(name, &fingerprint).await? {
             let image = binary.read(Image::of_binary)?;
@@ -171,8 +175,9 @@ fn provide(name: &ImageName, binary: &frontend::Binary) -> Result<(), Failure> {
             engine.load(name, &image).await?;
             failpoint::reach("build.provided");
         }
-        Ok::<_, Failure>(())
-    })?
+        Ok::<_, Failure>(engine.image_id(&name.to_string()).await?)
+    })??;
+    id.map_or(Ok(()), |id| lease::image(store, &leases, &[name.to_string()], &id))
 }
 
 fn options(asked: &Asked, variable: impl Fn(&str) -> Option<String>) -> Options {

@@ -12,9 +12,7 @@ mod install;
 mod push;
 mod save;
 
-/// The name that the image gets when none is given. Its registry is the host itself, where there is none: an
-/// engine that keeps its images in containerd asks the registry first, at every build, and would take a
-/// stranger's image for ours (docs/frontend-image.md).
+/// The name that the image gets when none is given: of [`FRONTEND`](crate::image::FRONTEND), by our version.
 pub(super) const DEFAULT_NAME: &str = concat!("localhost/ci-build/frontend:", env!("CARGO_PKG_VERSION"));
 
 const EXAMPLES: &str = "\
@@ -105,5 +103,16 @@ impl Explain for NotAFrontend {
     }
     fn help(&self) -> Vec<String> {
         vec!["the image holds this one file and no libraries: give a static Linux binary".into()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_one_that_prunes_spare() {
+        let pattern: crate::prune::Pattern = crate::image::FRONTEND.parse().unwrap();
+        assert!(pattern.has_image(DEFAULT_NAME));
     }
 }

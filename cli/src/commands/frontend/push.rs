@@ -1,13 +1,13 @@
 //! `ci-build frontend push`.
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 
 use super::Source;
 use crate::commands::{block_on, print_line};
 use crate::error::Failure;
 use crate::image::ImageName;
 use crate::registry;
+use crate::switch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     source: Source,
     /// Also talk to a registry whose certificate is not trusted, or that has none (always so on a loopback
     /// address)
-    #[arg(long, env = "CI_BUILD_INSECURE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "CI_BUILD_INSECURE", value_parser = switch::parse)]
     insecure: bool,
 }
 

@@ -37,6 +37,8 @@ pub struct Setup {
     pub directories: Vec<PathBuf>,
     /// The variables that it needs.
     pub environment: BTreeMap<String, String>,
+    /// As whom it runs, if not as root: what somebody's own variables name is swept with that user's rights.
+    pub user: Option<String>,
 }
 
 impl Scheduler {
@@ -45,6 +47,7 @@ impl Scheduler {
         let program = setup.program.to_string_lossy();
         let command = std::iter::once(&*program).chain(setup.words.iter().map(String::as_str));
         let variables = setup.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let user = setup.user.as_deref();
         match self {
             Self::Systemd => {
                 let command: Vec<String> = command.map(for_systemd).collect();
@@ -53,7 +56,12 @@ impl Scheduler {
                 let directories: Vec<String> = directories.map(|path| for_systemd(&path)).collect();
                 let variables: String =
                     variables.map(|variable| format!("Environment={}\n", for_systemd(&variable))).collect();
+                // Root's is the host's, which is not to become another user's.
+                let state = if user.is_some() { "ci-build-sweep" } else { "ci-build" };
+                let line = user.map(|user| format!("User={}\n", for_systemd(user))).unwrap_or_default();
                 let text = SERVICE
+                    .replace("@USER@\n", &line)
+                    .replace("@STATE@", state)
                     .replace("@COMMAND@", &command.join(" "))
                     .replace("@DIRECTORIES@", &directories.join(" "))
                     .replace("@ENVIRONMENT@\n", &variables);
@@ -65,8 +73,10 @@ impl Scheduler {
             Self::Cron => {
                 let command: Vec<String> = command.map(for_cron).collect();
                 let variables: String = variables.map(|variable| variable + "\n").collect();
-                let text =
-                    CRON.replace("@COMMAND@", &command.join(" ")).replace("@ENVIRONMENT@\n", &variables);
+                let text = CRON
+                    .replace("@USER@", user.unwrap_or("root"))
+                    .replace("@COMMAND@", &command.join(" "))
+                    .replace("@ENVIRONMENT@\n", &variables);
                 vec![File { place: "/etc/cron.d/ci-build-sweep", text }]
             }
         }
@@ -134,10 +144,38 @@ mod tests {
             words: without(&line),
             directories: Vec::new(),
             environment: BTreeMap::from([("HF_HOME".into(), "/data/a b".into())]),
+            user: None,
         };
         let cron = Scheduler::Cron.files(&setup);
         assert!(cron[0].text.contains("\nHF_HOME=/data/a b\n"));
         insta::assert_snapshot!(cron[0].text.lines().last().unwrap(), @r"17 4 * * * root /usr/bin/ci-build sweep --keep 'a b\%c'\''s' /cache");
+    }
+
+    #[test]
+    fn what_is_in_a_users_home_is_swept_as_that_user() {
+        let setup = Setup {
+            program: "/usr/bin/ci-build".into(),
+            words: words(&["sweep", "--preset", "pip"]),
+            directories: vec!["/home/ci/.cache/pip".into()],
+            environment: BTreeMap::from([("HOME".into(), "/home/ci".into())]),
+            user: Some("ci".into()),
+        };
+        let cron = Scheduler::Cron.files(&setup);
+        assert!(
+            cron[0].text.ends_with("17 4 * * * ci /usr/bin/ci-build sweep --preset pip\n"),
+            "{}",
+            cron[0].text
+        );
+        let service = |setup: &Setup| {
+            let text = Scheduler::Systemd.files(setup).swap_remove(0).text;
+            let told = text.lines().filter(|line| {
+                ["User=", "StateDirectory=", "Environment=CI"].iter().any(|start| line.starts_with(start))
+            });
+            told.collect::<Vec<_>>().join(" ")
+        };
+        insta::assert_snapshot!(service(&setup), @"User=ci StateDirectory=ci-build-sweep Environment=CI_BUILD_STATE_DIR=/var/lib/ci-build-sweep");
+        let root = Setup { user: None, ..setup };
+        insta::assert_snapshot!(service(&root), @"StateDirectory=ci-build Environment=CI_BUILD_STATE_DIR=/var/lib/ci-build");
     }
 
     #[test]
@@ -148,9 +186,14 @@ mod tests {
             words: words(&["sweep", "--keep", "a b%c$", "/var/tmp"]),
             directories: vec![directory.path().join("a cache"), "/var/tmp".into()],
             environment: BTreeMap::from([("HOME".into(), "/root".into())]),
+            user: Some("daemon".into()),
         };
         let files = Scheduler::Systemd.files(&setup);
-        assert!(files.iter().all(|file| !file.text.contains("S@") && !file.text.contains("@ENV")));
+        assert!(
+            files
+                .iter()
+                .all(|file| !["S@", "@ENV", "@USER", "@STATE"].iter().any(|mark| file.text.contains(mark)))
+        );
         let paths: Vec<PathBuf> = files
             .iter()
             .map(|file| {

@@ -320,3 +320,37 @@ fn a_time_in_the_future_is_now() {
     let decisions = choose(&inventory, &settings, false);
     assert_eq!((decisions[0].used, &decisions[0].verdict), (inventory.now, &Verdict::Goes(Cause::Old)));
 }
+
+/// No engine tells that a build used it, so it is old as soon as it is there.
+#[test]
+fn the_frontend_stays_whatever_its_age() {
+    let mut inventory = Inventory { now: hour(200), ..Inventory::default() };
+    for (number, name) in
+        ["localhost/ci-build/frontend:0.1.0", "localhost/ci-build/other:0.1.0"].into_iter().enumerate()
+    {
+        let names = vec![name.to_owned()];
+        let created = hour(0);
+        inventory.images.push(StoredImage {
+            id: id(number),
+            parent: None,
+            names,
+            digests: vec![],
+            created,
+            size: 0,
+        });
+    }
+    let settings = Settings {
+        older_than: Duration::from_secs(3600),
+        grace: Duration::ZERO,
+        keep: vec![],
+        repositories: vec![],
+        dangling: true,
+        containers: true,
+        volumes: true,
+        networks: true,
+        build_cache: None,
+    };
+    let verdicts: Vec<Verdict> =
+        choose(&inventory, &settings, true).into_iter().map(|decision| decision.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Stays(ci_build::prune::Reason::Frontend), Verdict::Goes(Cause::Old)]);
+}

@@ -7,3 +7,4 @@ mod ground;
 mod kill;
 mod model;
 mod swaps;
+mod whole;
