@@ -14,6 +14,8 @@ use serde_json::Value;
 use xtask::command;
 use xtask::images::BUSYBOX;
 
+use crate::EVERY;
+
 /// Says that it runs, and then does nothing until it is killed.
 const STAYS: &str = "trap '' TERM; echo up; while :; do sleep 1; done";
 
@@ -153,7 +155,7 @@ pub(crate) fn killed(subject: &Subject) -> Result<()> {
         .flat_map(|scenario| scenario.places().into_iter().map(move |place| (scenario, place)));
     // Nothing is left after each: so they may share what must stay.
     let ground = Ground::new(subject.client.clone(), subject.command.clone())?;
-    for (_, (scenario, place)) in all.enumerate().filter(|(number, _)| subject.takes(*number)) {
+    for (_, (scenario, place)) in all.enumerate().filter(|(number, _)| subject.takes(*number, EVERY)) {
         let (moments, mut is_killed) = (scenario.moments(), false);
         for moment in (0..moments).step_by(moments.div_ceil(MOMENTS) as usize) {
             let what = || format!("{} at {place}, {moment}", scenario.name);
@@ -284,13 +286,13 @@ pub(crate) fn killed_engine(subject: &Subject) -> Result<()> {
 }
 
 /// Whichever request to the engine fails: nothing is left after one recovery, and the journal says nothing that is not so.
-/// The engines share commands and ways to fail.
+/// The engines share some of the commands and the ways to fail; all of each are `cargo xtask recovery --part calls`.
 pub(crate) fn failing_requests(subject: &Subject) -> Result<()> {
     let ground = Ground::new(subject.client.clone(), subject.command.clone())?;
     let faults = calls::faults();
     let all =
         calls::CALLS.iter().enumerate().map(|(number, call)| (number, call, &faults[number % faults.len()]));
-    for (_, call, fault) in all.filter(|(number, ..)| subject.takes(*number)) {
+    for (_, call, fault) in all.filter(|(number, ..)| subject.takes(*number, EVERY)) {
         well(vec![calls::repeat("", &subject.engine.socket(), &ground, *call, fault)?])?;
     }
     Ok(())
