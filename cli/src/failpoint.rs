@@ -3,7 +3,7 @@
 
 /// All labelled places, for tests to go through. Each is reached by some lifecycle: docs/recovery.md.
 pub const ALL: &[&str] = &[
-    // `ci-build run`, on Docker.
+    // `ci-build run`.
     "run.asked",
     "run.recovered",
     "run.locked",
@@ -19,6 +19,23 @@ pub const ALL: &[&str] = &[
     "run.handing-over",
     "run.handed-over",
     "run.forgotten",
+    // The same on containerd: what is made, in this order, and how it goes, of recovery too.
+    "containerd.leased",
+    "containerd.writing",
+    "containerd.written",
+    "containerd.unpacking",
+    "containerd.applied",
+    "containerd.unpacked",
+    "containerd.prepared",
+    "containerd.contained",
+    "containerd.piped",
+    "containerd.tasked",
+    "containerd.clearing",
+    "containerd.task-gone",
+    "containerd.processes-gone",
+    "containerd.container-gone",
+    "containerd.snapshots-gone",
+    "containerd.lease-gone",
     // `ci-build build`.
     "build.asked",
     "build.recovered",

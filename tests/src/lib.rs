@@ -1,7 +1,8 @@
-//! What the engine tests share, an engine with the frontend in it, and a proxy in front of one; the host command with a state of its own;
+//! What the engine tests share, an engine with the frontend in it, and a proxy in front of one; a containerd; the host command with a state of its own;
 //! the hazard laboratory; the prune and the recovery laboratory; the soak; the storm; the sweep
 //! laboratory; and the differential suite.
 
+pub mod containerd;
 pub mod copies;
 pub mod definition;
 pub mod differential;

@@ -1,5 +1,7 @@
 //! Between a client and an engine: passes everything on, but for requests that are to go wrong.
 
+pub mod grpc;
+
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::{
-    command::{quoted_tail, search_path},
+    command::{self, quoted_tail, search_path},
     engines::{self, BOOKWORM, SETPRIV, Suite, TOOLS},
     poll,
 };
@@ -54,6 +54,7 @@ pub struct Containerd {
     child: Child,
     /// Short, since sockets have short names.
     dir: TempDir,
+    root: PathBuf,
     programs: PathBuf,
 }
 
@@ -66,20 +67,43 @@ impl Containerd {
         engines::need(&[SETPRIV])?;
         let programs = engines::fetch_suite(kind.suite())?.bin();
         let dir = tempfile::tempdir().context("cannot create a directory")?;
-        let path = |name: &str| dir.path().join(name);
-        fs::write(path("config.toml"), "version = 2\n").context("cannot write containerd's configuration")?;
-        let log = File::create(path("log")).context("cannot create containerd's log")?;
-        let mut command = Command::new(SETPRIV.program);
-        command.args(["--pdeathsig", "TERM", "--"]).arg(programs.join("containerd"));
-        command.arg("--config").arg(path("config.toml")).arg("--root").arg(root);
-        command.arg("--state").arg(path("state")).arg("--address").arg(path("containerd.sock"));
-        command.env("PATH", search_path(std::slice::from_ref(&programs))?).stdin(Stdio::null());
-        command.stdout(log.try_clone().context("cannot share the log")?).stderr(log);
-        let child = engines::spawn_for_life(command)?;
+        fs::write(dir.path().join("config.toml"), "version = 2\n")
+            .context("cannot write containerd's configuration")?;
+        fs::create_dir(wrappers(dir.path())).context("cannot create a directory")?;
+        let child = spawn(dir.path(), root, &programs)?;
         // From here on, dropping it ends the process.
-        let mut containerd = Self { child, dir, programs };
+        let mut containerd = Self { child, dir, root: root.to_owned(), programs };
         containerd.wait()?;
         Ok(containerd)
+    }
+
+    /// Kills it, and nothing that it has started: containers run on.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().and_then(|()| self.child.wait()).context("cannot kill containerd").map(drop)
+    }
+
+    /// Starts it again over what it had, after [`Containerd::kill`]. It answers on return.
+    ///
+    /// # Errors
+    /// As [`Containerd::start`].
+    pub fn start_again(&mut self) -> Result<()> {
+        self.child = spawn(self.dir.path(), &self.root, &self.programs)?;
+        self.wait()
+    }
+
+    /// The directory of its root, where all lies that it keeps.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its socket.
@@ -88,12 +112,35 @@ impl Containerd {
         self.dir.path().join("containerd.sock")
     }
 
+    /// An empty directory, first in its `PATH`: a `runc` that is put there is run for each container.
+    #[must_use]
+    pub fn wrappers(&self) -> PathBuf {
+        wrappers(self.dir.path())
+    }
+
+    /// Where its own programs are.
+    #[must_use]
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+
     /// `ctr`, talking to it.
     #[must_use]
     pub fn ctr(&self) -> Command {
         let mut command = Command::new(self.programs.join("ctr"));
         command.arg("--address").arg(self.socket());
         command
+    }
+
+    /// The version as it tells it itself: `2.1.9~ds1`.
+    ///
+    /// # Errors
+    /// When it does not tell.
+    pub fn version(&self) -> Result<String> {
+        let told = command::output(self.ctr().arg("version"))?;
+        // The client's comes before it.
+        let mut versions = told.lines().rev().filter_map(|line| line.trim().strip_prefix("Version:"));
+        Ok(versions.next().context("containerd tells no version")?.trim().to_owned())
     }
 
     fn wait(&mut self) -> Result<()> {
@@ -111,6 +158,25 @@ impl Containerd {
             None => bail!("containerd did not answer within {} seconds{}", PATIENCE.as_secs(), said()),
         }
     }
+}
+
+/// Starts containerd with its files in a directory. It ends with this process.
+fn spawn(dir: &Path, root: &Path, programs: &Path) -> Result<Child> {
+    let path = |name: &str| dir.join(name);
+    let log = File::options().create(true).append(true).open(path("log"));
+    let log = log.context("cannot create containerd's log")?;
+    let mut command = Command::new(SETPRIV.program);
+    command.args(["--pdeathsig", "TERM", "--"]).arg(programs.join("containerd"));
+    command.arg("--config").arg(path("config.toml")).arg("--root").arg(root);
+    command.arg("--state").arg(path("state")).arg("--address").arg(path("containerd.sock"));
+    command.env("PATH", search_path(&[wrappers(dir), programs.to_owned()])?).stdin(Stdio::null());
+    command.stdout(log.try_clone().context("cannot share the log")?).stderr(log);
+    engines::spawn_for_life(command)
+}
+
+/// First in its PATH; empty.
+fn wrappers(dir: &Path) -> PathBuf {
+    dir.join("wrappers")
 }
 
 impl Drop for Containerd {

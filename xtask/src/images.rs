@@ -109,6 +109,15 @@ fn import(client: &Client, tar: &Path, reference: &str, options: &[&str], change
     command::run(docker.arg(tar).arg(reference))
 }
 
+/// Writes the files of [`BUSYBOX`] as a tar archive: a layer for who has no docker.
+///
+/// # Errors
+/// When busybox cannot be fetched, or the archive not be written.
+pub fn busybox_layer(tar: impl io::Write) -> Result<()> {
+    let busybox = engines::fetch_suite(&TOOLS)?.bin().join("busybox");
+    write_busybox(&busybox, tar).context("cannot write the tar file of busybox")
+}
+
 /// The same bytes for the same busybox: no owner, no time.
 fn write_busybox(busybox: &Path, tar: impl io::Write) -> io::Result<()> {
     let mut tar = tar::Builder::new(tar);

@@ -7,10 +7,11 @@ use clap::Args;
 
 use super::format::{Format, Shown};
 use super::{block_on, duration, print_line};
+use crate::engine::containerd::{self, Address, Containerd, Namespace};
 use crate::engine::{Endpoint, Engine};
 use crate::error::Failure;
 use crate::journal::{Journal, Place};
-use crate::recover::{self, Options, Report};
+use crate::recover::{self, Here, Options, Report};
 
 /// How long a command looks for what killed ones left before it does its own work.
 pub(super) const FIRST: Duration = Duration::from_secs(10);
@@ -26,6 +27,7 @@ Examples:
   ci-build recover --dry-run
   ci-build recover
   ci-build recover --format json | jq .freed
+  ci-build recover --containerd
 
 What `ci-build run` makes has a record and a label with its owner. If that is dead (killed, out of memory, the host was
 started anew), the container goes, and then the record. What has a living owner stays, and what is not ours.
@@ -39,6 +41,10 @@ pub(crate) struct Arguments {
     /// Remove nothing, and say what would be
     #[arg(long)]
     dry_run: bool,
+    /// Look at this containerd instead of docker's engine [without ADDRESS: the usual one]
+    #[arg(long, value_name = "ADDRESS", env = "CI_BUILD_CONTAINERD", default_missing_value = containerd::DEFAULT)]
+    #[arg(num_args = 0..=1, require_equals = true)]
+    containerd: Option<Address>,
     /// How long to wait for another recovery
     #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
     wait: Duration,
@@ -47,19 +53,22 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { dry_run, wait, shown: Shown { format } } = *arguments;
+    let Arguments { dry_run, containerd, wait, shown: Shown { format } } = arguments;
     let journal = Journal::open()?;
-    let options = Options { is_dry_run: dry_run, is_eager: true, wait, patience: PATIENCE };
+    let options = Options { is_dry_run: *dry_run, is_eager: true, wait: *wait, patience: PATIENCE };
     let report = block_on(async {
-        let here = match here().await {
-            Ok(here) => Some(here),
-            // The journal may name others, or this one.
-            Err(failure) => {
-                failure.warn("only what the journal names can be recovered");
-                None
-            }
+        let reached = match containerd {
+            Some(address) => on_containerd(address).await,
+            None => here().await.map(|(engine, place)| Reached::Docker(engine, place)),
         };
-        let here = here.as_ref().map(|(engine, place)| (engine, place));
+        let reached = reached.map_err(|failure| {
+            // The journal may name others, or this one.
+            failure.warn("only what the journal names can be recovered");
+        });
+        let here = reached.as_ref().ok().map(|reached| match reached {
+            Reached::Docker(engine, place) => Here::Docker { engine, place },
+            Reached::Containerd(engine, server) => Here::Containerd { engine, server },
+        });
         Ok::<_, Failure>(recover::recover(&journal, here, options).await?)
     })??;
     match format {
@@ -67,6 +76,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Format::Json => print_line(serde_json::to_string(&report).unwrap_or_default())?,
     }
     Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// An engine that answers.
+enum Reached {
+    Docker(Engine, Place),
+    /// What it calls itself.
+    Containerd(Containerd, String),
+}
+
+async fn on_containerd(address: &Address) -> Result<Reached, Failure> {
+    // All its namespaces are looked at, whichever this is.
+    let namespace: Namespace = "default".parse().expect("letters are a namespace");
+    let engine = Containerd::connect(address, &namespace).await?;
+    let server = engine.server().await?;
+    Ok(Reached::Containerd(engine, server))
 }
 
 /// The engine that docker would use, and what the journal calls it.
@@ -78,9 +102,9 @@ pub(super) async fn here() -> Result<(Engine, Place), Failure> {
 }
 
 /// What a command does before its own work: what it cannot do within the limit is left to the next.
-pub(super) async fn first(journal: &Journal, engine: &Engine, place: &Place, limit: Duration) {
+pub(super) async fn first(journal: &Journal, here: Here<'_>, limit: Duration) {
     let options = Options { is_dry_run: false, is_eager: false, wait: Duration::ZERO, patience: OTHERS };
-    let recovery = recover::recover(journal, Some((engine, place)), options);
+    let recovery = recover::recover(journal, Some(here), options);
     match tokio::time::timeout(limit, recovery).await {
         Ok(Ok(report)) => tell(&report),
         Ok(Err(error)) => {

@@ -10,12 +10,14 @@ use super::section::{self, SECTIONS, Section};
 use super::{Error, File, Trust, project};
 
 /// Flags for which a default would mean nothing, such as a process of last year, or another thing than all scripts mean.
-const MEANINGLESS: [(&str, &str); 5] = [
+const MEANINGLESS: [(&str, &str); 7] = [
     ("lease add", "owner"),
     ("lease remove", "all"),
     ("check", "explain"),
     ("lock", "shared"),
     ("lock", "exclusive"),
+    ("run containerd", "archive"),
+    ("run containerd", "name"),
 ];
 
 pub(super) fn apply(file: &File, command: Command) -> Result<Command, Error> {

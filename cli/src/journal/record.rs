@@ -51,6 +51,16 @@ pub enum Place {
         /// What the engine calls itself.
         engine: String,
     },
+    /// All that a container of a containerd is made of: a lease, a snapshot, the container, its task and its control group.
+    /// Each is called by the record's name, and has it in the label `ci-build.run`. The id is the container's.
+    Containerd {
+        /// The path of its socket.
+        address: String,
+        /// What it calls itself.
+        server: String,
+        /// In which of its namespaces.
+        namespace: String,
+    },
 }
 
 impl Place {
@@ -59,6 +69,9 @@ impl Place {
     pub fn store(&self) -> Identity {
         match self {
             Self::Docker { engine, .. } => Identity::Docker(engine.clone()),
+            Self::Containerd { server, namespace, .. } => {
+                Identity::Containerd { server: server.clone(), namespace: namespace.clone() }
+            }
         }
     }
 }

@@ -38,7 +38,7 @@ pub enum Stopped {
 
 /// What happens while a command runs.
 #[derive(Clone, Copy)]
-enum Event {
+pub(super) enum Event {
     Signal(i32),
     Ownerless,
     Late,
@@ -65,7 +65,8 @@ impl Watch {
         let mut owner = limits.owner.and_then(Owner::of);
         loop {
             for signal in self.signals.pending().filter(|signal| *signal != SIGCHLD) {
-                send(pid, control.on(Event::Signal(signal)));
+                let asked = control.on(Event::Signal(signal));
+                send(pid, asked.filter(|_| !is_heard_by_all(signal)));
             }
             if has_ended(pid)? {
                 return Ok(control.stopped);
@@ -96,7 +97,7 @@ impl Watch {
 }
 
 /// What was asked of a command so far, and what comes next.
-struct Control {
+pub(super) struct Control {
     grace: Option<Duration>,
     stopped: Option<Stopped>,
     /// When it gets which signal.
@@ -104,18 +105,22 @@ struct Control {
 }
 
 impl Control {
-    fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         let deadline = limits.timeout.map(|timeout| (Instant::now() + timeout, Signal::TERM));
         Self { grace: limits.grace, stopped: None, deadline }
     }
 
+    /// What the command was asked to end for, where it was.
+    pub(super) fn stopped(&self) -> Option<Stopped> {
+        self.stopped
+    }
+
     /// The signal that the command gets for it.
-    fn on(&mut self, event: Event) -> Option<Signal> {
+    pub(super) fn on(&mut self, event: Event) -> Option<Signal> {
         let (signal, reason) = match event {
             Event::Signal(signal) => {
                 let ends = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&signal);
-                let sent = Signal::from_named_raw(signal).filter(|_| !is_heard_by_all(signal));
-                (sent, ends.then_some(Stopped::Signal(signal)))
+                (Signal::from_named_raw(signal), ends.then_some(Stopped::Signal(signal)))
             }
             Event::Ownerless => (Some(Signal::TERM), Some(Stopped::Ownerless)),
             Event::Late => (self.deadline.take().map(|(_, signal)| signal), Some(Stopped::Timeout)),
@@ -132,7 +137,7 @@ impl Control {
     }
 
     /// How long until the next signal is due.
-    fn rest(&self) -> Option<Duration> {
+    pub(super) fn rest(&self) -> Option<Duration> {
         self.deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()))
     }
 }
@@ -156,15 +161,16 @@ fn has_ended(pid: Pid) -> io::Result<bool> {
 }
 
 /// Whoever wanted the command.
-enum Owner {
+pub(super) enum Owner {
     /// What the kernel tells of its end by.
     Alive(OwnedFd),
+    /// It was gone before.
     Ended,
 }
 
 impl Owner {
     /// None on a kernel without pidfds (before 5.3): there nobody tells.
-    fn of(pid: u32) -> Option<Self> {
+    pub(super) fn of(pid: u32) -> Option<Self> {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(handle) => Some(Self::Alive(handle)),

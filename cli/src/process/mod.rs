@@ -13,15 +13,18 @@ use crate::telemetry;
 
 mod abbreviation;
 mod bound;
+pub(crate) mod cgroup;
 mod control;
 pub(crate) mod discretion;
 pub(crate) mod proc;
+mod requests;
 pub(crate) mod short;
 pub(crate) mod survivors;
 
 pub(crate) use abbreviation::abbreviated;
 pub use bound::{bound, exec_bound};
 pub use control::{Limits, Stopped};
+pub(crate) use requests::{Request, Requests};
 
 use control::Watch;
 

@@ -1,17 +1,31 @@
 //! What goes and what stays, of one engine: from the journal's records and the labels of what there is.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use crate::engine::{OWNER_LABEL, OwnedContainer};
 use crate::journal::{Fate, Found, JOB_LABEL, Owner, RUN_LABEL, Record};
 
+/// Something with labels, such as a container.
+pub trait Labelled {
+    /// All its labels.
+    fn labels(&self) -> &HashMap<String, String>;
+}
+
+impl Labelled for OwnedContainer {
+    fn labels(&self) -> &HashMap<String, String> {
+        &self.labels
+    }
+}
+
 /// What becomes of one container or record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Task {
+pub enum Task<T = OwnedContainer> {
     /// The owner is dead: the container goes, and then its record, where it has one.
     Remove {
         /// The container.
-        container: OwnedContainer,
+        container: T,
         /// Its record's name, and what that says.
         record: Option<(String, Record)>,
     },
@@ -32,7 +46,7 @@ pub enum Task {
     /// Nobody here can tell whether its owner lives: another machine's, or another container's.
     Unknown {
         /// The container.
-        container: OwnedContainer,
+        container: T,
     },
 }
 
@@ -40,17 +54,17 @@ pub enum Task {
 ///
 /// Linear in both, but for the look at each owner.
 #[must_use]
-pub fn choose(
+pub fn choose<T: Labelled>(
     records: &[&Found],
-    containers: Vec<OwnedContainer>,
+    containers: Vec<T>,
     is_eager: bool,
     now: Timestamp,
-) -> Vec<Task> {
-    let mut of_records: std::collections::HashMap<&str, Vec<OwnedContainer>> =
+) -> Vec<Task<T>> {
+    let mut of_records: HashMap<&str, Vec<T>> =
         records.iter().map(|found| (found.name.as_str(), Vec::new())).collect();
     let mut tasks = Vec::new();
     for container in containers {
-        let record = container.labels.get(RUN_LABEL).and_then(|name| of_records.get_mut(name.as_str()));
+        let record = container.labels().get(RUN_LABEL).and_then(|name| of_records.get_mut(name.as_str()));
         match record {
             Some(of_record) => of_record.push(container),
             None => tasks.push(unrecorded(container)),
@@ -82,9 +96,9 @@ pub fn choose(
 
 /// What only its labels tell of. It may have been handed over to its job, which only the record would say: so it stays
 /// for as long as either lives.
-fn unrecorded(container: OwnedContainer) -> Task {
+fn unrecorded<T: Labelled>(container: T) -> Task<T> {
     let fate = |label: &str| {
-        let text = container.labels.get(label)?;
+        let text = container.labels().get(label)?;
         Some(text.parse::<Owner>().map_or(Fate::Unknown, |owner| owner.fate_by_label()))
     };
     match [fate(OWNER_LABEL).unwrap_or(Fate::Unknown), fate(JOB_LABEL).unwrap_or(Fate::Goes)] {
@@ -96,8 +110,6 @@ fn unrecorded(container: OwnedContainer) -> Task {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
     use crate::journal::{Place, Step};
     use crate::store::Process;

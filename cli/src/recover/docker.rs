@@ -42,7 +42,7 @@ pub(super) async fn recover(
         match task {
             Task::Stay => report.alive += 1,
             Task::Unknown { container } => report.unknown.push(container.name),
-            Task::Later { record } => report.later.push(failed(&record)),
+            Task::Later { record } => report.later.push(Failed::of(&record)),
             Task::Forget { name, record } if recovery.is_current(&name, &record)? => {
                 if !recovery.options.is_dry_run {
                     let ids = gone.get(&name).into_iter().flatten();
@@ -94,7 +94,7 @@ pub(super) async fn recover(
                     continue;
                 };
                 recovery.note(&name, &record, reason.clone())?;
-                report.failed.push(failed(&record.failed(reason, Timestamp::now())));
+                report.failed.push(Failed::of(&record.failed(reason, Timestamp::now())));
             }
         }
     }
@@ -143,16 +143,8 @@ fn new_record(place: &Place, container: &OwnedContainer) -> Option<(String, Reco
     Some((name.clone(), Record::new(place.clone(), owner, &format!("container {}", container.name))))
 }
 
-pub(super) fn failed(record: &Record) -> Failed {
-    let failure = record.failure.as_ref();
-    Failed {
-        what: record.command.clone(),
-        reason: failure.map(|failure| failure.reason.clone()).unwrap_or_default(),
-        times: failure.map_or(0, |failure| failure.times),
-    }
-}
-
-/// Without the containers that are ours by their image's labels only.
+/// Without the containers that have our labels from their image, which was made from one of ours (`docker commit`): they
+/// are somebody else's.
 async fn genuine(engine: &Engine, tasks: Vec<Task>) -> Result<Vec<Task>, Error> {
     let mut inherited = Inherited::new(engine, RUN_LABEL);
     let mut genuine = Vec::new();

@@ -1,7 +1,7 @@
 //! What dead owners left goes; what the living have stays (docs/recovery.md).
 //!
 //! - [`choose`](choose()): what goes and what stays, pure,
-//! - `docker`: how containers go, on one engine; `names`: how names of images do,
+//! - `docker`, `containerd`: how containers go, on one engine; `names`: how names of images do,
 //! - [`Report`]: what went.
 
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info};
 
+use crate::engine::containerd::{Containerd, Error as ContainerdError};
 use crate::engine::{self, Endpoint, Engine};
 use crate::error::{Blame, Explain};
 use crate::failpoint;
@@ -16,11 +17,12 @@ use crate::journal::{Fate, Found, Journal, Place, Record};
 use crate::store::{self, Alone};
 
 mod choose;
+mod containerd;
 mod docker;
 mod names;
 mod report;
 
-pub use choose::{Task, choose};
+pub use choose::{Labelled, Task, choose};
 pub use report::{Failed, Removed, Report};
 
 /// How a recovery is to go.
@@ -45,6 +47,12 @@ pub enum Error {
     /// The engine does not do its part.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// containerd does not do its part.
+    #[error(transparent)]
+    Containerd(#[from] ContainerdError),
+    /// The journal names no place where an engine could be.
+    #[error("the record names no engine that could be reached: {0}")]
+    Nowhere(String),
 }
 
 impl Explain for Error {
@@ -52,6 +60,8 @@ impl Explain for Error {
         match self {
             Self::Journal(error) => error.blame(),
             Self::Engine(error) => error.blame(),
+            Self::Containerd(error) => error.blame(),
+            Self::Nowhere(_) => Blame::Surroundings,
         }
     }
 
@@ -59,8 +69,29 @@ impl Explain for Error {
         match self {
             Self::Journal(error) => error.help(),
             Self::Engine(error) => error.help(),
+            Self::Containerd(error) => error.help(),
+            Self::Nowhere(_) => Vec::new(),
         }
     }
+}
+
+/// An engine at hand.
+#[derive(Debug, Clone, Copy)]
+pub enum Here<'a> {
+    /// A docker's, and what the journal calls it.
+    Docker {
+        /// The engine.
+        engine: &'a Engine,
+        /// What the journal calls it.
+        place: &'a Place,
+    },
+    /// A containerd, with all its namespaces.
+    Containerd {
+        /// It, in whichever of them.
+        engine: &'a Containerd,
+        /// What it calls itself.
+        server: &'a str,
+    },
 }
 
 /// A recovery whose turn it is.
@@ -97,11 +128,7 @@ impl Recovery<'_> {
 /// # Errors
 /// When the journal cannot be used, or the engine that is given does not play along. Another engine that does not is told
 /// in the report.
-pub async fn recover(
-    journal: &Journal,
-    here: Option<(&Engine, &Place)>,
-    options: Options,
-) -> Result<Report, Error> {
+pub async fn recover(journal: &Journal, here: Option<Here<'_>>, options: Options) -> Result<Report, Error> {
     let span = tracing::info_span!("recover", outcome = Empty, freed_bytes = Empty);
     let recovered = attempt(journal, here, options).instrument(span.clone()).await;
     span.in_scope(|| record(&span, &recovered));
@@ -126,11 +153,7 @@ fn record(span: &Span, recovered: &Result<Report, Error>) {
     }
 }
 
-async fn attempt(
-    journal: &Journal,
-    here: Option<(&Engine, &Place)>,
-    options: Options,
-) -> Result<Report, Error> {
+async fn attempt(journal: &Journal, here: Option<Here<'_>>, options: Options) -> Result<Report, Error> {
     failpoint::reach("recover.asked");
     let mut report = Report::new(options.is_dry_run);
     let Some(turn) = journal.turn(options.wait)? else {
@@ -153,10 +176,18 @@ async fn attempt(
     let found = journal.list()?;
     let unreadable = found.iter().filter(|found| found.record.is_none() && !found.is_held);
     report.unreadable = unreadable.map(|found| found.name.clone()).collect();
-    if let Some((engine, place)) = here {
-        docker::recover(&recovery, engine, place, &of_engine(&found, place), &mut report).await?;
+    if let Some(here) = here {
+        let records = found.iter().filter(|found| here.has(found)).collect::<Vec<_>>();
+        match here {
+            Here::Docker { engine, place } => {
+                docker::recover(&recovery, engine, place, &records, &mut report).await?;
+            }
+            Here::Containerd { engine, server } => {
+                containerd::recover(&recovery, engine, server, &records, &mut report).await?;
+            }
+        }
     }
-    for (place, records) in elsewhere(&found, here.map(|(_, place)| place)) {
+    for (place, records) in elsewhere(&found, here) {
         if let Some(reason) = waits(&records, options) {
             unreached(&recovery, &records, &reason, &mut report)?;
         } else if let Err(error) = there(&recovery, place, &records, &mut report).await {
@@ -167,28 +198,41 @@ async fn attempt(
     Ok(report)
 }
 
-/// The records of this engine, by whatever address.
-fn of_engine<'a>(found: &'a [Found], here: &Place) -> Vec<&'a Found> {
-    found
-        .iter()
-        .filter(|found| found.record.as_ref().is_some_and(|record| is_same(&record.place, here)))
-        .collect()
+impl Here<'_> {
+    /// Whether a record's resource is here, by whatever address.
+    fn has(&self, found: &Found) -> bool {
+        let place = found.record.as_ref().map(|record| &record.place);
+        match (self, place) {
+            (
+                Self::Docker { place: Place::Docker { engine: here, .. }, .. },
+                Some(Place::Docker { engine, .. }),
+            ) => engine == here,
+            (Self::Containerd { server: here, .. }, Some(Place::Containerd { server, .. })) => server == here,
+            _ => false,
+        }
+    }
 }
 
+/// Whether two records are of one engine at one address. The namespaces of a containerd are recovered together.
 fn is_same(one: &Place, other: &Place) -> bool {
-    let (Place::Docker { engine: one, .. }, Place::Docker { engine: other, .. }) = (one, other);
-    one == other
+    match (one, other) {
+        (
+            Place::Containerd { address: one_address, server: one, .. },
+            Place::Containerd { address: other_address, server: other, .. },
+        ) => one_address == other_address && one == other,
+        _ => one == other,
+    }
 }
 
 /// The records of dead owners on other engines, an engine each.
-fn elsewhere<'a>(found: &'a [Found], here: Option<&Place>) -> Vec<(&'a Place, Vec<&'a Found>)> {
+fn elsewhere<'a>(found: &'a [Found], here: Option<Here<'_>>) -> Vec<(&'a Place, Vec<&'a Found>)> {
     let mut places: Vec<(&Place, Vec<&Found>)> = Vec::new();
     for found in found {
         let Some(record) = &found.record else { continue };
-        if here.is_some_and(|here| is_same(&record.place, here)) {
+        if here.is_some_and(|here| here.has(found)) {
             continue;
         }
-        match places.iter_mut().find(|(place, _)| **place == record.place) {
+        match places.iter_mut().find(|(place, _)| is_same(place, &record.place)) {
             Some((_, records)) => records.push(found),
             None => places.push((&record.place, vec![found])),
         }
@@ -222,19 +266,41 @@ async fn there(
     records: &[&Found],
     report: &mut Report,
 ) -> Result<(), Error> {
-    let Place::Docker { address, engine: name } = place;
-    let endpoint = Endpoint::at(address.clone());
-    let look = async {
-        let engine = Engine::connect(&endpoint).await?;
-        let identity = engine.identity().await?;
-        Ok::<_, engine::Error>((engine, identity))
-    };
-    let looked = tokio::time::timeout(recovery.options.patience, look).await;
-    let (engine, identity) = looked.unwrap_or_else(|_| Err(engine::Error::Hangs(endpoint.clone())))?;
-    if identity != *name {
-        return Err(engine::Error::Another(endpoint).into());
+    let patience = recovery.options.patience;
+    match place {
+        Place::Docker { address, engine: name } => {
+            let endpoint = Endpoint::at(address.clone());
+            let look = async {
+                let engine = Engine::connect(&endpoint).await?;
+                let identity = engine.identity().await?;
+                Ok::<_, engine::Error>((engine, identity))
+            };
+            let looked = tokio::time::timeout(patience, look).await;
+            let (engine, identity) =
+                looked.unwrap_or_else(|_| Err(engine::Error::Hangs(endpoint.clone())))?;
+            if identity != *name {
+                return Err(engine::Error::Another(endpoint).into());
+            }
+            docker::recover(recovery, &engine, place, records, report).await
+        }
+        Place::Containerd { address, server, namespace } => {
+            let nowhere = || Error::Nowhere(address.clone());
+            let address = address.parse().map_err(|_| nowhere())?;
+            let namespace = namespace.parse().map_err(|_| nowhere())?;
+            let look = async {
+                let engine = Containerd::connect(&address, &namespace).await?;
+                let identity = engine.server().await?;
+                Ok::<_, ContainerdError>((engine, identity))
+            };
+            let looked = tokio::time::timeout(patience, look).await;
+            let (engine, identity) =
+                looked.unwrap_or_else(|_| Err(ContainerdError::Hangs(address.clone())))?;
+            if identity != *server {
+                return Err(ContainerdError::Another(address).into());
+            }
+            containerd::recover(recovery, &engine, server, records, report).await
+        }
     }
-    docker::recover(recovery, &engine, place, records, report).await
 }
 
 /// What could not even be tried counts as a removal that failed.

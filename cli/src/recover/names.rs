@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::docker::failed;
-use super::report::{Removed, Report};
+use super::report::{Failed, Removed, Report};
 use super::{Error, Recovery};
 use crate::engine::Engine;
 use crate::journal::{Fate, Found, Record, What};
@@ -29,7 +28,7 @@ pub(super) async fn recover(
         match record.fate(found.is_held, now) {
             Fate::Stays | Fate::Unknown => report.alive += 1,
             Fate::Goes if record.waits(now) && !recovery.options.is_eager => {
-                report.later.push(failed(record));
+                report.later.push(Failed::of(record));
             }
             Fate::Goes => remove(recovery, engine, (&found.name, record, name), report).await?,
         }
@@ -50,7 +49,7 @@ async fn remove(
             Err(error) => {
                 let reason = super::told(&error);
                 recovery.note(of_record, record, reason.clone())?;
-                report.failed.push(failed(&record.clone().failed(reason, Timestamp::now())));
+                report.failed.push(Failed::of(&record.clone().failed(reason, Timestamp::now())));
                 return Ok(());
             }
             Ok(()) => {}

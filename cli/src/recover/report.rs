@@ -5,6 +5,8 @@ use std::fmt;
 use bytesize::ByteSize;
 use serde::Serialize;
 
+use crate::journal::Record;
+
 /// What a recovery removed and what it could not, for people and for scripts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -41,7 +43,7 @@ pub struct Report {
 /// Something that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removed {
-    /// What it was: `container`, or `name` for a name of an image.
+    /// What it was: `container`; `lease` for what a run on containerd made before its container; `name` for a name of an image.
     pub kind: &'static str,
     /// Its id.
     pub id: String,
@@ -62,6 +64,19 @@ pub struct Failed {
     pub reason: String,
     /// How often it was tried.
     pub times: u32,
+}
+
+impl Failed {
+    /// What a record says of the removals that failed so far.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        let failure = record.failure.as_ref();
+        Self {
+            what: record.command.clone(),
+            reason: failure.map(|failure| failure.reason.clone()).unwrap_or_default(),
+            times: failure.map_or(0, |failure| failure.times),
+        }
+    }
 }
 
 impl Report {
@@ -99,6 +114,7 @@ impl fmt::Display for Report {
             let size = bytes.map(|bytes| format!(", {}", ByteSize(bytes).display().si())).unwrap_or_default();
             match *kind {
                 "name" => writeln!(f, "{verb} the name {} of an image", clean(name))?,
+                "lease" => writeln!(f, "{verb} lease {} ({short}){size}", clean(name))?,
                 kind => writeln!(f, "{verb} {kind} {} ({short}) of {}{size}", clean(name), clean(image))?,
             }
         }
@@ -122,17 +138,16 @@ impl fmt::Display for Report {
         for name in &self.unreadable {
             writeln!(f, "left the record {name} alone: this version cannot read it")?;
         }
-        let containers = self.removed.iter().filter(|removed| removed.kind == "container").count();
-        match (containers, self.records) {
-            (0, 0) => write!(f, "nothing to recover"),
-            (removed, records) => {
+        let number = |kind: &str| self.removed.iter().filter(|removed| removed.kind == kind).count();
+        match (number("container"), number("lease"), self.records) {
+            (0, 0, 0) => write!(f, "nothing to recover"),
+            (containers, leases, records) => {
                 let freed = ByteSize(self.freed).display().si();
-                write!(
-                    f,
-                    "{verb} {} and {}, {freed}",
-                    counted(removed, "container"),
-                    counted(records, "record")
-                )
+                write!(f, "{verb} {}", counted(containers, "container"))?;
+                if leases > 0 {
+                    write!(f, ", {}", counted(leases, "lease"))?;
+                }
+                write!(f, " and {}, {freed}", counted(records, "record"))
             }
         }
     }

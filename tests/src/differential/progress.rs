@@ -64,10 +64,26 @@ const CANCELLED: &str = "one was cancelled";
 /// What steps wrote, by vertex and stream: which of two streams comes first is a race.
 type Logs = BTreeMap<(String, i64), Vec<u8>>;
 
+/// Steps by digest.
+type Steps = BTreeMap<String, Vertex>;
+
+/// Steps that were cached or ran, by their names, and whether each was cached.
+///
+/// Plain progress may lose that: when a cached step's layers are fetched for an export, BuildKit tells of the step once more,
+/// without it (`util/progress/controller/controller.go`, Controller.Start), and whichever comes last is shown.
+#[must_use]
+pub fn steps(text: &str) -> Vec<(String, bool)> {
+    let mut steps = Steps::new();
+    let statuses = text.lines().filter_map(|line| serde_json::from_str::<Status>(line).ok());
+    statuses.for_each(|status| learn(&mut steps, status.vertexes));
+    let done = steps.into_values().filter(|step| step.is_of_dockerfile() && step.completed.is_some());
+    done.map(|step| (step.name, step.cached)).collect()
+}
+
 /// The steps with what became of each, their output, the warnings, and what the client says by itself.
 #[must_use]
 pub fn facts(text: &str) -> Facts {
-    let mut steps = BTreeMap::<String, Vertex>::new();
+    let mut steps = Steps::new();
     let mut logs = Logs::new();
     let mut facts = Facts::default();
     let mut own = Vec::new();
@@ -76,14 +92,7 @@ pub fn facts(text: &str) -> Facts {
             own.push(without_time(line));
             continue;
         };
-        for vertex in status.vertexes {
-            let step = steps.entry(vertex.digest.clone()).or_insert_with(|| vertex.clone());
-            step.cached |= vertex.cached;
-            step.completed = vertex.completed.or(step.completed.take());
-            if !vertex.error.is_empty() {
-                step.error = vertex.error;
-            }
-        }
+        learn(&mut steps, status.vertexes);
         for log in status.logs {
             logs.entry((log.vertex, log.stream)).or_default().extend(decoded(&log.data));
         }
@@ -102,6 +111,18 @@ pub fn facts(text: &str) -> Facts {
     facts.put("said", said(own));
     put_steps(&steps, &logs, &mut facts);
     facts
+}
+
+/// What was once told of a step stays so.
+fn learn(steps: &mut Steps, vertexes: Vec<Vertex>) {
+    for vertex in vertexes {
+        let step = steps.entry(vertex.digest.clone()).or_insert_with(|| vertex.clone());
+        step.cached |= vertex.cached;
+        step.completed = vertex.completed.or(step.completed.take());
+        if !vertex.error.is_empty() {
+            step.error = vertex.error;
+        }
+    }
 }
 
 /// What the client says. It has an error of the build twice, from its own request and from the solve that this is part of,
@@ -133,7 +154,7 @@ pub fn tells(line: &str, text: &str) -> bool {
     logs.iter().any(|log| String::from_utf8_lossy(&decoded(&log.data)).contains(text))
 }
 
-fn put_steps(steps: &BTreeMap<String, Vertex>, logs: &Logs, facts: &mut Facts) {
+fn put_steps(steps: &Steps, logs: &Logs, facts: &mut Facts) {
     let (mut executed, mut cached, mut cancelled) = (0, 0, false);
     // By name: digests order them differently each time.
     let mut steps: Vec<_> = steps.values().collect();
@@ -177,8 +198,13 @@ impl Vertex {
     }
 
     /// A base image that several stages have is one step, which is called after any of them; and so is a file that several
-    /// targets of a bake file load.
+    /// targets of a bake file load. A cache in a directory is called after its attributes, with the digest of what an earlier
+    /// build wrote there, which has times in it (`solver/llbsolver/bridge.go`, cmKey).
     fn steady_name(&self) -> String {
+        const LOCAL: &str = "importing cache manifest from local:";
+        if self.name.starts_with(LOCAL) {
+            return LOCAL.to_owned();
+        }
         let Some((stage, what)) = self.name.split_once("] ").filter(|_| self.name.starts_with('[')) else {
             return self.name.clone();
         };
@@ -213,6 +239,27 @@ fn without_time(line: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cache_in_a_directory_has_one_name() {
+        let of = |number: u64| {
+            format!(
+                r#"{{"vertexes":[{{"digest":"sha256:1","name":"importing cache manifest from local:{number}","completed":"t"}}]}}"#
+            )
+        };
+        assert_eq!(facts(&of(14)), facts(&of(180)));
+    }
+
+    /// As BuildKit told of the last step of an import, whose layers were then fetched for the export.
+    #[test]
+    fn a_step_that_is_fetched_stays_cached() {
+        let text = r#"{"vertexes":[{"digest":"sha256:1","name":"[1/2] RUN a","started":"t","completed":"t"}]}
+{"vertexes":[{"digest":"sha256:2","name":"[2/2] COPY a b","started":"t","completed":"t","cached":true}]}
+{"vertexes":[{"digest":"sha256:2","name":"[2/2] COPY a b","started":"t","completed":"t"}]}
+{"vertexes":[{"digest":"sha256:3","name":"[3/3] RUN never"}]}
+{"vertexes":[{"digest":"sha256:0","name":"[internal] load metadata","completed":"t"}]}"#;
+        assert_eq!(steps(text), [("[1/2] RUN a".to_owned(), false), ("[2/2] COPY a b".to_owned(), true)]);
+    }
 
     #[test]
     fn steps_have_their_last_state() {

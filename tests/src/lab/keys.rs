@@ -10,8 +10,11 @@ use super::raw::{Key, LABORATORY_FAILED};
 use super::situation::lab_file;
 use super::strategy::Strategy;
 use crate::Subject;
+use crate::differential::progress;
 
 const FILE: &str = "keys";
+/// What [`progress::steps`] reads.
+const PROGRESS: &str = "--progress=rawjson";
 const STRATEGIES: [&str; 6] = [CONTROL, "auto", "lock", "order", "prime", "namespace"];
 
 /// What the engine's own frontend loses, of so many tries the worst, is no loss of ours.
@@ -64,9 +67,9 @@ pub(super) fn run(subject: &Subject, selection: &Selection) -> Result<Vec<Key>> 
 /// Without a cache to import, a fresh engine runs all of it: or being cached there tells nothing.
 fn fresh_is_empty(subject: &Subject) -> Result<()> {
     let fresh = Subject::beside(subject.engine.kind(), &subject.client)?;
-    let outcome = Build::of(&fresh.client, &lab_file(FILE)).run()?;
+    let outcome = Build::of(&fresh.client, &lab_file(FILE)).argument(PROGRESS).run()?;
     must_succeed(&outcome)?;
-    let steps = outcome.steps();
+    let steps = progress::steps(&outcome.output);
     ensure!(!steps.iter().any(|(_, cached)| *cached), "a fresh engine has something cached: {steps:?}");
     fresh.engine.stop()
 }
@@ -90,7 +93,7 @@ impl Asked<'_> {
 
     fn build(&self, by: &Strategy, subject: &Subject) -> Result<Build> {
         // An attestation is no part of a cache.
-        Ok(by.build(subject, &lab_file(FILE))?.argument("--provenance=false"))
+        Ok(by.build(subject, &lab_file(FILE))?.argument("--provenance=false").argument(PROGRESS))
     }
 
     /// Upstream has built it; then the strategy does, twice.
@@ -119,7 +122,7 @@ impl Asked<'_> {
         let changed = self.build(self.strategy, self.subject)?.argument("--build-arg=FIRST=changed").run()?;
         let is_first = |step: &str| step.starts_with("[s0 ");
         ensure!(
-            changed.steps().iter().all(|(step, cached)| !cached || !is_first(step)),
+            progress::steps(&changed.output).iter().all(|(step, cached)| !cached || !is_first(step)),
             "the first stage was to be changed, and is cached:\n{}",
             changed.output
         );
@@ -163,14 +166,17 @@ impl Asked<'_> {
 
     fn key(&self, question: &str, outcome: &Outcome, should: impl Fn(&str) -> bool) -> Result<Key> {
         must_succeed(outcome)?;
-        let steps = outcome.steps();
+        let steps = progress::steps(&outcome.output);
         // A step that the frontend puts in is not the user's, and the primer runs in every build.
         let of_user = steps.into_iter().filter(|(name, _)| !name.contains("ci-build") && should(name));
         let (cached, missed): (Vec<_>, Vec<_>) = of_user.partition(|(_, cached)| *cached);
         ensure!(!cached.is_empty() || !missed.is_empty(), "no step is to be seen:\n{}", outcome.output);
+        if !missed.is_empty() {
+            eprintln!("{question}, {}: {missed:?} of\n{}", self.strategy.name, outcome.output);
+        }
         Ok(Key {
             cached: cached.len(),
-            missed: missed.into_iter().map(|(name, _)| name.to_owned()).collect(),
+            missed: missed.into_iter().map(|(name, _)| name).collect(),
             ..self.unanswered(question)
         })
     }

@@ -48,6 +48,9 @@ pub struct Selection {
     /// Only this strategy [repeatable]
     #[arg(long = "strategy", value_name = "NAME", value_parser = names(STRATEGIES.iter().map(|strategy| strategy.name)))]
     strategies: Vec<String>,
+    /// Of the walls, only those of this file [repeatable]
+    #[arg(long = "file", value_name = "NAME", value_parser = names(walls::files()))]
+    files: Vec<String>,
     /// Only this part [repeatable]
     #[arg(long = "part", value_name = "PART")]
     parts: Vec<Part>,
@@ -84,12 +87,18 @@ impl Selection {
         self.engines.is_empty()
             && self.situations.is_empty()
             && self.strategies.is_empty()
+            && self.files.is_empty()
             && self.parts.is_empty()
     }
 
     fn has_part(&self, part: Part) -> bool {
-        let cells_alone = !self.situations.is_empty() && part != Part::Cells;
-        self.parts.contains(&part) || self.parts.is_empty() && !cells_alone
+        let not_of_cells = !self.situations.is_empty() && part != Part::Cells;
+        let not_of_walls = !self.files.is_empty() && part != Part::Walls;
+        self.parts.contains(&part) || self.parts.is_empty() && !not_of_cells && !not_of_walls
+    }
+
+    fn has_file(&self, name: &str) -> bool {
+        self.files.is_empty() || self.files.iter().any(|chosen| chosen == name)
     }
 
     fn has_situation(&self, name: &str) -> bool {

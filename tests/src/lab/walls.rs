@@ -40,7 +40,7 @@ const FIVE: &[Change] = &[
     Change { name: "what follows changed", arguments: &["AFTER"], times: 1 },
 ];
 
-const SERIES: [Series; 4] = [
+static SERIES: [Series; 4] = [
     Series {
         file: "walls",
         builds: FIVE,
@@ -62,6 +62,11 @@ const SERIES: [Series; 4] = [
     },
 ];
 
+/// The names of the files.
+pub(super) fn files() -> impl Iterator<Item = &'static str> {
+    SERIES.iter().map(|series| series.file)
+}
+
 /// How much longer than the fastest safe strategy `auto` may take, where upstream is unsafe.
 const AUTO: f64 = 1.10;
 /// How much longer than upstream's unsafe build, where mountpoints race.
@@ -77,7 +82,7 @@ pub(super) fn run(subject: &Subject, selection: &Selection) -> Result<Vec<Wall>>
     if !ENGINES.contains(&subject.engine.kind()) {
         return Ok(walls);
     }
-    for series in SERIES {
+    for series in SERIES.iter().filter(|series| selection.has_file(series.file)) {
         let strategies = series.strategies.iter().filter_map(|name| Strategy::named(name));
         let strategies: Vec<_> =
             strategies.filter(|strategy| selection.has_strategy(strategy.name)).collect();
@@ -100,7 +105,7 @@ pub(super) fn run(subject: &Subject, selection: &Selection) -> Result<Vec<Wall>>
                 let first = first + place * series.builds.len();
                 let walls = &mut walls[first..first + series.builds.len()];
                 if walls[0].not_run.is_none() {
-                    one_after_the_other(subject, &series, strategies[place], round, walls)?;
+                    one_after_the_other(subject, series, strategies[place], round, walls)?;
                 }
             }
         }

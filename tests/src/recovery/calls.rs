@@ -55,8 +55,8 @@ impl Call {
         }
     }
 
-    /// Plays it through a proxy, to its end.
-    fn play(self, ground: &Ground, proxy: &Proxy) -> Result<ExitStatus> {
+    /// Plays it through a proxy, to its end; none where it does not come, and it is killed.
+    fn play(self, ground: &Ground, proxy: &Proxy) -> Result<Option<ExitStatus>> {
         let mut command = match self {
             // A job of its own: a detached container is its, and is left when it has ended.
             Self::Run(_, words) => ground.job(words),
@@ -74,7 +74,7 @@ impl Call {
             let _ = child.kill();
             child.wait()?;
         }
-        ended.context("it does not end")
+        Ok(ended)
     }
 }
 
@@ -95,12 +95,16 @@ pub fn repeat(engine: &str, socket: &Path, ground: &Ground, call: Call, fault: &
             let request = requests.get(number - 1).cloned().unwrap_or_default();
             lines.into_iter().map(move |line| format!("request {number} ({request}): {line}"))
         };
+        if status.is_none() {
+            left.extend(said(vec!["it does not end".into()]));
+        }
         left.extend(said(ground.lies()?));
         left.extend(said(ground.leftovers().with_context(place)?));
         if requests.len() < number {
             // Its container is ended by its time limit, else it is successful.
-            let is_well = status.success() || matches!(call, Call::Run(_, words) if words == IS_STOPPED);
-            ensure!(is_well, "{} ended {status}, though nothing failed", call.name());
+            let is_well = status.is_some_and(|status| status.success())
+                || matches!(call, Call::Run(_, words) if words == IS_STOPPED);
+            ensure!(is_well, "{} ended {status:?}, though nothing failed", call.name());
             let times = u32::try_from(number - 1)?;
             let (engine, scenario) = (engine.to_owned(), format!("{}, one request of it {how}", call.name()));
             let place = format!("1 to {times}");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,6 +11,7 @@ use xtask::engines::{self, Kind, Options};
 use xtask::{command, images, poll};
 
 use super::ground::{Ground, PATIENCE};
+use super::moments;
 use super::raw::Row;
 use super::scenario::{ENDS, IS_DETACHED, IS_STOPPED};
 
@@ -19,7 +20,7 @@ const STAYS: &[&str] = &["run", "-v", "/anonymous", images::BUSYBOX, "sleep", su
 
 /// Who is killed beside the shim of a container.
 #[derive(Debug, Clone, Copy)]
-enum Shim {
+pub enum Shim {
     /// Nobody: `ci-build run` sees to what is left.
     Alone,
     /// `ci-build run`, before.
@@ -28,25 +29,24 @@ enum Shim {
     Detached,
 }
 
-/// Kills shims of containers.
+/// Whose shims are killed, in words.
+pub const SHIMS: &[(&str, Shim)] = &[
+    ("with its run", Shim::Alone),
+    ("after its run", Shim::AfterTheRun),
+    ("of a detached run", Shim::Detached),
+];
+
+/// Kills shims of containers in one way.
 ///
 /// # Errors
 /// When a container has none, or the command does not play along.
-pub fn shims(engine: &str, ground: &Ground, times: u32) -> Result<Vec<Row>> {
-    let ways = [
-        ("with its run", Shim::Alone),
-        ("after its run", Shim::AfterTheRun),
-        ("of a detached run", Shim::Detached),
-    ];
-    let row = |(place, way): (&str, Shim)| {
-        let (mut left, started) = (Vec::new(), Instant::now());
-        for _ in 0..times {
-            shim(ground, way).with_context(|| format!("the shim {place}"))?;
-            left.extend(ground.leftovers()?);
-        }
-        Ok(row(engine, "shim that is killed", place, times, left, started))
-    };
-    ways.into_iter().map(row).collect()
+pub fn shims(engine: &str, ground: &Ground, (place, way): &(&str, Shim), times: u32) -> Result<Row> {
+    let (mut left, started) = (Vec::new(), Instant::now());
+    for _ in 0..times {
+        shim(ground, *way).with_context(|| format!("the shim {place}"))?;
+        left.extend(ground.leftovers()?);
+    }
+    Ok(row(engine, "shim that is killed", place, times, left, started))
 }
 
 fn shim(ground: &Ground, way: Shim) -> Result<()> {
@@ -107,35 +107,39 @@ fn ended(mut run: Child) -> Result<()> {
     ended.map(drop).context("ci-build run does not end")
 }
 
+/// What runs when its engine is killed, in words.
+pub const ENGINES: &[(&str, &[&str])] =
+    &[("a run", ENDS), ("a run that is stopped", IS_STOPPED), ("a detached run", IS_DETACHED)];
+
 /// Kills engines beneath runs, and starts them anew. Gives their version, too.
 ///
 /// # Errors
 /// When an engine does not come back, or the command does not play along.
-pub fn engines(kind: Kind, program: &Path, times: u32) -> Result<(String, Vec<Row>)> {
+pub fn engines(
+    kind: Kind,
+    program: &Path,
+    (place, words): &(&str, &[&str]),
+    times: u32,
+) -> Result<(String, Row)> {
     let mut engine = engines::start(kind, Options::default())?;
     images::busybox(engine.client())?;
     let ground = Ground::without_life(engine.client().clone(), program.to_owned())?;
-    // The journal is there before the first one dies.
-    ground.ours(ENDS).status()?;
-    let ways = [("a run", ENDS), ("a run that is stopped", IS_STOPPED), ("a detached run", IS_DETACHED)];
-    let mut rows = Vec::new();
-    for (place, words) in ways {
-        let (mut left, started) = (Vec::new(), Instant::now());
-        for time in 0..times {
-            let run = ground.job(words).spawn()?;
-            // Spread over the whole of a run.
-            std::thread::sleep(Duration::from_millis(u64::from(time % 20) * 70));
-            engine.kill()?;
-            ended(run)?;
-            engine.revive()?;
-            left.extend(ground.leftovers().with_context(|| format!("after the engine of {place}"))?);
-        }
-        rows.push(row(kind.name(), "engine that is killed", place, times, left, started));
+    // The journal is there too before the first one dies.
+    let whole = moments::whole(&mut ground.job(words))?;
+    ground.leftovers()?;
+    let (mut left, started) = (Vec::new(), Instant::now());
+    for time in 0..times {
+        let run = ground.job(words).spawn()?;
+        std::thread::sleep(moments::moment(whole, time));
+        engine.kill()?;
+        ended(run)?;
+        engine.revive()?;
+        left.extend(ground.leftovers().with_context(|| format!("after the engine of {place}"))?);
     }
     drop(ground);
     let version = engine.version().to_owned();
     engine.stop()?;
-    Ok((version, rows))
+    Ok((version, row(kind.name(), "engine that is killed", place, times, left, started)))
 }
 
 fn row(engine: &str, scenario: &str, place: &str, times: u32, left: Vec<String>, started: Instant) -> Row {

@@ -15,7 +15,8 @@ use xtask::client::Client;
 use xtask::images::BUSYBOX;
 use xtask::{artifacts, command, poll};
 
-use super::scenario::{IS_DETACHED, is_killed};
+use super::moments;
+use super::scenario::{ENDS, IS_DETACHED, is_killed};
 use crate::host;
 
 /// What ends by itself in a moment, has ended after this; on a busy machine too.
@@ -23,6 +24,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Stands in the words of a run for so many seconds that nobody waits for them, a number of each ground's own.
 pub(super) const LONG: &str = "LONG";
+
+/// Stands in the words of a run for the time limit of a container that is to see it.
+pub(super) const LIMIT: &str = "LIMIT";
 
 /// What builds of grounds call the frontend, so that nobody else's is taken away.
 const FRONTEND: &str = "localhost/recovery/ci-build/frontend:1";
@@ -39,6 +43,7 @@ pub struct Ground {
     /// A directory with the Dockerfile of a build.
     context: TempDir,
     long: String,
+    limit: String,
     neighbour: String,
     alive: Option<Child>,
     /// Containers, volumes and nameless images that must stay.
@@ -90,10 +95,12 @@ impl Ground {
             state: state.context("cannot create a directory")?,
             context: context.context("cannot create a directory")?,
             long,
+            limit: String::new(),
             neighbour,
             alive: None,
             staying: BTreeSet::new(),
         };
+        ground.limit = moments::limit(moments::whole(&mut ground.ours(ENDS))?);
         ground.staying = ground.there()?;
         Ok(ground)
     }
@@ -102,9 +109,17 @@ impl Ground {
     #[must_use]
     pub fn ours(&self, words: &[&str]) -> Command {
         let mut command = of(&self.client, &self.program, &self.state);
-        command.args(words.iter().map(|word| if *word == LONG { &self.long } else { *word }));
+        command.args(words.iter().map(|word| self.meant(word)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
+    }
+
+    fn meant<'a>(&'a self, word: &'a str) -> &'a str {
+        match word {
+            LONG => &self.long,
+            LIMIT => &self.limit,
+            word => word,
+        }
     }
 
     /// A job that is nothing but one `ci-build` with these words, and ends with it: what is handed over to it is left then.
@@ -113,7 +128,7 @@ impl Ground {
         let mut job = of(&self.client, Path::new("setsid"), &self.state);
         // The shell is the job, and must not become the command.
         job.args(["--wait", "sh", "-c", "\"$0\" \"$@\"; exit $?"]).arg(&self.program);
-        job.args(words.iter().map(|word| if *word == LONG { &self.long } else { *word }));
+        job.args(words.iter().map(|word| self.meant(word)));
         job.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         job
     }

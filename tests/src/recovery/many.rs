@@ -2,9 +2,6 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -15,15 +12,16 @@ use xtask::images::BUSYBOX;
 
 use super::ground::Ground;
 use super::raw::Many;
+use super::work;
 
 /// How many are made at once.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// One in so many runs.
-const RUNNING: u32 = 20;
+pub(super) const RUNNING: u32 = 20;
 
 /// One in so many has only its labels.
-const UNRECORDED: u32 = 4;
+pub(super) const UNRECORDED: u32 = 4;
 
 /// Leaves so many containers of a dead owner, and removes them by one recovery of this program.
 ///
@@ -35,27 +33,9 @@ pub fn run(engine: &str, ground: &Ground, program: &Path, containers: u32) -> Re
     let name = command::output(ground.client().docker().args(["info", "--format", "{{.ID}}"]))?;
     let place = Place::Docker { address, engine: name.trim().to_owned() };
     let journal = Journal::open_in(ground.state())?;
-    let next = AtomicU32::new(0);
-    let failed: Mutex<Vec<anyhow::Error>> = Mutex::default();
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= containers {
-                        break;
-                    }
-                    if let Err(error) = leave(ground, &journal, &place, &owner, number) {
-                        failed.lock().expect("nobody panics with it").push(error);
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    if let Some(error) = failed.into_inner().expect("nobody panics with it").pop() {
-        return Err(error.context("cannot leave containers"));
-    }
+    let numbers: Vec<u32> = (0..containers).collect();
+    let leave = |(): &(), number: &u32| leave(ground, &journal, &place, &owner, *number);
+    work::shared(AT_ONCE, &numbers, || Ok(()), leave).context("cannot leave containers")?;
     let mut recover = ground.client().set_up(Command::new(program));
     recover.args(["recover", "--format", "json"]).env("CI_BUILD_STATE_DIR", ground.state());
     let started = Instant::now();

@@ -22,6 +22,9 @@ pub struct Raw {
     /// How long runs take, an engine each.
     #[serde(default)]
     pub speed: Vec<Speed>,
+    /// What cancelled runs leave, an engine each.
+    #[serde(default)]
+    pub wedge: Vec<Wedge>,
 }
 
 /// One scenario, gone wrong at one place, again and again.
@@ -68,8 +71,42 @@ pub struct Speed {
     pub engine: String,
     /// By `ci-build run`.
     pub ours_ms: Vec<f64>,
-    /// By `docker run --rm`.
-    pub docker_ms: Vec<f64>,
+    /// By what it is measured beside.
+    pub theirs_ms: Vec<f64>,
+    /// What that is: `docker run --rm` or `ctr run --rm`.
+    pub theirs: String,
+}
+
+/// Runs whose client was killed when the container was up, again and again on one engine.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Wedge {
+    /// The engine's name.
+    pub engine: String,
+    /// How many were killed, of each kind.
+    pub cancelled: u32,
+    /// What those of a bare `ctr run --rm` left.
+    pub ctr: Left,
+    /// What those of `ci-build run --containerd` left, when one more run had ended by itself.
+    pub ours: Left,
+    /// The same when another one was killed, and after a recovery.
+    pub recovered: Left,
+    /// How long that recovery took.
+    pub recovery_seconds: f32,
+}
+
+/// What is there that was not there before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Tasks, which run.
+    pub tasks: usize,
+    /// Containers.
+    pub containers: usize,
+    /// Snapshots.
+    pub snapshots: usize,
+    /// Leases.
+    pub leases: usize,
+    /// Bytes of snapshots on the disk.
+    pub bytes: u64,
 }
 
 impl Raw {
@@ -82,12 +119,20 @@ impl Raw {
             Some(at) => self.rows[at] = row,
             None => self.rows.push(row),
         }
+        // Those of one engine stay as they came.
+        self.rows.sort_by(|a, b| a.engine.cmp(&b.engine));
     }
 
     /// Adds what many leftovers took, in the place of an earlier result of the same engine.
     pub fn put_many(&mut self, many: Many) {
         self.many.retain(|other| other.engine != many.engine);
         self.many.push(many);
+    }
+
+    /// Adds what cancelled runs left, in the place of an earlier result of the same engine.
+    pub fn put_wedge(&mut self, wedge: Wedge) {
+        self.wedge.retain(|other| other.engine != wedge.engine);
+        self.wedge.push(wedge);
     }
 
     /// Adds how long runs took, in the place of an earlier result of the same engine.
@@ -97,10 +142,31 @@ impl Raw {
     }
 }
 
+impl Left {
+    /// What is there more than before.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            tasks: self.tasks.saturating_sub(before.tasks),
+            containers: self.containers.saturating_sub(before.containers),
+            snapshots: self.snapshots.saturating_sub(before.snapshots),
+            leases: self.leases.saturating_sub(before.leases),
+            bytes: self.bytes.saturating_sub(before.bytes),
+        }
+    }
+
+    /// Whether nothing is there more, but for less on the disk than one container wrote.
+    #[must_use]
+    pub fn is_nothing(&self, written: u64) -> bool {
+        let Self { tasks, containers, snapshots, leases, bytes } = *self;
+        [tasks, containers, snapshots, leases] == [0; 4] && bytes < written
+    }
+}
+
 impl Speed {
     /// How many times as long ours took, by the medians.
     #[must_use]
     pub fn ratio(&self) -> f64 {
-        median(&self.ours_ms) / median(&self.docker_ms)
+        median(&self.ours_ms) / median(&self.theirs_ms)
     }
 }

@@ -2,15 +2,18 @@
 
 use std::fmt::{self, Write};
 
-use super::raw::{Many, Raw, Row, Speed};
+use super::raw::{Left, Many, Raw, Row, Speed, Wedge};
 use crate::prunes::speed::median;
 use crate::results::{list, origin};
 
 /// A recovery of a thousand leftovers is to take less, in seconds.
 const QUICK: f32 = 60.0;
 
-/// A run is to take at most so many times as long as docker's.
+/// A run is to take at most so many times as long as docker's or ctr's.
 const RATIO: f64 = 1.1;
+
+/// A cancelled run writes so much, in bytes.
+pub(super) const WRITTEN: u64 = 1 << 20;
 
 /// What is not as promised.
 #[must_use]
@@ -32,10 +35,24 @@ pub fn complaints(raw: &Raw) -> Vec<String> {
     }
     for speed in raw.speed.iter().filter(|speed| speed.ratio() > RATIO) {
         complaints.push(format!(
-            "{}: a run takes {:.2} times as long as docker's",
+            "{}: a run takes {:.2} times as long as {}",
             speed.engine,
-            speed.ratio()
+            speed.ratio(),
+            speed.theirs
         ));
+    }
+    for Wedge { engine, cancelled, ctr, ours, recovered, .. } in &raw.wedge {
+        if ctr.containers < *cancelled as usize {
+            complaints.push(format!(
+                "{engine}: the control leaves {} of {cancelled}, so this shows nothing",
+                ctr.containers
+            ));
+        }
+        for (when, left) in [("", ours), (" after a recovery", recovered)] {
+            if !left.is_nothing(WRITTEN) {
+                complaints.push(format!("{engine}: cancelled runs leave something{when}: {left:?}"));
+            }
+        }
     }
     complaints
 }
@@ -58,8 +75,9 @@ fn write(raw: &Raw, page: &mut String) -> fmt::Result {
     page.push_str(
         "\n## What goes wrong\n\nAfter each time one `ci-build recover` runs, and then nothing of ours may be left: no container, volume, process, \
          record, file, lock, lease; a second recovery has nothing to do; and the container of a neighbour and that of a living owner stand \
-         as they did (where the engine itself is killed, the neighbour's alone). *Request* is one to the engine's socket, of docker's or \
-         buildx's too, that a proxy lets go wrong, the first, the second and so on until the command has no more.\n\n\
+         as they did (where docker's engine itself is killed, the neighbour's alone). *Request* is one to the engine's socket, of docker's or \
+         buildx's too, that a proxy lets go wrong, the first, the second and so on until the command has no more. On containerd \
+         nothing of ours is no container, task, snapshot, lease, half-written blob, process or control group either.\n\n\
          | engine | what | where | times | went wrong | left something |\n|---|---|---|---|---|---|\n",
     );
     for Row { engine, scenario, place, times, killed, left, .. } in &raw.rows {
@@ -77,18 +95,35 @@ fn write(raw: &Raw, page: &mut String) -> fmt::Result {
         )?;
     }
     page.push_str(
-        "\n## Speed\n\n`ci-build run IMAGE true` and `docker run --rm IMAGE true` in turns, from the start of the program to its end; medians.\n\n\
-         | engine | runs | ci-build run | docker run --rm | ratio |\n|---|---|---|---|---|\n",
+        "\n## Speed\n\n`ci-build run IMAGE true`, on containerd with `--containerd`, in turns with the engine's own client, from the start of \
+         the program to its end; medians.\n\n\
+         | engine | runs | ci-build run | beside | that takes | ratio |\n|---|---|---|---|---|---|\n",
     );
     for speed in &raw.speed {
-        let Speed { engine, ours_ms, docker_ms } = speed;
-        let [ours, docker] = [ours_ms, docker_ms].map(|times| median(times));
+        let Speed { engine, ours_ms, theirs_ms, theirs: beside } = speed;
+        let [ours, theirs] = [ours_ms, theirs_ms].map(|times| median(times));
         writeln!(
             page,
-            "| {engine} | {} | {ours:.0} ms | {docker:.0} ms | {:.2} |",
+            "| {engine} | {} | {ours:.0} ms | `{beside}` | {theirs:.0} ms | {:.2} |",
             ours_ms.len(),
             speed.ratio()
         )?;
+    }
+    page.push_str(
+        "\n## Cancelled runs\n\nRuns on one containerd, each of which writes 1 MiB, and whose client is killed when its container is up: what a bare \
+         `ctr run --rm` leaves; what `ci-build run --containerd` leaves when one more run has ended by itself, since each looks first \
+         for what the others left; and what one more that was killed leaves after `ci-build recover`.\n\n\
+         | engine | cancelled | by | tasks | containers | snapshots | leases | on the disk |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for Wedge { engine, cancelled, ctr, ours, recovered, .. } in &raw.wedge {
+        let by = [("`ctr run --rm`", ctr), ("`ci-build run`", ours), ("and `ci-build recover`", recovered)];
+        for (by, Left { tasks, containers, snapshots, leases, bytes }) in by {
+            let mib = bytes / (1 << 20);
+            writeln!(
+                page,
+                "| {engine} | {cancelled} | {by} | {tasks} | {containers} | {snapshots} | {leases} | {mib} MiB |"
+            )?;
+        }
     }
     list(page, "Not as promised", complaints(raw))
 }
@@ -119,12 +154,26 @@ mod tests {
             seconds,
             left: vec![],
         };
-        let speed =
-            |ours: f64| Speed { engine: "docker-28.5".into(), ours_ms: vec![ours], docker_ms: vec![100.0] };
+        let speed = |ours: f64| Speed {
+            engine: "docker-28.5".into(),
+            ours_ms: vec![ours],
+            theirs_ms: vec![100.0],
+            theirs: "docker run --rm".into(),
+        };
+        let left = |containers| Left { containers, ..Left::default() };
+        let wedge = |ctr, ours, bytes| Wedge {
+            engine: "containerd-2.1".into(),
+            cancelled: 3,
+            ctr: left(ctr),
+            ours: left(ours),
+            recovered: Left { bytes, ..left(0) },
+            recovery_seconds: 1.0,
+        };
         let fine = Raw {
             rows: vec![row(2, &[])],
             many: vec![many(1000, 59.0)],
             speed: vec![speed(110.0)],
+            wedge: vec![wedge(3, 0, WRITTEN - 1)],
             ..Raw::default()
         };
         assert_eq!(complaints(&fine), Vec::<String>::new());
@@ -132,13 +181,17 @@ mod tests {
             rows: vec![row(2, &["left: container 1"]), row(0, &[])],
             many: vec![many(1000, 60.0)],
             speed: vec![speed(111.0)],
+            wedge: vec![wedge(2, 1, WRITTEN)],
             ..Raw::default()
         };
         insta::assert_snapshot!(complaints(&bad).join("\n"), @r"
         docker-28.5, run, run.asked: left: container 1
         docker-28.5, run, run.asked: it never went wrong, so this shows nothing
         docker-28.5: 1000 leftovers took 60 s
-        docker-28.5: a run takes 1.11 times as long as docker's
+        docker-28.5: a run takes 1.11 times as long as docker run --rm
+        containerd-2.1: the control leaves 2 of 3, so this shows nothing
+        containerd-2.1: cancelled runs leave something: Left { tasks: 0, containers: 1, snapshots: 0, leases: 0, bytes: 0 }
+        containerd-2.1: cancelled runs leave something after a recovery: Left { tasks: 0, containers: 0, snapshots: 0, leases: 0, bytes: 1048576 }
         ");
     }
 

@@ -9,7 +9,8 @@ use ci_build::failpoint;
 use xtask::images::BUSYBOX;
 use xtask::poll;
 
-use super::ground::{Ground, LONG, PATIENCE};
+use super::ground::{Ground, LIMIT, LONG, PATIENCE};
+use super::moments;
 
 /// A way to be killed.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ enum Way {
 pub(super) const ENDS: &[&str] = &["run", "-v", "/anonymous", BUSYBOX, "true"];
 /// A run that is ended.
 pub(super) const IS_STOPPED: &[&str] =
-    &["run", "--timeout", "500ms", "--grace", "1s", "--sig-proxy=false", BUSYBOX, "sleep", LONG];
+    &["run", "--timeout", LIMIT, "--grace", "1s", "--sig-proxy=false", BUSYBOX, "sleep", LONG];
 /// A run that goes on when it has ended.
 pub(super) const IS_DETACHED: &[&str] = &["run", "-d", "-v", "/anonymous", BUSYBOX, "sleep", LONG];
 
@@ -149,7 +150,7 @@ impl Scenario {
     pub fn moments(&self) -> u32 {
         match self.way {
             Way::Run(_) | Way::Build | Way::Recovery | Way::FailingRecovery | Way::Reboot => 1,
-            Way::RunAnytime | Way::BuildAnytime => 20,
+            Way::RunAnytime | Way::BuildAnytime => moments::MOMENTS,
             Way::FailingCall => 6,
         }
     }
@@ -165,9 +166,9 @@ impl Scenario {
                 Ok(is_killed(status))
             }
             Way::RunAnytime => {
+                let whole = moments::whole(&mut ground.ours(ENDS))?;
                 let mut child = ground.ours(ENDS).spawn()?;
-                // Spread over the whole of a run, not random: the next time is another moment.
-                std::thread::sleep(Duration::from_millis(u64::from(time % self.moments()) * 60));
+                std::thread::sleep(moments::moment(whole, time));
                 let ended = child.try_wait()?.is_some();
                 let _ = child.kill();
                 child.wait()?;

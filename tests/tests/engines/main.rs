@@ -16,6 +16,7 @@
 
 mod build;
 mod cancel;
+mod containerd;
 mod definitions;
 mod equal;
 mod hazards;
@@ -56,8 +57,6 @@ const INTERFACES: &[Kind] = &[Kind::Docker20_10, Kind::Docker28_5, Kind::Docker2
 const STORES: &[Kind] = &[Kind::Docker28_5, Kind::Docker28_5Containerd];
 const ENDS: &[Kind] = &[Kind::Docker20_10, Kind::Docker28_5];
 const NEWEST: &[Kind] = &[Kind::Docker28_5];
-/// With Docker 20.10's client, `ci-build run` does not end where its ninth request is refused; it is not known yet why.
-const WITHOUT_20_10: &[Kind] = &[Kind::Docker26_1, Kind::Docker28_5, Kind::Docker28_5Containerd];
 
 /// How many tests run at a time: most of their time they wait for an engine, which waits for a step.
 const THREADS: usize = 4;
@@ -74,6 +73,31 @@ const OTHERS: &[(&str, OtherTest)] = &[
     ("containerd-2.1::a_namespace_is_a_store", store::containerd_2_1),
     ("none::mirror_deletes_what_is_old", mirror::prune_older),
     ("none::a_socket_without_permission_is_told", store::without_permission),
+];
+
+type ContainerdTest = fn(containerd::Kind) -> Result<()>;
+
+const CONTAINERDS: &[containerd::Kind] = &containerd::Kind::ALL;
+const NEWEST_CONTAINERD: &[containerd::Kind] = &[containerd::Kind::Containerd2_1];
+
+/// Tests of containerd without docker, and on which ones, as for docker.
+const CONTAINERD_TESTS: &[(&str, &[containerd::Kind], ContainerdTest)] = &[
+    ("run_is_as_asked", CONTAINERDS, containerd::as_asked),
+    ("run_unpacks_what_is_not", CONTAINERDS, containerd::unpacks),
+    ("run_of_an_archive_leaves_none_of_it", CONTAINERDS, containerd::archive),
+    ("run_ends_by_signals_and_in_time", CONTAINERDS, containerd::signals),
+    ("run_ends_with_its_job", NEWEST_CONTAINERD, containerd::ends_with_its_job),
+    ("run_killed_leaves_nothing", CONTAINERDS, containerd::killed),
+    ("run_whose_calls_fail_leaves_nothing", CONTAINERDS, containerd::failing_calls),
+    ("run_of_a_killed_ctr_is_left", NEWEST_CONTAINERD, containerd::killed_ctr),
+    ("run_outlives_its_shim", CONTAINERDS, containerd::killed_shim),
+    ("run_goes_on_without_containerd", CONTAINERDS, containerd::killed_containerd),
+    ("run_ends_without_containerd", CONTAINERDS, containerd::lost_containerd),
+    ("run_cancelled_while_it_is_made_leaves_nothing", CONTAINERDS, containerd::cancelled_while_made),
+    ("run_leaves_nothing_over_a_reboot", NEWEST_CONTAINERD, containerd::reboot),
+    ("run_is_known_by_labels", NEWEST_CONTAINERD, containerd::unrecorded),
+    ("run_beside_recoveries_is_no_victim", NEWEST_CONTAINERD, containerd::side_by_side),
+    ("run_whose_removal_fails_is_kept", NEWEST_CONTAINERD, containerd::failing),
 ];
 
 /// Tests of docker, and on which ones. The longest come first, so that nobody waits for one of them in the end.
@@ -166,7 +190,8 @@ const TESTS: &[(&str, &[Kind], Test)] = &[
     ("a_cache_mount_is_swept_by_a_step", ENDS, sweep::cache_mount),
     ("run_of_a_killed_shim_leaves_nothing", ENDS, run::killed_shim),
     ("run_of_a_killed_engine_leaves_nothing", ENDS, run::killed_engine),
-    ("run_whose_requests_fail_leaves_nothing", WITHOUT_20_10, run::failing_requests),
+    ("run_whose_requests_fail_leaves_nothing", EVERY, run::failing_requests),
+    ("run_ends_where_its_start_is_refused", ENDS, run::refused_start),
     ("build_recovers_first", NEWEST, build::recovers_first),
     ("build_that_outlived_its_runc_is_told", ENDS, build::step_without_runc),
 ];
@@ -192,6 +217,13 @@ fn main() -> ExitCode {
             let (pool, durations, called) =
                 (Arc::clone(&pools[*kind as usize]), Arc::clone(&durations), name.clone());
             add(name, Box::new(move || pool.with(|subject| durations.of(&called, || test(subject)))));
+        }
+    }
+    for (name, kinds, test) in CONTAINERD_TESTS {
+        for kind in *kinds {
+            let name = format!("{}::{name}", kind.name());
+            let (durations, called) = (Arc::clone(&durations), name.clone());
+            add(name, Box::new(move || durations.of(&called, || test(*kind))));
         }
     }
     for (name, test) in OTHERS {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::Subject;
 use ci_build_tests::host::Host;
+use ci_build_tests::proxy::{Fate, Proxy};
 use ci_build_tests::recovery::{Ground, Row, SCENARIOS, calls, deaths};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use xtask::command;
 use xtask::images::BUSYBOX;
+use xtask::{command, poll};
 
 use crate::EVERY;
 
@@ -277,30 +278,56 @@ pub(crate) fn failing(subject: &Subject) -> Result<()> {
 /// A shim that is killed takes its container with it, or leaves it to us.
 pub(crate) fn killed_shim(subject: &Subject) -> Result<()> {
     let ground = Ground::new(subject.client.clone(), subject.command.clone())?;
-    well(deaths::shims("", &ground, 1)?)
+    deaths::SHIMS.iter().try_for_each(|way| well(&deaths::shims("", &ground, way, 1)?))
 }
 
 /// An engine that is killed and started anew has nothing of ours after one recovery.
 pub(crate) fn killed_engine(subject: &Subject) -> Result<()> {
-    well(deaths::engines(subject.engine.kind(), &subject.command, 1)?.1)
+    let (kind, command) = (subject.engine.kind(), &subject.command);
+    deaths::ENGINES.iter().try_for_each(|way| well(&deaths::engines(kind, command, way, 1)?.1))
+}
+
+/// docker waits forever for the removal of a container that its engine refused to start; ours ends, and with docker's words.
+pub(crate) fn refused_start(subject: &Subject) -> Result<()> {
+    const MOMENT: Duration = Duration::from_secs(5);
+    let (host, before) = (Host::new(subject)?, there(subject)?);
+    let judge = |_, line: &str| match line.contains("/start") {
+        true => Fate::Refused(500, "told to refuse".into()),
+        false => Fate::Passes,
+    };
+    let proxy = Proxy::new(&subject.engine.socket(), judge)?;
+
+    let mut docker = subject.client.at(&proxy.address()).docker();
+    docker.args(["run", "--rm", "--name", "refused", BUSYBOX, "true"]).stdin(Stdio::null());
+    let mut docker = docker.stderr(Stdio::null()).spawn()?;
+    let alone = poll::until(MOMENT, || Ok(docker.try_wait()?))?;
+    docker.kill()?;
+    docker.wait()?;
+    ensure!(alone.is_none(), "docker alone ends: the trial is none");
+    command::run(subject.client.docker().args(["rm", "refused"]))?;
+
+    let mut run = host.command(&["run", BUSYBOX, "true"]);
+    let output = ended(run.env("DOCKER_HOST", proxy.address()).env_remove("DOCKER_CONTEXT"))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(125) && told.contains("told to refuse"), "{output:?}");
+    ensure!(there(subject)? == before, "it left something");
+    Ok(())
 }
 
 /// Whichever request to the engine fails: nothing is left after one recovery, and the journal says nothing that is not so.
-/// The engines share some of the commands and the ways to fail; all of each are `cargo xtask recovery --part calls`.
+/// The engines share commands and ways to fail.
 pub(crate) fn failing_requests(subject: &Subject) -> Result<()> {
     let ground = Ground::new(subject.client.clone(), subject.command.clone())?;
     let faults = calls::faults();
     let all =
         calls::CALLS.iter().enumerate().map(|(number, call)| (number, call, &faults[number % faults.len()]));
     for (_, call, fault) in all.filter(|(number, ..)| subject.takes(*number, EVERY)) {
-        well(vec![calls::repeat("", &subject.engine.socket(), &ground, *call, fault)?])?;
+        well(&calls::repeat("", &subject.engine.socket(), &ground, *call, fault)?)?;
     }
     Ok(())
 }
 
-fn well(rows: Vec<Row>) -> Result<()> {
-    for Row { scenario, place, killed, left, .. } in rows {
-        ensure!(killed > 0 && left.is_empty(), "{scenario}, {place}: {left:#?}");
-    }
+fn well(Row { scenario, place, killed, left, .. }: &Row) -> Result<()> {
+    ensure!(*killed > 0 && left.is_empty(), "{scenario}, {place}: {left:#?}");
     Ok(())
 }

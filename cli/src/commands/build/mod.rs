@@ -19,6 +19,7 @@ use crate::failpoint;
 use crate::image::ImageName;
 use crate::journal::Journal;
 use crate::process::{self, Limits};
+use crate::recover::Here;
 use crate::store::{Guard as _, Patience, Store, job};
 use crate::switch;
 
@@ -162,7 +163,7 @@ impl Arguments {
                 None => Some(recover::here().await?),
             };
             if let Some((engine, place)) = &here {
-                recover::first(&journal, engine, place, recover::FIRST).await;
+                recover::first(&journal, Here::Docker { engine, place }, recover::FIRST).await;
             }
             Ok::<_, Failure>(name.or_else(|| here.map(|(_, place)| place.store())))
         })??;

@@ -4,22 +4,27 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tracing::field::Empty;
 
 use super::store::DockerStore;
 use super::{build, duration, event_loop, flags_of, lock, recover, tell_why};
+use crate::build::words::OurFlag;
 use crate::engine::{self, Deletion, Engine, OWNER_LABEL, OwnedContainer};
 use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
 use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
 use crate::process::survivors::Inmates;
 use crate::process::{self, Ended, Limits};
+use crate::recover::Here;
+use crate::run::unstarted;
 use crate::run::words::{self, Asked, part};
 use crate::store::{Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
 use crate::switch;
+
+pub(super) mod containerd;
 
 /// As the command line has it.
 pub(super) const NAME: &str = "run";
@@ -30,7 +35,8 @@ Examples:
   ci-build run --timeout 10m -it -v \"$PWD:/src\" -w /src golang:1.25 go test ./...
   ci-build run -d --name db postgres:17
 
-All other arguments are those of `docker run`: ours stand before the image. `ci-build run -- --help` shows docker's help.
+All other arguments are those of `docker run`: ours stand before the image. `ci-build run -- --help` shows docker's help,
+`ci-build run --containerd --help` that of runs on a containerd without docker.
 
 The container and its anonymous volumes go with this command, however it ends. With -d the container goes with the CI job:
 `ci-build recover`, or the next build or run, removes it then.
@@ -41,7 +47,10 @@ lock, 2 wrong usage, 125 our own failure";
 /// Run a container as docker run does, which leaves nothing however it ends
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, override_usage = "ci-build run [OPTIONS] [DOCKER ARGUMENTS]… IMAGE [COMMAND]…")]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// How long it may run; then it is ended [default: as long as it takes]
     #[arg(long, value_name = "TIME", env = "CI_BUILD_TIMEOUT", value_parser = duration::parse)]
     timeout: Option<Duration>,
@@ -61,6 +70,13 @@ pub(crate) struct Arguments {
     words: Vec<OsString>,
 }
 
+/// Where else than on docker's engine.
+#[derive(Debug, Subcommand)]
+enum Other {
+    #[command(long_flag = "containerd")]
+    Containerd(Box<containerd::Arguments>),
+}
+
 /// A container cannot be owned by nobody.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot tell who this process is, so nobody could tell later whose the container was")]
@@ -75,19 +91,38 @@ impl Explain for Nobody {
     }
 }
 
-/// The command line with our flags in front and all others behind `--`, where it is a run's. So clap reads ours alone.
+/// The word that leads away from docker. It is no flag of clap's, but a command in a flag's clothes.
+const CONTAINERD: &str = "--containerd";
+
+/// The command line with our flags in front and all others behind `--`, where it is a run's. So clap reads ours alone. On a
+/// containerd all are ours: then only the word for that goes to the front.
 pub(super) fn arrange(mut words: Vec<OsString>) -> Vec<OsString> {
     if words.get(1).is_none_or(|command| command != NAME) {
         return words;
     }
-    let (ours, theirs) = part(&words.split_off(2), &flags_of(NAME));
-    words.extend(ours);
+    let mut flags = flags_of(NAME);
+    flags.push(OurFlag { name: CONTAINERD.trim_start_matches('-').into(), has_value: false });
+    let (mut ours, mut theirs) = part(&words[2..], &flags);
+    if ours.iter().any(|word| word == CONTAINERD) {
+        let at = words.iter().position(|word| word == CONTAINERD).unwrap_or(words.len() - 1);
+        words[2..=at].rotate_right(1);
+        return words;
+    }
+    words.truncate(2);
+    words.append(&mut ours);
     words.push("--".into());
-    words.extend(theirs);
+    words.append(&mut theirs);
     words
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    match &arguments.other {
+        Some(Other::Containerd(arguments)) => containerd::run(arguments),
+        None => on_docker(arguments),
+    }
+}
+
+fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.asked");
     let asked = Asked::read(&arguments.words);
     let shown = format!("docker run {}", words::shown(&arguments.words));
@@ -95,7 +130,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let events = event_loop()?;
     let (engine, place) = events.block_on(recover::here())?;
     if !arguments.no_recover {
-        events.block_on(recover::first(&journal, &engine, &place, recover::FIRST));
+        let here = Here::Docker { engine: &engine, place: &place };
+        events.block_on(recover::first(&journal, here, recover::FIRST));
     }
     failpoint::reach("run.recovered");
 
@@ -114,7 +150,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.intended");
     let ended = super::ended_in(tracing::info_span!("run", exit_code = Empty, outcome = Empty), || {
         let mut command = command(arguments, &asked, &owner, entry.name())?;
-        process::run_within(&mut command, arguments.limits())
+        unstarted::beside(&events, &engine, entry.name(), || {
+            process::run_within(&mut command, arguments.limits())
+        })
     });
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
@@ -322,6 +360,10 @@ mod tests {
         assert_eq!(arranged("ci-build run --help"), "ci-build run --help --");
         assert_eq!(arranged("ci-build run -- --help"), "ci-build run -- --help");
         assert_eq!(arranged("ci-build lock -- run --timeout x"), "ci-build lock -- run --timeout x");
+        assert_eq!(arranged("ci-build run --containerd -it a b"), "ci-build run --containerd -it a b");
+        assert_eq!(arranged("ci-build run -e A --containerd a b"), "ci-build run --containerd -e A a b");
+        assert_eq!(arranged("ci-build run a --containerd"), "ci-build run -- a --containerd");
+        assert_eq!(arranged("ci-build run -- --containerd"), "ci-build run -- --containerd");
     }
 
     #[test]

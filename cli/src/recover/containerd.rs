@@ -1,0 +1,219 @@
+//! Recovery on one containerd, in all its namespaces.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+
+use super::choose::{Labelled, Task, choose};
+use super::report::{Failed, Removed, Report};
+use super::{Error, Recovery};
+use crate::engine::OWNER_LABEL;
+use crate::engine::containerd::{Collection, Containerd, Labels};
+use crate::failpoint;
+use crate::journal::{Found, Owner, Place, RUN_LABEL, Record};
+use crate::run::containerd::names::Names;
+use crate::run::containerd::remove::{self, Cleared, Remains};
+use crate::store::is_unpredictable;
+
+/// So many removals are asked for at a time: containerd does most of each alone.
+const AT_ONCE: usize = 8;
+
+/// What one run left in a namespace: all that has its label.
+#[derive(Debug, Clone)]
+struct Left {
+    names: Names,
+    labels: Labels,
+    /// The id that its container has, or would have.
+    container: String,
+    /// The image of its container, where that was made.
+    image: Option<String>,
+}
+
+impl Labelled for Left {
+    fn labels(&self) -> &HashMap<String, String> {
+        &self.labels
+    }
+}
+
+impl Left {
+    /// What a record tells of, where nothing has its label.
+    fn of_record(name: &str, record: &Record) -> Self {
+        let names = Names::of(name);
+        let container = record.id().map_or_else(|| names.id(), str::to_owned);
+        Self { names, labels: Labels::new(), container, image: None }
+    }
+}
+
+/// Something that goes.
+struct Removal {
+    left: Left,
+    record: Option<(String, Record)>,
+    /// Whether containerd has something of it.
+    is_there: bool,
+}
+
+/// Sets one containerd right, whose records these are.
+pub(super) async fn recover(
+    recovery: &Recovery<'_>,
+    engine: &Containerd,
+    server: &str,
+    records: &[&Found],
+    report: &mut Report,
+) -> Result<(), Error> {
+    let mut namespaces: BTreeMap<String, Vec<&Found>> = BTreeMap::new();
+    for namespace in engine.namespaces().await? {
+        namespaces.entry(namespace.to_string()).or_default();
+    }
+    for found in records {
+        // One without anything in it is none that containerd lists.
+        if let Some(Place::Containerd { namespace, .. }) = found.record.as_ref().map(|record| &record.place) {
+            namespaces.entry(namespace.clone()).or_default().push(found);
+        }
+    }
+    for (name, records) in namespaces {
+        let namespace = name.parse().map_err(|_| Error::Nowhere(name.clone()))?;
+        let place = Place::Containerd {
+            address: engine.address().to_string(),
+            server: server.into(),
+            namespace: name,
+        };
+        in_namespace(recovery, &engine.in_namespace(&namespace), &place, &records, report).await?;
+    }
+    Ok(())
+}
+
+async fn in_namespace(
+    recovery: &Recovery<'_>,
+    engine: &Containerd,
+    place: &Place,
+    records: &[&Found],
+    report: &mut Report,
+) -> Result<(), Error> {
+    let left = list(engine).await?;
+    failpoint::reach("recover.listed");
+    let tasks = choose(records, left, recovery.options.is_eager, Timestamp::now());
+    failpoint::reach("recover.chosen");
+    let mut removals = Vec::new();
+    for task in tasks {
+        match task {
+            Task::Stay => report.alive += 1,
+            Task::Unknown { container } => report.unknown.push(container.container),
+            Task::Later { record } => report.later.push(Failed::of(&record)),
+            // Nothing has its label; its processes may be there all the same.
+            Task::Forget { name, record } if recovery.is_current(&name, &record)? => {
+                let left = Left::of_record(&name, &record);
+                removals.push(Removal { left, record: Some((name, record)), is_there: false });
+            }
+            Task::Remove { container: left, record: Some((name, record)) }
+                if recovery.is_current(&name, &record)? =>
+            {
+                removals.push(Removal { left, record: Some((name, record)), is_there: true });
+            }
+            Task::Remove { container: left, record: None } => {
+                removals.push(Removal { left, record: None, is_there: true });
+            }
+            // Changed while we looked.
+            Task::Forget { .. } | Task::Remove { .. } => report.alive += 1,
+        }
+    }
+    let is_dry_run = recovery.options.is_dry_run;
+    let clear = |removal: Removal| async {
+        let cleared = if is_dry_run { Ok(Cleared::default()) } else { clear(engine, &removal.left).await };
+        (removal, cleared)
+    };
+    let cleared: Vec<_> = stream::iter(removals).map(clear).buffer_unordered(AT_ONCE).collect().await;
+    // What the leases held comes free with the last that goes: containerd looks through all that it has each time.
+    let last = cleared.iter().rposition(|(_, cleared)| cleared.is_ok());
+    for (number, (removal, cleared)) in cleared.into_iter().enumerate() {
+        let collection = if Some(number) == last { Collection::Now } else { Collection::Later };
+        let outcome = match cleared {
+            Ok(cleared) if is_dry_run => Ok(cleared),
+            Ok(cleared) => release(engine, &removal.left, collection).await.map(|()| cleared),
+            Err(error) => Err(error),
+        };
+        settle(recovery, place, removal, outcome, report)?;
+    }
+    Ok(())
+}
+
+/// All that has our labels, by the run that it is of. A label alone may be copied, from an image say: what counts is that a
+/// lease is called, or a container's snapshot is, as only we call it.
+async fn list(engine: &Containerd) -> Result<Vec<Left>, Error> {
+    let mut found: BTreeMap<String, Left> = BTreeMap::new();
+    for lease in engine.leases_with(RUN_LABEL).await? {
+        let Some(run) = lease.labels.get(RUN_LABEL).filter(|run| is_unpredictable(run)) else { continue };
+        let names = Names::of(run);
+        if lease.id == names.id() {
+            let left = Left { container: names.id(), names, labels: lease.labels.clone(), image: None };
+            found.insert(run.clone(), left);
+        }
+    }
+    for container in engine.containers_with(RUN_LABEL).await? {
+        let Some(run) = container.labels.get(RUN_LABEL).filter(|run| is_unpredictable(run)) else { continue };
+        let names = Names::of(run);
+        if container.snapshot == names.id() {
+            let (image, labels) = (Some(container.image.clone()), container.labels.clone());
+            found.insert(run.clone(), Left { names, labels, container: container.id.clone(), image });
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+async fn clear(engine: &Containerd, left: &Left) -> Result<Cleared, remove::Error> {
+    failpoint::reach("recover.removing");
+    remains(engine, left).clear(true).await
+}
+
+async fn release(engine: &Containerd, left: &Left, collection: Collection) -> Result<(), remove::Error> {
+    let released = remains(engine, left).release(collection).await;
+    failpoint::reach("recover.removed");
+    released
+}
+
+fn remains<'a>(engine: &'a Containerd, left: &'a Left) -> Remains<'a> {
+    Remains { engine, names: &left.names, container: &left.container }
+}
+
+/// Writes down what became of it.
+fn settle(
+    recovery: &Recovery<'_>,
+    place: &Place,
+    removal: Removal,
+    outcome: Result<Cleared, remove::Error>,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let Removal { left, record, is_there } = removal;
+    match outcome {
+        Ok(Cleared { bytes, survivors }) => {
+            report.processes += survivors;
+            if let Some((name, _)) = record {
+                recovery.forget(&name)?;
+                report.records += 1;
+            }
+            if is_there {
+                report.freed += bytes.unwrap_or(0);
+                let kind = if left.image.is_some() { "container" } else { "lease" };
+                let (id, image) = (left.names.run().to_owned(), left.image.unwrap_or_default());
+                report.removed.push(Removed { kind, id, name: left.container, image, bytes });
+            }
+        }
+        Err(error) => {
+            let reason = super::told(&error);
+            // A removal that failed is kept, so what had no record gets one.
+            let Some((name, record)) = record.or_else(|| new_record(place, &left)) else {
+                report.failed.push(Failed { what: left.container, reason, times: 1 });
+                return Ok(());
+            };
+            recovery.note(&name, &record, reason.clone())?;
+            report.failed.push(Failed::of(&record.failed(reason, Timestamp::now())));
+        }
+    }
+    Ok(())
+}
+
+fn new_record(place: &Place, left: &Left) -> Option<(String, Record)> {
+    let owner: Owner = left.labels.get(OWNER_LABEL)?.parse().ok()?;
+    let record = Record::new(place.clone(), owner, &format!("container {}", left.container));
+    Some((left.names.run().to_owned(), record))
+}
