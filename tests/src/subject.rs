@@ -23,11 +23,12 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Whether this engine takes the trial of this number, where the engines share trials that would take each of them too long.
+    /// Whether this engine takes the trial of this number, where these engines share trials that would take each of them too
+    /// long.
     #[must_use]
-    pub fn takes(&self, number: usize) -> bool {
-        let place = Kind::ALL.iter().position(|kind| *kind == self.engine.kind());
-        place == Some(number % Kind::ALL.len())
+    pub fn takes(&self, number: usize, among: &[Kind]) -> bool {
+        let place = among.iter().position(|kind| *kind == self.engine.kind());
+        place.is_some_and(|place| place == number % among.len())
     }
 
     /// Starts an engine and fills it.

@@ -12,13 +12,32 @@ use anyhow::{Context, Result, bail};
 
 use crate::{client::Client, command, workspace};
 
+/// Names the profile that frontends are built by, where it is not the one that they are shipped with.
+pub const PROFILE: &str = "CI_BUILD_TEST_PROFILE";
+
+/// The profile that the frontends are shipped with.
+const SHIPPED: &str = "frontend";
+
+/// The profile of the ordinary tests on engines.
+pub const QUICKLY_BUILT: &str = "frontend-for-tests";
+
+/// Builds the frontends that tests on engines use, so that those need not.
+///
+/// # Errors
+/// When one of them cannot be built.
+pub fn prepare(profile: &str) -> Result<()> {
+    // One after the other: the second one finds what it shares with the first.
+    build_static(profile, "ci-build-frontend", "ci-build-frontend")?;
+    build_static(profile, "ci-build-tests-capture", "capture").map(drop)
+}
+
 /// The frontend's static binary, as it goes into the image.
 ///
 /// # Errors
 /// When it cannot be built.
 pub fn frontend() -> Result<PathBuf> {
     static FRONTEND: Once = Once::new();
-    FRONTEND.get(|| build_static("ci-build-frontend", "ci-build-frontend"))
+    FRONTEND.get(|| build_static(&profile(), "ci-build-frontend", "ci-build-frontend"))
 }
 
 /// The same of another checkout of this workspace, with a target directory of its own.
@@ -26,7 +45,7 @@ pub fn frontend() -> Result<PathBuf> {
 /// # Errors
 /// As [`frontend`].
 pub fn frontend_of(checkout: &Path, target: &Path) -> Result<PathBuf> {
-    build_static_of(checkout, target, "frontend", "ci-build-frontend", "ci-build-frontend")
+    build_static_of(checkout, target, SHIPPED, "ci-build-frontend", "ci-build-frontend")
 }
 
 /// The host command as a package has it: static, so that it runs on any Linux.
@@ -44,7 +63,7 @@ pub fn static_command() -> Result<PathBuf> {
 /// When it cannot be built.
 pub fn capture() -> Result<PathBuf> {
     static CAPTURE: Once = Once::new();
-    CAPTURE.get(|| build_static("ci-build-tests-capture", "capture"))
+    CAPTURE.get(|| build_static(&profile(), "ci-build-tests-capture", "capture"))
 }
 
 /// The `runc` that loses the race for a mountpoint, for [`Engine::wrappers`](crate::engines::Engine::wrappers).
@@ -53,28 +72,40 @@ pub fn capture() -> Result<PathBuf> {
 /// When it cannot be built.
 pub fn racing_runc() -> Result<PathBuf> {
     static RUNC: Once = Once::new();
-    RUNC.get(|| build_static("ci-build-tests-runc", "runc"))
+    RUNC.get(|| build_static(&profile(), "ci-build-tests-runc", "runc"))
 }
 
-/// Names the host command that is built already, so that [`command`] need not: what is built alone has other features of its
-/// dependencies than what is built with the whole workspace, and they would be built twice.
-pub const COMMAND: &str = "CI_BUILD_TEST_COMMAND";
+/// Names the directory of what is built with the whole workspace, where it is up to date, so that [`command`] and [`writer`]
+/// need not build: what is built alone has other features of its dependencies, and they would all be built once more.
+pub const BUILT: &str = "CI_BUILD_TEST_BUILT";
 
 /// The host command.
 ///
 /// # Errors
 /// When it cannot be built.
 pub fn command() -> Result<PathBuf> {
-    static BUILT: Once = Once::new();
-    BUILT.get(|| {
-        if let Some(built) = env::var_os(COMMAND) {
-            return Ok(built.into());
-        }
-        let mut build = cargo();
-        build.args(["build", "--quiet", "--package", "ci-build", "--bin", "ci-build"]);
-        command::run(&mut build)?;
-        Ok(workspace::target()?.join("debug/ci-build"))
-    })
+    static COMMAND: Once = Once::new();
+    COMMAND.get(|| debug("--bin", "ci-build", "ci-build"))
+}
+
+/// The example of the host command that writes its man pages and completions.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn writer() -> Result<PathBuf> {
+    static WRITER: Once = Once::new();
+    WRITER.get(|| debug("--example", "package", "examples/package"))
+}
+
+/// A program of the host command's package, which cargo puts there in its directory.
+fn debug(kind: &str, name: &str, path: &str) -> Result<PathBuf> {
+    if let Some(built) = env::var_os(BUILT) {
+        return Ok(Path::new(&built).join(path));
+    }
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--package", "ci-build", kind, name]);
+    command::run(&mut build)?;
+    Ok(workspace::target()?.join("debug").join(path))
 }
 
 /// The host command as users get it.
@@ -120,9 +151,13 @@ pub fn install(client: &Client) -> Result<String> {
 
 /// A target that is named, be it the host's own, keeps the flags from build scripts and procedural macros, which cannot
 /// be static. A directory of its own keeps the lock of a cargo that runs us.
-fn build_static(package: &str, binary: &str) -> Result<PathBuf> {
+fn build_static(profile: &str, package: &str, binary: &str) -> Result<PathBuf> {
     let target = workspace::target()?.join("static");
-    build_static_of(workspace::root(), &target, "frontend", package, binary)
+    build_static_of(workspace::root(), &target, profile, package, binary)
+}
+
+fn profile() -> String {
+    env::var(PROFILE).unwrap_or_else(|_| SHIPPED.to_owned())
 }
 
 fn build_static_of(

@@ -96,7 +96,7 @@ fn is_found(graph: &BuildGraph) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(crate::cases(512))]
 
     #[test]
     fn a_build_that_can_hang_is_found(graph in builds(LOCKED)) {

@@ -81,7 +81,7 @@ fn kept(mut model: Model, nonce: &str) -> (Model, Vec<bool>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(crate::cases(256))]
 
     #[test]
     fn without_no_cache_nothing_changes(model in definitions()) {

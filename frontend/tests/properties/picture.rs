@@ -297,7 +297,7 @@ fn strictly_meets(card: Area, line: Area) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::cases(16))]
 
     #[test]
     fn pictures_are_well_formed_and_nothing_overlaps(model in models()) {

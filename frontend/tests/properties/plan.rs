@@ -48,7 +48,7 @@ fn held_together(step: &Step) -> BTreeSet<&CacheKey> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(crate::cases(128))]
 
     #[test]
     fn no_hazard_is_left(graph in builds(MIXED)) {

@@ -163,7 +163,7 @@ fn planned(definitions: &[Definition], edit: impl Fn(&str) -> Option<StepEdit>) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(crate::cases(256))]
 
     #[test]
     fn without_edits_the_bytes_are_the_same(model in definitions()) {

@@ -167,7 +167,7 @@ fn check(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(crate::cases(128))]
 
     #[test]
     fn who_waits_comes_later_and_nothing_else_changes(wishes in wishes(), more in wishes()) {

@@ -198,7 +198,7 @@ mod tests {
     fn there_are_enough_cases() {
         let cases = load().unwrap();
         assert!(cases.len() >= 120, "only {} cases", cases.len());
-        assert!(cases.iter().filter(|case| case.quick).count() >= 8);
+        assert!(cases.iter().filter(|case| case.quick).count() >= 3);
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn all_succeed(outcomes: &[Outcome]) -> Result<()> {
 
 pub(crate) fn lock_inversion(subject: &Subject) -> Result<()> {
     const NAME: &str = "CacheLockInversion/two";
-    all_succeed(&cold(subject, 4, || subject.ours(NAME).limit(6 * HANGS))?)?;
+    all_succeed(&cold(subject, 2, || subject.ours(NAME).limit(6 * HANGS))?)?;
     control(subject, 20, || subject.upstream(NAME).limit(HANGS), |outcome| outcome.ended == Ended::Hung)
 }
 

@@ -89,19 +89,6 @@ fn excerpt(output: &str) -> Vec<&str> {
     output.lines().skip_while(|line| !line.starts_with("-----")).filter(|line| line.contains(" | ")).collect()
 }
 
-pub(crate) fn unknown_policy(subject: &Subject) -> Result<()> {
-    let build = subject.ours("none/two-lines").argument("--build-arg=CI_BUILD_POLICY=fast");
-    let outcome = build.run()?;
-    ensure!(!outcome.succeeded(), "it was built");
-    for line in [
-        "CI_BUILD_POLICY: there is no policy \"fast\"",
-        "help: the policies are auto, lock, order, prime, namespace, off",
-    ] {
-        ensure!(outcome.output.contains(line), "no {line:?} in:\n{}", outcome.output);
-    }
-    Ok(())
-}
-
 /// The frontend's process ends with the build, also when the build fails.
 pub(crate) fn nothing_left(subject: &Subject) -> Result<()> {
     // The control: while a step runs, there is one.

@@ -17,6 +17,13 @@ pub(crate) fn unknown_ones(subject: &Subject) -> Result<()> {
             ["# syntax line: there is no option \"speed=high\"", "policy=NAME, scope=NAME, upstream=IMAGE"],
         ),
         (
+            "CI_BUILD_POLICY=fast",
+            [
+                "CI_BUILD_POLICY: there is no policy \"fast\"",
+                "help: the policies are auto, lock, order, prime, namespace, off",
+            ],
+        ),
+        (
             "CI_BUILD_SCOPE=world",
             ["CI_BUILD_SCOPE: there is no scope \"world\"", "the scopes are build, host"],
         ),

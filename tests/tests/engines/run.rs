@@ -15,6 +15,8 @@ use serde_json::Value;
 use xtask::images::BUSYBOX;
 use xtask::{command, poll};
 
+use crate::EVERY;
+
 /// Says that it runs, and then does nothing until it is killed.
 const STAYS: &str = "trap '' TERM; echo up; while :; do sleep 1; done";
 
@@ -154,7 +156,7 @@ pub(crate) fn killed(subject: &Subject) -> Result<()> {
         .flat_map(|scenario| scenario.places().into_iter().map(move |place| (scenario, place)));
     // Nothing is left after each: so they may share what must stay.
     let ground = Ground::new(subject.client.clone(), subject.command.clone())?;
-    for (_, (scenario, place)) in all.enumerate().filter(|(number, _)| subject.takes(*number)) {
+    for (_, (scenario, place)) in all.enumerate().filter(|(number, _)| subject.takes(*number, EVERY)) {
         let (moments, mut is_killed) = (scenario.moments(), false);
         for moment in (0..moments).step_by(moments.div_ceil(MOMENTS) as usize) {
             let what = || format!("{} at {place}, {moment}", scenario.name);
@@ -319,7 +321,7 @@ pub(crate) fn failing_requests(subject: &Subject) -> Result<()> {
     let faults = calls::faults();
     let all =
         calls::CALLS.iter().enumerate().map(|(number, call)| (number, call, &faults[number % faults.len()]));
-    for (_, call, fault) in all.filter(|(number, ..)| subject.takes(*number)) {
+    for (_, call, fault) in all.filter(|(number, ..)| subject.takes(*number, EVERY)) {
         well(&calls::repeat("", &subject.engine.socket(), &ground, *call, fault)?)?;
     }
     Ok(())

@@ -42,10 +42,12 @@ pub(crate) fn run() -> Result<()> {
         scope.spawn(prepare);
         BUILD.run(begin, &[])
     })?;
-    UNITS.run(begin, &[(engines::LATER, "1")])?;
-    // It has been built for its own tests.
-    let command = workspace::target()?.join("debug/ci-build");
-    ENGINES.run(begin, &[(artifacts::COMMAND, &command.to_string_lossy())])?;
+    // By now all programs are built, for their own tests.
+    let built = workspace::target()?.join("debug");
+    let built = (artifacts::BUILT, &*built.to_string_lossy());
+    // Many of them wait: for a registry that is as slow as it is told to be, for a lock, for a process.
+    UNITS.run(begin, &[built, (engines::LATER, "1"), ("RUST_TEST_THREADS", "4")])?;
+    ENGINES.run(begin, &[built, (artifacts::PROFILE, artifacts::QUICKLY_BUILT)])?;
     eprintln!("==> all of it passed, {}", passed(begin));
     Ok(())
 }
@@ -75,7 +77,6 @@ fn passed(begin: Instant) -> String {
 fn prepare() {
     thread::scope(|scope| {
         scope.spawn(|| engines::fetch_all().and_then(|()| images::prepare()));
-        // One after the other: the second one finds what it shares with the first.
-        scope.spawn(|| artifacts::frontend().and_then(|_| artifacts::capture()));
+        scope.spawn(|| artifacts::prepare(artifacts::QUICKLY_BUILT));
     });
 }

@@ -115,9 +115,8 @@ pub fn lay_out(programs: &Programs) -> Result<Tree> {
 /// linked with an engine's client.
 fn written() -> Result<TempDir> {
     let directory = tempfile::tempdir().context("cannot make a directory")?;
-    let mut example = artifacts::cargo();
-    example.args(["run", "--quiet", "--package", "ci-build", "--example", "package", "--"]);
-    command::run(example.arg(directory.path())).context("the command's pages are not written")?;
+    let mut writer = Command::new(artifacts::writer()?);
+    command::run(writer.arg(directory.path())).context("the command's pages are not written")?;
     Ok(directory)
 }
 

@@ -13,6 +13,8 @@ use tempfile::TempDir;
 use xtask::command;
 use xtask::engines::{self, Kind, Options};
 
+use crate::EVERY;
+
 /// Limits that are scaled down, so that a fault takes a second and not a minute.
 const LIMITS: [&str; 12] = [
     "--first-byte",
@@ -225,7 +227,7 @@ pub(crate) fn faults(subject: &Subject) -> Result<()> {
     });
     for (number, (fault, on, at_mirror)) in cells.enumerate() {
         // Turned, so that no engine has the manifests alone: there are four cells to a fault.
-        if subject.takes(number + number / 4) || matches!((fault, on), (Fault::Wrong, On::Blob)) {
+        if subject.takes(number + number / 4, EVERY) || matches!((fault, on), (Fault::Wrong, On::Blob)) {
             cell(subject, 1000 + number as u64, on, fault, at_mirror)
                 .with_context(|| format!("{fault:?} on {on:?}, mirror {at_mirror}"))?;
         }
