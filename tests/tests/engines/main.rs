@@ -88,6 +88,7 @@ const CONTAINERD_TESTS: &[(&str, ContainerdTest)] = &[
     ("run_outlives_its_shim", containerd::killed_shim),
     ("run_goes_on_without_containerd", containerd::killed_containerd),
     ("run_ends_without_containerd", containerd::lost_containerd),
+    ("run_whose_shim_is_forgotten_leaves_none", containerd::forgotten_shim),
     ("run_cancelled_while_it_is_made_leaves_nothing", containerd::cancelled_while_made),
     ("run_leaves_nothing_over_a_reboot", containerd::reboot),
     ("run_is_known_by_labels", containerd::unrecorded),
