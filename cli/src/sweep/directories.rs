@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::place::{self, Place};
 use super::tree::{Id, Tree};
 
-/// So many are kept open, unless this process may have few.
+/// So many are kept open by all threads together, unless this process may have few.
 const KEPT: usize = 128;
 
 /// Open directories of a tree.
@@ -27,8 +27,9 @@ pub(super) struct Directories<'a> {
 }
 
 impl<'a> Directories<'a> {
-    pub(super) fn new(place: &'a Place, tree: &'a Tree) -> Self {
-        let most = KEPT.min(super::walk::most_open());
+    /// One of so many threads' own.
+    pub(super) fn new(place: &'a Place, tree: &'a Tree, threads: usize) -> Self {
+        let most = (KEPT.min(super::walk::most_open()) / threads.max(1)).max(4);
         Self { place, tree, open: HashMap::new(), order: VecDeque::new(), renamed: HashMap::new(), most }
     }
 

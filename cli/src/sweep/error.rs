@@ -79,6 +79,15 @@ impl Error {
     pub(super) fn open(path: &Path, source: Errno) -> Self {
         Self::Open { path: path.into(), source: source.into() }
     }
+
+    /// Whether nobody else can have brought it about than who named the directory. What is mounted there may be another user's doing.
+    pub fn is_of_usage(&self) -> bool {
+        match self {
+            Self::Refused { refusal, .. } => *refusal != Refusal::FileSystem,
+            Self::Dots(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Explain for Error {

@@ -67,7 +67,7 @@ pub struct Job {
     pub locks: Vec<PathBuf>,
     /// How long it is waited for those.
     pub wait: Duration,
-    /// How many threads look.
+    /// How many threads look and remove.
     pub threads: usize,
     /// The state directory, which is not swept.
     pub state: PathBuf,
@@ -129,25 +129,29 @@ impl Job {
     pub fn sweep(
         &self,
         place: Place,
-        mut tell: impl FnMut(&Looked, &Event),
+        mut tell: impl FnMut(&Looked, &Event) + Send,
     ) -> Result<Option<Looked>, Error> {
         let state = Sweeping::open(&self.state, &place.key().to_string())?;
         let Some(_alone) = state.alone()? else { return Ok(None) };
-        let mut trail = self.trail(&state, place.path())?;
+        let trail = self.trail(&state, place.path())?;
         let looked = self.look(place)?;
-        let (tree, units) = (&looked.scan.tree, &looked.units);
+        let ground = remove::Ground {
+            place: &looked.place,
+            tree: &looked.scan.tree,
+            units: &looked.units,
+            rules: &self.rules,
+            clock: &looked.clock,
+            how: &self.how,
+            now: looked.now,
+            threads: self.threads,
+        };
         let tools = ToolLocks::new(self.locks.clone(), self.wait);
-        let (rules, clock) = (&self.rules, &looked.clock);
-        let mut remover =
-            remove::Remover::new(&looked.place, (tree, units), rules, clock, &self.how, tools, looked.now);
         let mut sum = report::Sum::default();
         trail.add(&trail::Line::Begin { rules: &self.rules.to_string() })?;
-        let done = remover.run(&looked.plan, &mut trail, &mut |event| {
+        let (seen, done) = remove::remove(ground, &looked.plan, tools, &trail, &mut |event| {
             sum.add(event);
             tell(&looked, event);
         });
-        let seen = std::mem::take(&mut remover.seen_in_use);
-        drop(remover);
         remember(&self.state, &looked, seen)?;
         done?;
         trail.add(&trail::Line::End {

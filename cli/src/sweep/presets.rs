@@ -1,6 +1,6 @@
 //! The caches of known tools, which are data: `presets.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -116,17 +116,14 @@ impl Place {
     }
 }
 
-/// The variables that say where these caches are, as far as they are set.
-pub fn environment<'a>(
-    presets: impl Iterator<Item = &'a Preset>,
-    variable: impl Fn(&str) -> Option<String>,
-) -> BTreeMap<String, String> {
+/// The variables that say where these caches are.
+pub fn variables<'a>(presets: impl Iterator<Item = &'a Preset>) -> BTreeSet<String> {
     let paths = presets.flat_map(|preset| &preset.places).flat_map(|place| &place.paths);
     let named = paths.filter_map(|path| match path.split('/').next()? {
         "~" => Some("HOME"),
         first => first.strip_prefix('$'),
     });
-    named.filter_map(|name| Some((name.to_owned(), variable(name)?))).collect()
+    named.map(String::from).collect()
 }
 
 const HEAD: &str = "\

@@ -196,6 +196,9 @@ impl Report {
         if self.unread > 0 {
             let _ = write!(line, "; {} directories could not be read", self.unread);
         }
+        if let Some(error) = &self.error {
+            let _ = write!(line, "; ended before its end: {error}");
+        }
         let _ = write!(line, "; {:.1} s", self.seconds);
         line
     }

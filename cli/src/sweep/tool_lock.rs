@@ -29,6 +29,11 @@ impl ToolLocks {
         Self { files, wait, held: None, is_refused: false }
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Whether they are ours. Takes them where they are not.
     pub(super) fn take(&mut self, place: &Place) -> bool {
         if self.held.is_some() || self.files.is_empty() {

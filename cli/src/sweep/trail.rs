@@ -1,7 +1,7 @@
 //! What was removed, why, and how much that freed: lines of JSON that are only ever added to.
 //!
-//! A line is written after what it tells of has happened, in one piece. So a sweep that is killed has removed one thing more than it
-//! tells of at the most, and never one less.
+//! A line is written after what it tells of has happened, in one piece. So each thread of a sweep that is killed has removed one thing more
+//! than is told of at the most, and never one less.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -20,7 +20,6 @@ pub struct Trail {
     /// What all lines of this sweep begin with.
     sweep: String,
     directory: String,
-    line: Vec<u8>,
 }
 
 /// One line.
@@ -103,20 +102,21 @@ impl Trail {
         // Somebody may have been killed in the middle of a line.
         end_line(&mut file).map_err(|source| Error::Trail { path: path.into(), source })?;
         let directory = directory.to_string_lossy().into_owned();
-        Ok(Self { file, path: path.into(), sweep, directory, line: Vec::new() })
+        Ok(Self { file, path: path.into(), sweep, directory })
     }
 
-    /// Adds a line.
+    /// Adds a line. Several threads may: each line is written by one call, behind the last one.
     ///
     /// # Errors
     /// When it cannot be written: then nothing more is to be removed.
-    pub fn add(&mut self, line: &Line<'_>) -> Result<(), Error> {
-        self.line.clear();
+    pub fn add(&self, line: &Line<'_>) -> Result<(), Error> {
+        // Most fit.
+        let mut text = Vec::with_capacity(512);
         let at = Timestamp::now();
         let whole = Whole { at, sweep: &self.sweep, directory: &self.directory, line };
-        let written = serde_json::to_writer(&mut self.line, &whole).map_err(io::Error::from).and_then(|()| {
-            self.line.push(b'\n');
-            self.file.write_all(&self.line)
+        let written = serde_json::to_writer(&mut text, &whole).map_err(io::Error::from).and_then(|()| {
+            text.push(b'\n');
+            (&self.file).write_all(&text)
         });
         written.map_err(|source| Error::Trail { path: self.path.clone(), source })
     }
@@ -146,7 +146,7 @@ mod tests {
         let path = directory.path().join("trail.jsonl");
         open(&path).add(&Line::Begin { rules: "--older-than 7d" }).unwrap();
         File::options().append(true).open(&path).unwrap().write_all(b"{\"at\":\"20").unwrap();
-        let mut trail = open(&path);
+        let trail = open(&path);
         trail
             .add(&Line::Removed {
                 path: Shown(b"a\n\xff"),

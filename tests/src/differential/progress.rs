@@ -198,8 +198,13 @@ impl Vertex {
     }
 
     /// A base image that several stages have is one step, which is called after any of them; and so is a file that several
-    /// targets of a bake file load.
+    /// targets of a bake file load. A cache in a directory is called after its attributes, with the digest of what an earlier
+    /// build wrote there, which has times in it (`solver/llbsolver/bridge.go`, cmKey).
     fn steady_name(&self) -> String {
+        const LOCAL: &str = "importing cache manifest from local:";
+        if self.name.starts_with(LOCAL) {
+            return LOCAL.to_owned();
+        }
         let Some((stage, what)) = self.name.split_once("] ").filter(|_| self.name.starts_with('[')) else {
             return self.name.clone();
         };
@@ -234,6 +239,16 @@ fn without_time(line: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cache_in_a_directory_has_one_name() {
+        let of = |number: u64| {
+            format!(
+                r#"{{"vertexes":[{{"digest":"sha256:1","name":"importing cache manifest from local:{number}","completed":"t"}}]}}"#
+            )
+        };
+        assert_eq!(facts(&of(14)), facts(&of(180)));
+    }
 
     /// As BuildKit told of the last step of an import, whose layers were then fetched for the export.
     #[test]

@@ -7,31 +7,28 @@ use anyhow::{Context, Result};
 use super::raw::Attack;
 use super::swaps::{self, by_paths};
 
-/// Runs all of them.
+/// Runs all of them, and hands on what came of each.
 ///
 /// # Errors
-/// When a directory cannot be made.
-pub fn run(most: u64) -> Result<Vec<Attack>> {
-    let mut attacks = Vec::new();
+/// When a directory cannot be made, or what came of one cannot be kept.
+pub fn run(most: u64, mut keep: impl FnMut(Attack) -> Result<()>) -> Result<()> {
     for parent in [std::env::temp_dir(), "/dev/shm".into()].into_iter().filter(|parent| parent.is_dir()) {
         let place = tempfile::tempdir_in(&parent).context("cannot create a directory")?;
         let file_system = file_system(&parent)?;
         let base = place.path().join("ours");
         let state = place.path().join("state");
         let mut removed = 0;
-        attacks.push(one(&base, &file_system, "ci-build sweep", most, |tree| {
+        let attack = one(&base, &file_system, "ci-build sweep", most, |tree| {
             // A sweep that finds no directory there fails, and the next one may not.
             removed += swaps::sweep(tree, &state).unwrap_or(0);
-        })?);
-        if let Some(attack) = attacks.last_mut() {
-            attack.removed = removed;
-            eprintln!("{attack:?}");
-        }
-        attacks.push(one(&place.path().join("control"), &file_system, "by paths", most, |tree| {
-            by_paths(tree, &|_| ())
-        })?);
+        })?;
+        let attack = Attack { removed, ..attack };
+        eprintln!("{attack:?}");
+        keep(attack)?;
+        let control = place.path().join("control");
+        keep(one(&control, &file_system, "by paths", most, |tree| by_paths(tree, &|_| ()))?)?;
     }
-    Ok(attacks)
+    Ok(())
 }
 
 fn one(base: &Path, file_system: &str, who: &str, most: u64, mut sweep: impl FnMut(&Path)) -> Result<Attack> {

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::Subject;
@@ -69,13 +69,29 @@ const TOOLS: [Tool; 4] = [
     },
 ];
 
-/// Runs all of them.
+/// The names of all tools.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|tool| tool.name)
+}
+
+/// Runs all of them, or those of these names, and hands on what came of each.
 ///
 /// # Errors
-/// When a directory cannot be made. A tool that is not to be had here is told, and is no error.
-pub fn run(program: &Path, runs: u64) -> Result<Vec<Cache>> {
+/// When there is no tool of such a name, a directory cannot be made, or what came of one cannot be kept. A tool that is not to be had here is
+/// told, and is no error.
+pub fn run(
+    program: &Path,
+    runs: u64,
+    only: &[String],
+    mut keep: impl FnMut(Cache) -> Result<()>,
+) -> Result<()> {
+    let names: Vec<&str> = names().collect();
+    if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
+        bail!("there is no tool '{unknown}': there are {}", names.join(", "));
+    }
     let hub = Hub::start()?;
-    TOOLS.iter().map(|tool| one(tool, program, runs, hub.port)).collect()
+    let is_chosen = |tool: &&Tool| only.is_empty() || only.iter().any(|name| name == tool.name);
+    TOOLS.iter().filter(is_chosen).try_for_each(|tool| keep(one(tool, program, runs, hub.port)?))
 }
 
 fn one(tool: &Tool, program: &Path, runs: u64, hub: u16) -> Result<Cache> {

@@ -23,9 +23,17 @@ use xtask::{artifacts, command, machine, workspace};
 use self::raw::Raw;
 use crate::results;
 
+/// How many swaps on each file system, kills, runs of each tool, measurements of each, and files a run for the documentation has.
+const SWAPS: u64 = 1_000_000;
+const KILLS: u64 = 100;
+const TOOLS: u64 = 40;
+const RUNS: usize = 5;
+const FILES: [u64; 2] = [200_000, 1_000_000];
+
 /// Sweeps under attack, kills sweeps, sweeps the caches of tools while they run, and measures sweeps
 ///
-/// Without a choice, everything is run and docs/lab/sweep.json and docs/lab-sweep.md are written. With one, the results go to target/lab.
+/// Without a choice, everything is run and docs/lab/sweep.json and docs/lab-sweep.md are written, which takes an hour. With one, the results go
+/// to target/lab, unless they are to update docs.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask sweep", bin_name = "cargo xtask sweep")]
 pub struct Selection {
@@ -33,20 +41,26 @@ pub struct Selection {
     #[arg(long = "part", value_name = "PART")]
     parts: Vec<Part>,
     /// How many swaps there are on each file system
-    #[arg(long, value_name = "N", default_value = "1000000")]
+    #[arg(long, value_name = "N", default_value_t = SWAPS)]
     swaps: u64,
     /// How many sweeps are killed
-    #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(long, value_name = "N", default_value_t = KILLS)]
     kills: u64,
     /// How often each tool is run
-    #[arg(long, value_name = "N", default_value = "40")]
+    #[arg(long, value_name = "N", default_value_t = TOOLS)]
     tools: u64,
     /// With how many files it is measured [repeatable; default: 200000 and 1000000]
     #[arg(long, value_name = "N")]
     files: Vec<u64>,
     /// How often each is measured
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value_t = RUNS)]
     runs: usize,
+    /// Only this tool [repeatable]
+    #[arg(long = "tool", value_name = "TOOL")]
+    only_tools: Vec<String>,
+    /// Put the results of a choice into docs, in the place of what was there
+    #[arg(long)]
+    update: bool,
     /// Run nothing: make docs/lab-sweep.md anew from docs/lab/sweep.json
     #[arg(long)]
     report: bool,
@@ -67,8 +81,9 @@ enum Part {
 
 impl Selection {
     fn is_all(&self) -> bool {
-        let Self { parts, swaps, kills, tools, files, runs, .. } = self;
-        parts.is_empty() && files.is_empty() && (*swaps, *kills, *tools, *runs) == (1_000_000, 100, 40, 5)
+        let Self { parts, swaps, kills, tools, files, runs, only_tools, .. } = self;
+        let is_all = parts.is_empty() && files.is_empty() && only_tools.is_empty();
+        is_all && (*swaps, *kills, *tools, *runs) == (SWAPS, KILLS, TOOLS, RUNS)
     }
 
     fn has(&self, part: Part) -> bool {
@@ -115,42 +130,61 @@ pub fn run(selection: &Selection) -> Result<bool> {
         report::write(&results::load(&whole)?, &page)?;
         return Ok(true);
     }
-    let (to, page) = if selection.is_all() {
-        (whole, page)
-    } else {
-        let directory = workspace::target()?.join("lab");
-        (directory.join("sweep.json"), directory.join("lab-sweep.md"))
-    };
+    let (to, page) = places(selection, whole, page)?;
+    let raw = if selection.update && to.exists() { results::load(&to)? } else { Raw::default() };
+    let mut kept = Kept { raw, begin: Instant::now(), machine: machine::description()?, path: to };
     let program = release()?;
-    let begin = Instant::now();
-    let mut raw = Raw { machine: machine::description()?, ..Raw::default() };
     if selection.has(Part::Attack) {
-        raw.attacks = attack::run(selection.swaps)?;
-        results::save(&raw, &to)?;
+        attack::run(selection.swaps, |attack| kept.add(Raw { attacks: vec![attack], ..Raw::default() }))?;
     }
     if selection.has(Part::Kills) {
-        raw.kills.push(kill::run(&program, selection.kills)?);
-        results::save(&raw, &to)?;
+        kept.add(Raw { kills: vec![kill::run(&program, selection.kills)?], ..Raw::default() })?;
     }
     if selection.has(Part::Caches) {
-        raw.caches = caches::run(&program, selection.tools)?;
-        results::save(&raw, &to)?;
+        caches::run(&program, selection.tools, &selection.only_tools, |cache| {
+            kept.add(Raw { caches: vec![cache], ..Raw::default() })
+        })?;
     }
     if selection.has(Part::Speed) {
-        let all = if selection.files.is_empty() { vec![200_000, 1_000_000] } else { selection.files.clone() };
-        raw.programs = speed::programs();
+        let all = if selection.files.is_empty() { FILES.to_vec() } else { selection.files.clone() };
         for files in all {
-            raw.speeds.extend(speed::run(&program, files, selection.runs)?);
-            results::save(&raw, &to)?;
+            speed::run(&program, files, selection.runs, |speed| {
+                kept.add(Raw { programs: speed::programs(), speeds: vec![speed], ..Raw::default() })
+            })?;
         }
     }
-    raw.seconds = begin.elapsed().as_secs();
-    results::save(&raw, &to)?;
+    let Kept { raw, path, .. } = kept;
     report::write(&raw, &page)?;
-    eprintln!("wrote {} and {} after {} s", to.display(), page.display(), raw.seconds);
+    eprintln!("wrote {} and {} after {} s", path.display(), page.display(), raw.seconds);
     let complaints = report::complaints(&raw);
     complaints.iter().for_each(|line| eprintln!("not as promised: {line}"));
     Ok(complaints.is_empty())
+}
+
+/// Where the results and the page go: only those of a whole run are for the documentation.
+fn places(selection: &Selection, whole: PathBuf, page: PathBuf) -> Result<(PathBuf, PathBuf)> {
+    if selection.is_all() || selection.update {
+        return Ok((whole, page));
+    }
+    let directory = workspace::target()?.join("lab");
+    Ok((directory.join("sweep.json"), directory.join("lab-sweep.md")))
+}
+
+/// What was seen so far, in its file: what comes later must not cost it.
+struct Kept {
+    raw: Raw,
+    begin: Instant,
+    machine: Value,
+    path: PathBuf,
+}
+
+impl Kept {
+    fn add(&mut self, seen: Raw) -> Result<()> {
+        let seconds = self.begin.elapsed().as_secs();
+        self.begin = Instant::now();
+        self.raw.update(Raw { machine: self.machine.clone(), seconds, ..seen });
+        results::save(&self.raw, &self.path)
+    }
 }
 
 /// The host command as it is used.

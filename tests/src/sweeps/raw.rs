@@ -24,6 +24,31 @@ pub struct Raw {
     pub speeds: Vec<Speed>,
 }
 
+impl Raw {
+    /// Puts in what was seen now, in the place of what was seen of the same before.
+    pub fn update(&mut self, seen: Self) {
+        fn put<T>(all: &mut Vec<T>, new: Vec<T>, is_same: impl Fn(&T, &T) -> bool) {
+            for new in new {
+                match all.iter_mut().find(|old| is_same(old, &new)) {
+                    Some(old) => *old = new,
+                    None => all.push(new),
+                }
+            }
+        }
+        self.machine = seen.machine;
+        self.programs.extend(seen.programs);
+        self.seconds += seen.seconds;
+        put(&mut self.attacks, seen.attacks, |a, b| (&a.file_system, &a.who) == (&b.file_system, &b.who));
+        put(&mut self.kills, seen.kills, |_, _| true);
+        put(&mut self.caches, seen.caches, |a, b| a.tool == b.tool);
+        put(&mut self.speeds, seen.speeds, |a, b| {
+            (&a.what, a.files, a.is_cold) == (&b.what, b.files, b.is_cold)
+        });
+        // In the order of a whole run, whatever was run first.
+        self.speeds.sort_by_key(|speed| (speed.files, speed.what == "delete", speed.is_cold));
+    }
+}
+
 /// One attack.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Attack {
@@ -90,4 +115,27 @@ pub struct Speed {
     pub ms: BTreeMap<String, Vec<f64>>,
     /// The most memory that each took, in KiB.
     pub memory: BTreeMap<String, u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_of_the_same_before_is_replaced() {
+        let speed = |files, ms| Speed {
+            what: "scan".into(),
+            files,
+            ms: [("find".to_owned(), vec![ms])].into(),
+            ..Speed::default()
+        };
+        let seen = |speed| Raw { speeds: vec![speed], seconds: 5, ..Raw::default() };
+        let mut raw = Raw::default();
+        for speed in [speed(20, 1.0), speed(10, 2.0), speed(20, 3.0)] {
+            raw.update(seen(speed));
+        }
+        let told: Vec<_> = raw.speeds.iter().map(|speed| (speed.files, speed.ms["find"][0])).collect();
+        assert_eq!(told, [(10, 2.0), (20, 3.0)]);
+        assert_eq!(raw.seconds, 15);
+    }
 }

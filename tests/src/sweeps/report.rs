@@ -6,11 +6,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::raw::{Raw, Speed};
+use super::raw::{Attack, Raw, Speed};
+use super::{FILES, KILLS, SWAPS, TOOLS};
 use crate::results::{escaped, list, origin};
 
 /// The name of what is looked at.
 const OURS: &str = "ci-build";
+
+/// The name of who is led outside.
+const CONTROL: &str = "by paths";
 
 /// What it may take for a million entries, in KiB: 100 MB.
 const MEMORY: u64 = 97_656;
@@ -52,7 +56,7 @@ fn ratio(speed: &Speed, other: &str) -> Option<f64> {
 pub fn complaints(raw: &Raw) -> Vec<String> {
     let mut complaints = Vec::new();
     for attack in &raw.attacks {
-        let is_control = attack.who == "by paths";
+        let is_control = attack.who == CONTROL;
         if is_control && attack.lost == 0 {
             complaints.push(format!("the control touched nothing outside: {attack:?}"));
         }
@@ -85,6 +89,32 @@ pub fn complaints(raw: &Raw) -> Vec<String> {
     complaints
 }
 
+/// What of a whole run is not there.
+#[must_use]
+pub fn not_run(raw: &Raw) -> Vec<String> {
+    let mut missing = Vec::new();
+    let mut expect = |is_there: bool, what: &str| missing.extend((!is_there).then(|| what.to_owned()));
+    for file_system in ["ext4", "tmpfs"] {
+        let is_whole = |attack: &Attack| attack.who != CONTROL && attack.swaps >= SWAPS;
+        let mut attacks = raw.attacks.iter().filter(|attack| attack.file_system == file_system);
+        expect(attacks.any(is_whole), &format!("{SWAPS} swaps on {file_system}"));
+    }
+    expect(raw.kills.iter().any(|kills| kills.all >= KILLS), &format!("{KILLS} kills"));
+    for tool in super::caches::names() {
+        let mut caches = raw.caches.iter().filter(|cache| cache.tool == tool);
+        expect(caches.any(|cache| cache.runs >= TOOLS), &format!("{TOOLS} runs of {tool}"));
+    }
+    for files in FILES {
+        for (what, is_cold) in [("scan", false), ("scan", true), ("delete", false), ("delete", true)] {
+            let is_it =
+                |speed: &Speed| (speed.what.as_str(), speed.files, speed.is_cold) == (what, files, is_cold);
+            let heat = if is_cold { "cold" } else { "warm" };
+            expect(raw.speeds.iter().any(is_it), &format!("{what} of {files} files, {heat}"));
+        }
+    }
+    missing
+}
+
 fn page(raw: &Raw) -> String {
     let mut page = String::new();
     // Writing to a string does not fail.
@@ -100,6 +130,7 @@ fn write_page(page: &mut String, raw: &Raw) -> fmt::Result {
         origin(&raw.machine, &raw.programs)
     )?;
     list(page, "What is not as promised", complaints(raw))?;
+    list(page, "What was not run", not_run(raw))?;
     writeln!(page, "\n## Swaps\n")?;
     writeln!(
         page,
@@ -111,7 +142,7 @@ fn write_page(page: &mut String, raw: &Raw) -> fmt::Result {
         "| file system | who | swaps | sweeps | removed inside | lost outside |\n|---|---|---|---|---|---|"
     )?;
     for attack in &raw.attacks {
-        let removed = if attack.who == "by paths" { "–".into() } else { attack.removed.to_string() };
+        let removed = if attack.who == CONTROL { "–".into() } else { attack.removed.to_string() };
         writeln!(
             page,
             "| {} | {} | {} | {} | {removed} | {} |",
@@ -123,8 +154,12 @@ fn write_page(page: &mut String, raw: &Raw) -> fmt::Result {
         writeln!(
             page,
             "{} sweeps of {} old files were started, {} of them killed by SIGKILL before their end. Nothing was told that was not so; {} files \
-             went without a line in the trail.",
-            kills.all, kills.files, kills.killed, kills.untold
+             went without a line in the trail (at most one a thread and kill: {}).",
+            kills.all,
+            kills.files,
+            kills.killed,
+            kills.untold,
+            kills.killed * super::kill::THREADS
         )?;
     }
     writeln!(page, "\n## Tools beside sweeps\n")?;
@@ -190,15 +225,18 @@ mod tests {
     #[test]
     fn the_page_is_that_of_the_results() {
         let docs = xtask::workspace::root().join("docs");
-        let raw = docs.join("lab/sweep.json");
-        if raw.exists() {
-            let raw = crate::results::load(&raw).unwrap();
-            assert_eq!(
-                page(&raw),
-                fs::read_to_string(docs.join("lab-sweep.md")).unwrap(),
-                "cargo xtask sweep --report"
-            );
-        }
+        let raw = crate::results::load(&docs.join("lab/sweep.json")).unwrap();
+        let kept = fs::read_to_string(docs.join("lab-sweep.md")).unwrap();
+        assert_eq!(page(&raw), kept, "make it anew: cargo xtask sweep --report");
+    }
+
+    #[test]
+    fn what_was_not_run_is_told() {
+        let missing = not_run(&Raw::default());
+        assert_eq!(missing.len(), 2 + 1 + 4 + 8, "{missing:?}");
+        let attack = |swaps| Attack { file_system: "tmpfs".into(), swaps, ..Attack::default() };
+        let left = |swaps| not_run(&Raw { attacks: vec![attack(swaps)], ..Raw::default() }).len();
+        assert_eq!((left(SWAPS), left(SWAPS - 1)), (missing.len() - 1, missing.len()));
     }
 
     #[test]

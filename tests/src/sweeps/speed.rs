@@ -10,16 +10,15 @@ use anyhow::{Context, Result, ensure};
 use super::raw::Speed;
 use super::{Subject, tree};
 
-/// Measures all with so many files.
+/// Measures all with so many files, and hands on each measurement.
 ///
 /// # Errors
-/// When a program does not do its part.
-pub fn run(program: &Path, files: u64, runs: usize) -> Result<Vec<Speed>> {
+/// When a program does not do its part, or a measurement cannot be kept.
+pub fn run(program: &Path, files: u64, runs: usize, mut keep: impl FnMut(Speed) -> Result<()>) -> Result<()> {
     let place = tempfile::tempdir().context("cannot create a directory")?;
     let subject = Subject { program, state: place.path().join("state") };
     let directory = place.path().join("tree");
     tree::make(&directory, files)?;
-    let mut speeds = Vec::new();
     for is_cold in [false, true] {
         let mut speed = Speed { what: "scan".into(), files, is_cold, ..Speed::default() };
         for _ in 0..runs {
@@ -28,7 +27,7 @@ pub fn run(program: &Path, files: u64, runs: usize) -> Result<Vec<Speed>> {
             }
         }
         eprintln!("{}", super::report::line(&speed));
-        speeds.push(speed);
+        keep(speed)?;
     }
     for is_cold in [false, true] {
         let mut speed = Speed { what: "delete".into(), files, is_cold, ..Speed::default() };
@@ -41,9 +40,9 @@ pub fn run(program: &Path, files: u64, runs: usize) -> Result<Vec<Speed>> {
             }
         }
         eprintln!("{}", super::report::line(&speed));
-        speeds.push(speed);
+        keep(speed)?;
     }
-    Ok(speeds)
+    Ok(())
 }
 
 /// The programs beside which it is measured.

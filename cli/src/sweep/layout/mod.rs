@@ -60,7 +60,7 @@ const LONGEST: u64 = 1 << 20;
 impl Layout {
     /// The units of what is in a directory of this layout.
     pub fn units(self, place: &Place, tree: &Tree) -> Units {
-        let directories = RefCell::new(Directories::new(place, tree));
+        let directories = RefCell::new(Directories::new(place, tree, 1));
         let read = |id| read(&directories, place, tree, id);
         self.of_tree(tree, &read)
     }

@@ -211,3 +211,89 @@ fn a_preset_sweeps_a_directory_by_its_units() {
         lock.exists() && !ground.left().iter().any(|path| path.contains("old") || path.contains("swept"))
     );
 }
+
+/// Root sweeps the caches of two users, one of whom put a link to somewhere else in the place of the cache.
+#[test]
+fn a_link_in_the_place_of_one_directory_keeps_nobody_from_the_others() {
+    let ground = Ground::new();
+    ground.file("mine/old", 30 * DAY);
+    ground.file("theirs/old", 30 * DAY);
+    let precious = ground.path().join("precious");
+    std::fs::create_dir(&precious).unwrap();
+    let sentinel = precious.join("old");
+    std::fs::write(&sentinel, "sentinel").unwrap();
+    set_age(&sentinel, 30 * DAY, 30 * DAY);
+    let theirs = ground.tree().join("theirs");
+    std::fs::remove_dir_all(&theirs).unwrap();
+    symlink(&precious, &theirs).unwrap();
+    let sweep = |format: &str| {
+        let line = format!("sweep --io normal --older-than 7d --format {format}");
+        let mut sweep = super::super::lock::command::ci_build(&ground.state(), &line);
+        sweep.args([&theirs, &ground.tree().join("gone"), &ground.tree().join("mine")]).output().unwrap()
+    };
+    let output = sweep("json");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(sentinel.exists());
+    assert_eq!(ground.left(), ["mine", "theirs"]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let directories = told["directories"].as_array().unwrap();
+    let errors: Vec<bool> = directories.iter().map(|told| told["error"].is_string()).collect();
+    assert_eq!(errors, [true, true, false]);
+    assert_eq!(directories[2]["removed_files"], 1);
+    let told = text(&output.stderr, &ground);
+    // What the mount keeps of reads differs.
+    let told: Vec<&str> = told.lines().filter(|line| !line.starts_with("note: ")).collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    warning: '/tree/theirs' is not swept to the end: cannot open the directory '/tree/theirs': Not a directory (os error 20)
+      help: no link is followed: name the directory itself, '/precious'
+    warning: '/tree/gone' is not swept to the end: cannot open the directory '/tree/gone': No such file or directory (os error 2)
+    error: 2 of 3 directories were not swept to the end
+      help: the warnings say why; the other ones were swept
+    ");
+    ground.file("mine/old", 30 * DAY);
+    let output = sweep("text");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let told = text(&output.stdout, &ground);
+    assert!(told.starts_with("/tree/mine: 1 of 1 files removed") && told.lines().count() == 1, "{told}");
+}
+
+#[test]
+fn what_is_installed_is_what_is_asked_for_by_variables_too() {
+    let ground = Ground::new();
+    let install = |directories: &str, scheduler: &str| {
+        let line = format!("sweep --older-than 3d --install {scheduler}");
+        let mut install = super::super::lock::command::ci_build(&ground.state(), &line);
+        install.env("CI_BUILD_SWEEP_DIR", directories).env("CI_BUILD_SWEEP_MAX_SIZE", "5GB");
+        install.current_dir(ground.path()).output().unwrap()
+    };
+    let output = install("tree:/b", "cron");
+    let told = text(&output.stdout, &ground);
+    assert!(told.contains("\nCI_BUILD_SWEEP_DIR=/tree:/b\nCI_BUILD_SWEEP_MAX_SIZE=5GB\n"), "{told}");
+    assert!(told.ends_with("sweep --older-than 3d\n\n"), "{told}");
+    let told = text(&install("tree", "systemd").stdout, &ground);
+    assert!(told.contains("\nReadWritePaths=-/tree\n"), "{told}");
+    assert!(told.contains("\nEnvironment=CI_BUILD_SWEEP_DIR=/tree\n"), "{told}");
+    // What a line of cron cannot hold is no line of cron.
+    let output = install("/a\n* * * * * root true", "cron");
+    assert!(output.stdout.is_empty() && output.status.code() == Some(2), "{output:?}");
+    insta::assert_snapshot!(text(&output.stderr, &ground), @r"
+    error: a file of cron cannot hold 'CI_BUILD_SWEEP_DIR=/a\n* * * * * root true': it has a line break or another control character
+      help: give it another name, or take --install systemd, which can say it
+    ");
+}
+
+/// More names than a thread takes at a time, so that two threads could meet at one file.
+#[test]
+fn a_file_with_two_names_is_freed_once_however_many_threads_remove() {
+    const FILES: usize = 1500;
+    let ground = Ground::new();
+    std::fs::create_dir(ground.tree().join("again")).unwrap();
+    for number in 0..FILES {
+        let first = ground.file(format!("first/{number}"), 30 * DAY);
+        std::fs::hard_link(first, ground.tree().join(format!("again/{number}"))).unwrap();
+    }
+    let told = ground.sweep("--threads 4 --empty never");
+    assert_eq!((&told["removed_files"], &told["stays"]), (&(2 * FILES).into(), &serde_json::json!({})));
+    assert_eq!(told["freed_bytes"], FILES * 8192);
+    assert_eq!(ground.left(), ["again", "first"]);
+}

@@ -1,0 +1,116 @@
+//! From what is asked for to what is done: the directories, and how each is swept.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::usage::Usage;
+use super::{Arguments, note, users};
+use crate::error::Failure;
+use crate::store::Sweeping;
+use crate::sweep::{Allowed, Empty, How, Job, Layout, Owners, Rules, presets};
+
+impl Arguments {
+    pub(super) fn threads(&self) -> usize {
+        const MOST: usize = 8;
+        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST);
+        self.threads.map_or_else(cores, |threads| threads.get() as usize)
+    }
+
+    /// What is to be swept. Presets whose caches are not there are passed over.
+    pub(super) fn jobs(&self) -> Result<Vec<Job>, Failure> {
+        let template = self.job()?;
+        let places = || self.preset.iter().filter_map(|name| name.preset()).flat_map(|preset| &preset.places);
+        let of_place = |place: &presets::Place, path: PathBuf| {
+            let mut job = template.clone();
+            job.path = path;
+            job.layout = place.layout;
+            // A test reads all of them.
+            job.rules.exclude.extend(place.exclude.iter().filter_map(|pattern| pattern.parse().ok()));
+            job.locks.clone_from(&place.locks);
+            job.how.empty = self.empty.map_or(place.empty, Into::into);
+            job.allowed.whole_file_system |= place.whole_file_system;
+            job.allowed.home |= place.home;
+            job
+        };
+        let job_of = |path: &PathBuf| Job { path: path.clone(), ..template.clone() };
+        match (&*self.directories, &*self.preset) {
+            ([], []) => Err(Usage::Nothing.into()),
+            (directories, []) => Ok(directories.iter().map(job_of).collect()),
+            ([], _) => {
+                let there = |place: &presets::Place| {
+                    place.path(|name| std::env::var_os(name)).filter(|path| path.is_dir())
+                };
+                let jobs: Vec<Job> =
+                    places().filter_map(|place| Some(of_place(place, there(place)?))).collect();
+                if jobs.is_empty() {
+                    note("nothing to sweep: none of these caches is there");
+                }
+                Ok(jobs)
+            }
+            (directories, [_]) => {
+                let place = places().next().ok_or(Usage::Nothing)?;
+                Ok(directories.iter().map(|path| of_place(place, path.clone())).collect())
+            }
+            _ => Err(Usage::Kinds.into()),
+        }
+    }
+
+    /// All but the directory.
+    pub(super) fn job(&self) -> Result<Job, Failure> {
+        const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+        const GRACE: Duration = Duration::from_secs(600);
+        let is_limited = self.max_size.is_some() || self.max_files.is_some();
+        let older_than = self.older_than.or((!is_limited).then_some(WEEK));
+        let grace = self.grace.unwrap_or_else(|| older_than.unwrap_or(GRACE).min(GRACE));
+        if let Some(older_than) = older_than.filter(|&time| grace > time) {
+            return Err(Usage::Grace { grace, older_than }.into());
+        }
+        let rules = Rules {
+            older_than,
+            max_size: self.max_size,
+            max_files: self.max_files,
+            grace,
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            keep: self.keep.clone(),
+        };
+        let how = How {
+            owners: self.owners()?,
+            batch: self.batch.get() as usize,
+            per_second: self.ops_per_second.map(NonZero::get),
+            empty: self.empty.map_or(Empty::Now, Into::into),
+        };
+        Ok(Job {
+            path: PathBuf::new(),
+            layout: Layout::Files,
+            rules,
+            by: self.by.into(),
+            how,
+            allowed: Allowed { whole_file_system: self.whole_file_system, home: false },
+            locks: Vec::new(),
+            wait: self.wait,
+            threads: self.threads(),
+            state: Sweeping::place()?,
+            trail: self.trail.clone(),
+        })
+    }
+
+    fn owners(&self) -> Result<Owners, Usage> {
+        let own = rustix::process::geteuid();
+        let mut users = Vec::new();
+        for name in &self.owner {
+            match (name.as_str(), name.parse()) {
+                ("any", _) => return Ok(Owners::Any),
+                ("self", _) => users.push(own.as_raw()),
+                (_, Ok(number)) => users.push(number),
+                (name, Err(_)) => users.push(users::number(name).ok_or_else(|| Usage::User(name.into()))?),
+            }
+        }
+        Ok(match users.is_empty() {
+            true if own.is_root() => Owners::Any,
+            true => Owners::Only(vec![own.as_raw()]),
+            false => Owners::Only(users),
+        })
+    }
+}
