@@ -18,6 +18,7 @@ mod control;
 pub(crate) mod discretion;
 pub(crate) mod proc;
 mod requests;
+pub(crate) mod shims;
 pub(crate) mod short;
 pub(crate) mod survivors;
 

@@ -13,7 +13,7 @@ use crate::engine::containerd::{Collection, Containerd, Labels};
 use crate::failpoint;
 use crate::journal::{Found, Owner, Place, RUN_LABEL, Record};
 use crate::run::containerd::names::Names;
-use crate::run::containerd::remove::{self, Cleared, Remains};
+use crate::run::containerd::remove::{self, Cleared, Remains, shims};
 use crate::store::is_unpredictable;
 
 /// So many removals are asked for at a time: containerd does most of each alone.
@@ -125,6 +125,7 @@ async fn in_namespace(
     let cleared: Vec<_> = stream::iter(removals).map(clear).buffer_unordered(AT_ONCE).collect().await;
     // What the leases held comes free with the last that goes: containerd looks through all that it has each time.
     let last = cleared.iter().rposition(|(_, cleared)| cleared.is_ok());
+    let mut gone = Vec::new();
     for (number, (removal, cleared)) in cleared.into_iter().enumerate() {
         let collection = if Some(number) == last { Collection::Now } else { Collection::Later };
         let outcome = match cleared {
@@ -132,8 +133,13 @@ async fn in_namespace(
             Ok(cleared) => release(engine, &removal.left, collection).await.map(|()| cleared),
             Err(error) => Err(error),
         };
+        if outcome.is_ok() && !is_dry_run {
+            gone.push((removal.left.names.clone(), removal.left.container.clone()));
+        }
         settle(recovery, place, removal, outcome, report)?;
     }
+    report.processes +=
+        shims(engine, gone.iter().map(|(names, container)| (names, container.as_str()))).end();
     Ok(())
 }
 

@@ -18,6 +18,12 @@ pub struct Address(String);
 pub struct AddressError;
 
 impl Address {
+    /// The path of the socket.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// As tonic wants it.
     pub(super) fn uri(&self) -> String {
         format!("unix://{}", self.0)
@@ -50,6 +56,13 @@ pub struct Namespace(AsciiMetadataValue);
 pub struct NamespaceError;
 
 impl Namespace {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Letters and digits, which are text.
+        self.0.to_str().unwrap_or_default()
+    }
+
     /// As it goes with each question.
     pub(super) fn value(&self) -> AsciiMetadataValue {
         self.0.clone()
@@ -67,8 +80,7 @@ impl FromStr for Namespace {
 
 impl std::fmt::Display for Namespace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Letters and digits, which are text.
-        f.write_str(self.0.to_str().unwrap_or_default())
+        f.write_str(self.as_str())
     }
 }
 

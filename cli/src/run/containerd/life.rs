@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::image::{Unmade, Unpacking};
 use super::names::Names;
-use super::remove::Remains;
+use super::remove::{Remains, shims};
 use super::spec::{Host, Process, spec};
 use super::stdio::Attached;
 use super::user::{User, resolve};
@@ -74,6 +74,10 @@ pub(crate) async fn run(
     };
     failpoint::reach("run.ended");
     let left = life.remove(entry).await?;
+    if code.is_err() && left.is_none() {
+        // A container that did not come to be may have a shim that nobody knows of.
+        shims(engine, [(&life.names, life.id.as_str())]).end();
+    }
     let stopped = requests.stopped();
     let code = match code {
         Ok(code) => Ok(code),
@@ -197,13 +201,9 @@ impl Life<'_> {
         if let Error::Start(_) = error {
             return Err(error);
         }
-        let since = Instant::now();
-        loop {
-            match self.engine.task(&self.id).await {
-                Ok(Some(Task::Alive | Task::Ended(_))) => return Ok(()),
-                Err(_) if since.elapsed() < RESTART => tokio::time::sleep(PAUSE).await,
-                _ => return Err(error),
-            }
+        match self.found().await {
+            Ok(Some(Task::Alive | Task::Ended(_))) => Ok(()),
+            _ => Err(error),
         }
     }
 
@@ -251,31 +251,40 @@ impl Life<'_> {
 
     /// The container's exit code, when it has ended. A containerd that is started anew is waited for.
     async fn end(&self) -> Result<u8, Error> {
-        let (mut since, mut is_there) = (Instant::now(), true);
+        let mut refused = Instant::now();
         loop {
             let asked = Instant::now();
             if let Ok(code) = self.engine.wait_task(&self.id).await {
                 return Ok(low_byte(code));
             }
-            // It was there until now. One that was not may take as long to be missed, on a busy machine.
-            if is_there && asked.elapsed() > PAUSE {
-                since = Instant::now();
+            if asked.elapsed() > PAUSE {
+                // It waited until now.
+                refused = Instant::now();
             }
-            let task = self.engine.task(&self.id).await;
-            is_there = task.is_ok();
-            match task {
-                Ok(Some(Task::Ended(code))) => return Ok(low_byte(code)),
-                Ok(None) => {
+            match self.found().await? {
+                Some(Task::Ended(code)) => return Ok(low_byte(code)),
+                Some(_) if refused.elapsed() < RESTART => tokio::time::sleep(PAUSE).await,
+                Some(_) => return Ok(UNSEEN),
+                None => {
                     anstream::eprintln!(
                         "warning: what watched the container has ended, and nobody saw the container's own end"
                     );
                     return Ok(UNSEEN);
                 }
-                Ok(Some(_)) | Err(_) if since.elapsed() < RESTART => {}
-                Ok(Some(_)) => return Ok(UNSEEN),
-                Err(error) => return Err(error.into()),
             }
-            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// What containerd says of the task, as soon as it answers. How long it may take counts from now: that a question failed slowly
+    /// is no sign of life, on a busy machine.
+    async fn found(&self) -> Result<Option<Task>, Error> {
+        let since = Instant::now();
+        loop {
+            match self.engine.task(&self.id).await {
+                Ok(found) => return Ok(found),
+                Err(error) if since.elapsed() >= RESTART => return Err(error.into()),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use crate::engine::containerd::{Collection, Container, Containerd, Error as Engi
 use crate::failpoint;
 use crate::journal::RUN_LABEL;
 use crate::process::cgroup;
+use crate::process::shims::Shims;
 
 /// What is killed has ended within this time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +28,16 @@ pub(crate) enum Error {
     /// What is killed does not end, says containerd.
     #[error("the container was killed and does not end")]
     Task,
+}
+
+/// The shims of runs whose containers, which had these ids, are gone, on one containerd in one namespace.
+pub(crate) fn shims<'a>(
+    engine: &'a Containerd,
+    runs: impl IntoIterator<Item = (&'a Names, &'a str)>,
+) -> Shims<'a> {
+    let containers = runs.into_iter().map(|(names, container)| (container, container == names.id()));
+    let (address, namespace) = (engine.address().as_str(), engine.namespace().as_str());
+    Shims { address, namespace, containers: containers.collect() }
 }
 
 /// What a run left, on one containerd in one namespace.

@@ -167,6 +167,11 @@ impl Ground {
         if sleepers.is_none() {
             left.push(format!("processes: {}, not {staying}", self.sleepers()?));
         }
+        // One that has no container any more ends by itself.
+        let shims = poll::until(PATIENCE, || Ok((self.stage.shims("")?.len() == staying).then_some(())))?;
+        if shims.is_none() {
+            left.push(format!("shims: {}, not {staying}", self.stage.shims("")?.len()));
+        }
         let second = self.stage.recover()?;
         let is_quiet = second["removed"] == Value::Array(vec![])
             && ["records", "files", "leases"].iter().all(|field| second[*field] == 0);

@@ -1,6 +1,7 @@
 //! A run that loses what stands between it and its container: the shim, containerd, the runtime in the middle of its work.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -124,9 +125,7 @@ pub(crate) fn cancelled_while_made(kind: Kind) -> Result<()> {
         go.display(),
         stage.engine.programs().join("runc").display(),
     );
-    let runc = stage.engine.wrappers().join("runc");
-    std::fs::write(&runc, script)?;
-    std::fs::set_permissions(&runc, std::fs::Permissions::from_mode(0o755))?;
+    wrap(&stage.engine.wrappers().join("runc"), &script)?;
     let sleeper = sleeper(kind);
     for is_killed in [true, false] {
         let (name, limits) = if is_killed { ("killed", "1h") } else { ("late", "3s") };
@@ -152,4 +151,48 @@ pub(crate) fn cancelled_while_made(kind: Kind) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// containerd is killed when it has started a shim and does not know that yet: nobody knows of the shim then, but for recovery.
+pub(crate) fn forgotten_shim(kind: Kind) -> Result<()> {
+    const SHIM: &str = "containerd-shim-runc-v2";
+    let mut stage = Stage::new(kind)?;
+    let before = stage.there()?;
+    let place = tempfile::tempdir()?;
+    let [begun, go] = ["begun", "go"].map(|name| place.path().join(name));
+    let program = stage.engine.programs().join(SHIM);
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *start) {program} \"$@\" >/dev/null; touch {begun}; while [ ! -e {go} ]; do sleep 0.1; done; exit 1;; esac\nexec {program} \"$@\"\n",
+        program = program.display(),
+        begun = begun.display(),
+        go = go.display(),
+    );
+    let wrapper = stage.engine.wrappers().join(SHIM);
+    wrap(&wrapper, &script)?;
+    // It keeps in mind where it found the program.
+    stage.engine.kill()?;
+    stage.engine.start_again()?;
+    let mut run = stage.run(&[IMAGE, "true"]).stderr(Stdio::null()).spawn()?;
+    let is_begun = poll::until(PATIENCE, || Ok(begun.exists().then_some(())))?;
+    is_begun.context("no shim is started: the trial is none")?;
+    stage.engine.kill()?;
+    ensure!(run.wait()?.code() == Some(125), "a run without containerd is well");
+    std::fs::remove_file(wrapper)?;
+    std::fs::write(go, "")?;
+    stage.engine.start_again()?;
+    ensure!(!stage.shims("ci-build-")?.is_empty(), "containerd has not forgotten it: the trial is none");
+    stage.recover()?;
+    let gone = poll::until(PATIENCE, || Ok(stage.shims("")?.is_empty().then_some(())))?;
+    ensure!(
+        gone.is_some(),
+        "a shim is left: {:?}",
+        host::processes(&stage.engine.socket().display().to_string())?
+    );
+    is_clean(&stage, &before)
+}
+
+/// Puts a script in the place of a program.
+fn wrap(path: &Path, script: &str) -> Result<()> {
+    std::fs::write(path, script)?;
+    Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
 }

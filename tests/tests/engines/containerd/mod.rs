@@ -13,7 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use xtask::{command, poll};
 
-pub(crate) use lost::{cancelled_while_made, killed_containerd, killed_shim, lost_containerd};
+pub(crate) use lost::{
+    cancelled_while_made, forgotten_shim, killed_containerd, killed_shim, lost_containerd,
+};
 pub(crate) use xtask::containerd::Kind;
 
 /// Says that it runs, and then does nothing until it is killed.
