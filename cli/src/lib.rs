@@ -44,6 +44,7 @@ pub mod failpoint;
 mod glob;
 pub mod image;
 pub mod journal;
+mod loopback;
 pub mod process;
 pub mod prune;
 pub mod pull;

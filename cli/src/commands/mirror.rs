@@ -10,7 +10,7 @@ use serde_json::json;
 use super::format::Format;
 use super::progress::Progress;
 use super::sources::PatienceArguments;
-use super::{block_on_all, duration, print_line, size};
+use super::{block_on_all, document, duration, print_line, size};
 use crate::error::{Blame, Explain, Failure};
 use crate::registry::{
     self, Address, Client, Copied, Copier, Extent, Place, Reference, Removal, TagPattern, Target,
@@ -287,14 +287,12 @@ fn show(
             };
             json!({"name": name, "outcome": outcome})
         };
-        let document = json!({
-            "images": lines.iter().map(image).collect::<Vec<_>>(),
-            "pruned": pruned.iter().map(removal).collect::<Vec<_>>(),
-            "blobs": {"sent": sent, "mounted": mounted, "there": there},
-            "bytes": bytes,
-        });
-        // serde_json sorts keys; the schema is to come first.
-        print_line(format_args!("{{\"schema\":1,{}", &document.to_string()[1..]))?;
+        print_line(document(vec![
+            ("images", lines.iter().map(image).collect()),
+            ("pruned", pruned.iter().map(removal).collect()),
+            ("blobs", json!({"sent": sent, "mounted": mounted, "there": there})),
+            ("bytes", bytes.into()),
+        ]))?;
     }
     match lines.iter().filter(|line| line.outcome.is_err()).count() {
         0 => Ok(()),

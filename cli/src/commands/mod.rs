@@ -4,12 +4,13 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::build::words::OurFlag;
 use crate::error::{Blame, Explain, Failure};
-use crate::process;
+use crate::process::{self, Stopped};
 
 mod build;
 mod check;
@@ -174,10 +175,21 @@ fn block_on_all<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
 }
 
 /// A document for scripts, its schema first, which a map of serde_json would not keep.
-fn document(lists: Vec<(&str, Vec<serde_json::Value>)>) -> String {
-    let lists =
-        lists.into_iter().map(|(name, values)| format!(",\"{name}\":{}", serde_json::Value::from(values)));
-    format!("{{\"schema\":1{}}}", lists.collect::<String>())
+fn document(fields: Vec<(&str, serde_json::Value)>) -> String {
+    let fields = fields.into_iter().map(|(name, value)| format!(",\"{name}\":{value}"));
+    format!("{{\"schema\":1{}}}", fields.collect::<String>())
+}
+
+/// Why a program was ended before its time, which it is not told itself.
+fn tell_why(stopped: Option<Stopped>, timeout: Option<Duration>, what: &str, took: &str) {
+    match stopped {
+        Some(Stopped::Timeout) => {
+            let limit = crate::store::shown(timeout.unwrap_or_default());
+            anstream::eprintln!("ended {what}: it {took} longer than {limit} (--timeout)");
+        }
+        Some(Stopped::Ownerless) => anstream::eprintln!("ended {what}: the job that wanted it has ended"),
+        Some(Stopped::Signal(_)) | None => {}
+    }
 }
 
 /// Prints the one line that a script reads.

@@ -241,7 +241,7 @@ fn show(arguments: &Arguments, pulled: &[(Reference, Pulled)]) -> Result<(), Fai
                     "from": from,
                 })
             };
-            let images: Vec<_> = pulled.iter().map(image).collect();
+            let images = pulled.iter().map(image).collect();
             print_line(document(vec![("images", images)]))
         }
     }

@@ -22,7 +22,7 @@ pub use events::{Event, Subject};
 pub use images::{Deletion, StoredImage};
 pub use info::{Builder, ImageStore, Info};
 pub use networks::Network;
-pub use owned::OwnedContainer;
+pub use owned::{Inherited, OwnedContainer};
 pub use pull::{Account, Found};
 pub use volumes::Volume;
 

@@ -35,6 +35,37 @@ pub struct OwnedContainer {
     pub written: Option<u64>,
 }
 
+/// Which containers have our labels from their image only, which was made from one of ours (`docker commit`): they are somebody
+/// else's. Each image is asked for once.
+#[derive(Debug)]
+pub struct Inherited<'a> {
+    engine: &'a Engine,
+    /// The label that no two of our containers share.
+    label: &'static str,
+    of_images: HashMap<String, Option<String>>,
+}
+
+impl<'a> Inherited<'a> {
+    /// Of this engine, by this label, of which each container of ours has another one.
+    pub fn new(engine: &'a Engine, label: &'static str) -> Self {
+        Self { engine, label, of_images: HashMap::new() }
+    }
+
+    /// Whether a container of this image has these labels from there.
+    ///
+    /// # Errors
+    /// When the engine does not tell of the image in time.
+    pub async fn has(&mut self, image: &str, labels: &HashMap<String, String>) -> Result<bool, Error> {
+        if !self.of_images.contains_key(image) {
+            let of_image = self.engine.image_labels(image).await?;
+            let label = of_image.and_then(|mut of_image| of_image.remove(self.label));
+            self.of_images.insert(image.to_owned(), label);
+        }
+        let inherited = self.of_images.get(image).and_then(Option::as_ref);
+        Ok(inherited.is_some_and(|inherited| labels.get(self.label) == Some(inherited)))
+    }
+}
+
 impl Engine {
     /// The containers that have this label, with this value if one is given, whatever their state. With their `sizes`,
     /// it takes the engine a walk through the files of each.

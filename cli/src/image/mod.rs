@@ -7,6 +7,7 @@ mod archive;
 mod binary;
 mod blob;
 mod documents;
+mod full_name;
 mod layer;
 mod name;
 
@@ -14,6 +15,7 @@ pub use binary::{Architecture, BinaryError};
 pub use blob::{Blob, Digest, DigestError};
 pub(crate) use documents::INDEX;
 pub use documents::MANIFEST;
+pub use full_name::{FullName, ParseError};
 pub(crate) use name::familiar;
 pub use name::{ImageName, NameError};
 

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use oci_client::{ParseError, Reference};
+use super::full_name::{FullName, ParseError};
 
 /// A name to give to an image, such as `registry.example/ci-build/frontend:0.1.0`. It shows as docker shows
 /// it: without the registry and the namespace that docker assumes, always with its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageName(Reference);
+pub struct ImageName(FullName);
 
 /// Why text is no name for an image.
 #[derive(Debug, thiserror::Error)]
@@ -22,9 +22,14 @@ pub enum NameError {
 }
 
 impl ImageName {
-    /// The repository and the tag as a registry's client wants them.
-    pub fn reference(&self) -> &Reference {
-        &self.0
+    /// The registry's host, with its port, where it is reached.
+    pub fn host(&self) -> &str {
+        self.0.host()
+    }
+
+    /// The repository.
+    pub fn repository(&self) -> &str {
+        self.0.repository()
     }
 
     /// The host of the registry, with its port.
@@ -39,7 +44,7 @@ impl ImageName {
 
     /// The name with everything that docker assumes, as containerd knows it.
     pub fn full(&self) -> String {
-        self.0.whole()
+        self.0.to_string()
     }
 }
 
@@ -47,7 +52,7 @@ impl FromStr for ImageName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let reference: Reference = text.parse()?;
+        let reference: FullName = text.parse()?;
         if reference.digest().is_some() { Err(NameError::Digest) } else { Ok(Self(reference)) }
     }
 }

@@ -3,14 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::image::Digest;
-use crate::store::{Liveness, Process};
-
-/// What belongs to a job that cannot be seen from here (it is in another container) is taken for left after this long.
-const UNSEEN: SignedDuration = SignedDuration::from_hours(24);
+use crate::store::{Liveness, Process, UNSEEN};
 
 /// A process, and the machine that it runs on: an engine may serve several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +111,8 @@ impl FromStr for Owner {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     fn ended() -> Process {

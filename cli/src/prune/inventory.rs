@@ -6,7 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Settings;
 use super::pattern::canonical;
-use crate::engine::{self, CacheRecord, Container, Engine, Event, Network, OWNER_LABEL, StoredImage, Volume};
+use crate::engine::{
+    self, CacheRecord, Container, Engine, Event, Inherited, Network, OWNER_LABEL, StoredImage, Volume,
+};
 use crate::journal::{Fate, JOB_LABEL, Owner, RUN_LABEL};
 use crate::store::{self, LastUses, Lease, Store};
 
@@ -101,19 +103,11 @@ impl Inventory {
         Ok((inventory, ages))
     }
 
-    /// Finds out which containers are really ours: one has our labels from its image, too, if that was made of one of
-    /// ours (`docker commit`), and is somebody else's then. And whose owner lives.
+    /// Finds out which containers are really ours, not by their image's labels only; and whose owner lives.
     async fn look_for_owners(&mut self, engine: &Engine) -> Result<(), Error> {
-        let mut of_images: HashMap<String, Option<String>> = HashMap::new();
+        let mut inherited = Inherited::new(engine, RUN_LABEL);
         for container in self.containers.iter_mut().filter(|container| container.is_ours) {
-            let image = &container.image_id;
-            if !of_images.contains_key(image) {
-                let label = engine.image_labels(image).await?.and_then(|mut labels| labels.remove(RUN_LABEL));
-                of_images.insert(image.clone(), label);
-            }
-            let inherited = of_images.get(image).and_then(Option::as_ref);
-            container.is_ours =
-                inherited.is_none_or(|inherited| container.labels.get(RUN_LABEL) != Some(inherited));
+            container.is_ours = !inherited.has(&container.image_id, &container.labels).await?;
             let lives = |label: &str| {
                 let owner = container.labels.get(label).and_then(|text| text.parse::<Owner>().ok());
                 owner.is_some_and(|owner| owner.fate_by_label() == Fate::Stays)

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 
 use super::choose::{Labelled, Task, choose};
 use super::report::{Failed, Removed, Report};
-use super::{Error, Recovery, is_run};
+use super::{Error, Recovery};
 use crate::engine::OWNER_LABEL;
 use crate::engine::containerd::{Collection, Containerd, Labels};
 use crate::failpoint;
 use crate::journal::{Found, Owner, Place, RUN_LABEL, Record};
 use crate::run::containerd::names::Names;
 use crate::run::containerd::remove::{self, Cleared, Remains};
+use crate::store::is_unpredictable;
 
 /// So many removals are asked for at a time: containerd does most of each alone.
 const AT_ONCE: usize = 8;
@@ -141,7 +142,7 @@ async fn in_namespace(
 async fn list(engine: &Containerd) -> Result<Vec<Left>, Error> {
     let mut found: BTreeMap<String, Left> = BTreeMap::new();
     for lease in engine.leases_with(RUN_LABEL).await? {
-        let Some(run) = lease.labels.get(RUN_LABEL).filter(|run| is_run(run)) else { continue };
+        let Some(run) = lease.labels.get(RUN_LABEL).filter(|run| is_unpredictable(run)) else { continue };
         let names = Names::of(run);
         if lease.id == names.id() {
             let left = Left { container: names.id(), names, labels: lease.labels.clone(), image: None };
@@ -149,7 +150,7 @@ async fn list(engine: &Containerd) -> Result<Vec<Left>, Error> {
         }
     }
     for container in engine.containers_with(RUN_LABEL).await? {
-        let Some(run) = container.labels.get(RUN_LABEL).filter(|run| is_run(run)) else { continue };
+        let Some(run) = container.labels.get(RUN_LABEL).filter(|run| is_unpredictable(run)) else { continue };
         let names = Names::of(run);
         if container.snapshot == names.id() {
             let (image, labels) = (Some(container.image.clone()), container.labels.clone());

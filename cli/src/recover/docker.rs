@@ -7,11 +7,12 @@ use jiff::Timestamp;
 
 use super::choose::{Task, choose};
 use super::report::{Failed, Removed, Report};
-use super::{Error, Recovery, is_run, names};
-use crate::engine::{Deletion, Engine, OWNER_LABEL, OwnedContainer};
+use super::{Error, Recovery, names};
+use crate::engine::{Deletion, Engine, Inherited, OWNER_LABEL, OwnedContainer};
 use crate::failpoint;
 use crate::journal::{Found, Owner, Place, RUN_LABEL, Record};
 use crate::process::survivors::Inmates;
+use crate::store::is_unpredictable;
 
 /// So many removals are asked for at a time: the engine does most of each alone.
 const AT_ONCE: usize = 8;
@@ -137,27 +138,22 @@ async fn remove(engine: &Engine, container: &OwnedContainer) -> Result<Deletion,
 /// A removal that failed is kept, so what had no record gets one.
 fn new_record(place: &Place, container: &OwnedContainer) -> Option<(String, Record)> {
     let owner: Owner = container.labels.get(OWNER_LABEL)?.parse().ok()?;
-    let name = container.labels.get(RUN_LABEL).filter(|name| is_run(name))?;
+    // A label is others' text; a record's name is what we make up.
+    let name = container.labels.get(RUN_LABEL).filter(|name| is_unpredictable(name))?;
     Some((name.clone(), Record::new(place.clone(), owner, &format!("container {}", container.name))))
 }
 
 /// Without the containers that have our labels from their image, which was made from one of ours (`docker commit`): they
 /// are somebody else's.
 async fn genuine(engine: &Engine, tasks: Vec<Task>) -> Result<Vec<Task>, Error> {
-    let mut of_images: HashMap<String, Option<String>> = HashMap::new();
+    let mut inherited = Inherited::new(engine, RUN_LABEL);
     let mut genuine = Vec::new();
     for task in tasks {
         let Task::Remove { container, .. } = &task else {
             genuine.push(task);
             continue;
         };
-        let image = &container.image_id;
-        if !of_images.contains_key(image) {
-            let label = engine.image_labels(image).await?.and_then(|mut labels| labels.remove(RUN_LABEL));
-            of_images.insert(image.clone(), label);
-        }
-        let inherited = of_images.get(image).and_then(Option::as_ref);
-        if inherited.is_none_or(|inherited| container.labels.get(RUN_LABEL) != Some(inherited)) {
+        if !inherited.has(&container.image_id, &container.labels).await? {
             genuine.push(task);
         }
     }

@@ -330,11 +330,6 @@ fn unreached(
     Ok(())
 }
 
-/// Whether a label's text could be a record's name: a label is others' text, and these names are ours to make up.
-fn is_run(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 /// An error and what is at the bottom of it, on one line.
 fn told(error: &dyn std::error::Error) -> String {
     crate::error::with_cause(error)

@@ -16,8 +16,9 @@ use super::manifest::{self, Manifest};
 use super::probe::Limits;
 use super::reference::Target;
 use super::source::{Address, Scheme};
-use super::transport::{Transport, is_loopback};
+use super::transport::Transport;
 use crate::image::Digest;
+use crate::loopback::is_loopback;
 
 /// A connection is had within this time, or not at all.
 const CONNECT: Duration = Duration::from_secs(30);

@@ -1,12 +1,10 @@
 //! Who we are to a registry, from docker's own configuration (`docker login`).
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
-use oci_client::secrets::RegistryAuth;
 
 use super::login::Login;
 use crate::docker_config::{DockerConfig, DockerConfigError};
 use crate::error::{Blame, Explain};
-use crate::image::ImageName;
 
 /// Why docker's credentials are not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -22,9 +20,6 @@ pub enum CredentialsError {
         /// What is wrong.
         reason: String,
     },
-    /// The registry's login is of a kind that is not supported.
-    #[error("docker's login to '{0}' is an identity token, which ci-build cannot use")]
-    IdentityToken(String),
 }
 
 impl Explain for CredentialsError {
@@ -37,22 +32,7 @@ impl Explain for CredentialsError {
             CredentialsError::Unreadable { registry, .. } => {
                 vec![format!("`docker login {registry}` writes the credentials anew")]
             }
-            CredentialsError::IdentityToken(_) => {
-                vec!["load the image with `ci-build frontend install`, then `docker push` it".into()]
-            }
         }
-    }
-}
-
-/// The credentials that docker has for the name's registry; anonymous when it has none.
-///
-/// # Errors
-/// When docker's configuration or its credential helper fails, or the login is an identity token.
-pub fn credentials_for(name: &ImageName) -> Result<RegistryAuth, CredentialsError> {
-    match login_for(name.registry())? {
-        Login::Anonymous => Ok(RegistryAuth::Anonymous),
-        Login::Basic(user, password) => Ok(RegistryAuth::Basic(user, password)),
-        Login::Identity(_) => Err(CredentialsError::IdentityToken(name.registry().into())),
     }
 }
 

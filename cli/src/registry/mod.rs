@@ -32,7 +32,7 @@ pub use answer::Allowance;
 pub use catalog::Removal;
 pub use client::Client;
 pub use copy::{Copied, Copier, CopyError, Place, Sum};
-pub use credentials::{CredentialsError, credentials_for, password_for};
+pub use credentials::{CredentialsError, password_for};
 pub use dated::{Dated, DatedError};
 pub use examine::{Examination, examine};
 pub use failure::Failure;

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use oci_client::ParseError;
-
-use crate::image::{Digest, DigestError, familiar};
+use crate::image::{Digest, DigestError, FullName, ParseError, familiar};
 
 /// What the name of an image points with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,7 +17,7 @@ pub enum Target {
 /// The name of an image, such as `debian:12` or `registry.example/app@sha256:…`. It shows as docker shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reference {
-    whole: oci_client::Reference,
+    whole: FullName,
     target: Target,
 }
 
@@ -42,7 +40,7 @@ impl Reference {
 
     /// The registry's host, with its port, where it is reached.
     pub fn host(&self) -> &str {
-        self.whole.resolve_registry()
+        self.whole.host()
     }
 
     /// The repository.
@@ -57,11 +55,8 @@ impl Reference {
 
     /// The repository with another tag.
     pub fn with_tag(&self, tag: &str) -> Self {
-        let (registry, repository) = (self.registry().into(), self.repository().into());
-        Self {
-            whole: oci_client::Reference::with_tag(registry, repository, tag.into()),
-            target: Target::Tag(tag.into()),
-        }
+        let whole = FullName::new(self.registry(), self.repository(), tag);
+        Self { whole, target: Target::Tag(tag.into()) }
     }
 
     /// The name of the repository alone, as docker shows it.
@@ -79,7 +74,7 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let whole: oci_client::Reference = text.parse()?;
+        let whole: FullName = text.parse()?;
         // As docker has it, a digest beside a tag is what counts.
         let target = match whole.digest() {
             Some(digest) => Target::Digest(digest.parse()?),

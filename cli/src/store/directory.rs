@@ -361,7 +361,8 @@ pub(super) fn unpredictable() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
-fn is_unpredictable(name: &str) -> bool {
+/// Whether a name may be one of these.
+pub(crate) fn is_unpredictable(name: &str) -> bool {
     name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::directory::{self, Directory};
 use super::error::Error;
 use super::flock::Locked;
-use super::owner::{Liveness, Process};
+use super::owner::{Liveness, Process, UNSEEN};
 use super::{Identity, Mode, Store, job, wait};
-
-/// A lease whose owner cannot be seen from here (it is in another container) ends after this long.
-const UNSEEN: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a lease lives by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -257,6 +254,8 @@ impl Quiet {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]

@@ -27,6 +27,7 @@ mod turn;
 mod wait;
 
 use directory::Directory;
+pub(crate) use directory::is_unpredictable;
 
 pub use census::census;
 pub use error::Error;
@@ -39,6 +40,7 @@ pub use last_use::LastUses;
 pub use lease::{HeldLease, Lease, Leases, Quiet, Removed, Term, Whose};
 pub use lock::{ExclusiveGuard, Guard, Notice, SharedGuard};
 pub use memory::Memory;
+pub(crate) use owner::UNSEEN;
 pub use owner::{Liveness, Process};
 pub(crate) use records::{Alone, Found, Held, Records};
 pub use scratch::Scratch;

@@ -3,11 +3,15 @@
 use std::io;
 use std::path::Path;
 
+use jiff::SignedDuration;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::failpoint;
 use crate::process::proc::{self, Stat, stat};
+
+/// What belongs to a process that cannot be seen from here (it is in another container) is taken for left after this long.
+pub(crate) const UNSEEN: SignedDuration = SignedDuration::from_hours(24);
 
 /// One process among all that ever ran on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

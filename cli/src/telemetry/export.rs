@@ -10,6 +10,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use super::context::{Parent, Told, TraceId, VARIABLE};
 use super::otlp;
 use super::span::Span;
+use crate::loopback::is_loopback;
 
 /// How long the end of a command waits for a collector, unless the environment says so: less than OpenTelemetry's 10 s, which a job
 /// with fifty commands would wait fifty times.
@@ -98,7 +99,7 @@ impl Export {
             .timeout(self.timeout)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("ci-build/", env!("CARGO_PKG_VERSION")));
-        if is_loopback(&self.url) {
+        if self.url.host_str().is_some_and(is_loopback) {
             // A proxy would look for this host's collector on its own host.
             client = client.no_proxy();
         }
@@ -107,11 +108,6 @@ impl Export {
         request.send().await?.error_for_status()?;
         Ok(())
     }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 /// `key=value,…`, percent-encoded: OpenTelemetry's form, which is that of W3C's Baggage.

@@ -148,6 +148,34 @@ fn a_registry_that_is_not_there_is_our_failure() {
 }
 
 #[test]
+fn a_push_goes_on_where_a_registry_stumbles() {
+    use ci_build_test_registry::{Fault, On, Registry};
+    let directory = directory_with(AMD64);
+    let registry = Registry::start().unwrap();
+    registry.ask_for_tokens("me", "secret");
+    let name = format!("{}/ci-build/frontend:1", registry.address());
+    let push = || {
+        shown(
+            ci_build(&["frontend", "push", &name, "--binary", "frontend"], directory.path())
+                .env("DOCKER_CONFIG", "."),
+        )
+    };
+    let denied = push();
+    assert!(denied.contains("does not let us push") && denied.contains("docker login"), "{denied}");
+    // me:secret
+    let auths = serde_json::json!({"auths": {registry.address().to_string(): {"auth": "bWU6c2VjcmV0"}}});
+    std::fs::write(directory.path().join("config.json"), auths.to_string()).unwrap();
+    registry.fault_times(On::Patch, Fault::LoginEnds, 1);
+    let pushed = push();
+    let digest = registry.tag("ci-build/frontend", "1").expect(&pushed);
+    assert_eq!(pushed, format!("--- stdout\n{name}@{digest}\n--- exit 0"));
+    registry.forget();
+    assert_eq!(push(), pushed);
+    let sent = registry.requests().into_iter().filter(|request| request.method == "PATCH").count();
+    assert_eq!(sent, 0, "it is there");
+}
+
+#[test]
 fn docker_configuration_that_is_broken_is_told() {
     let directory = directory_with(AMD64);
     std::fs::write(directory.path().join("config.json"), "{").unwrap();
@@ -171,7 +199,7 @@ fn a_name_that_is_none_is_wrong_usage() {
     let directory = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(shown(&mut ci_build(&["frontend", "install", "--name", "a:b:c"], directory.path())), @"
     --- stderr
-    error: invalid value 'a:b:c' for '--name <REF>': invalid reference format
+    error: invalid value 'a:b:c' for '--name <REF>': the name of an image is of the form registry.example/team/app:1
 
     For more information, try '--help'.
     --- exit 2

@@ -20,10 +20,19 @@ fn said(output: &Output) -> String {
 fn log_in(place: &Path, registries: &[&Registry], pair: &str) {
     use base64::Engine as _;
     let auth = base64::engine::general_purpose::STANDARD.encode(pair);
-    let auths: serde_json::Map<_, _> = registries
-        .iter()
-        .map(|registry| (registry.address().to_string(), serde_json::json!({ "auth": auth })))
-        .collect();
+    configure(place, registries, &serde_json::json!({ "auth": auth }));
+}
+
+/// The same after a login that left a token instead of a password.
+fn log_in_by_identity(place: &Path, registries: &[&Registry], token: &str) {
+    // The user is all zeros, and has no password.
+    let auth = "MDAwMDAwMDAtMDAwMC0wMDAwLTAwMDAtMDAwMDAwMDAwMDAwOg==";
+    configure(place, registries, &serde_json::json!({ "auth": auth, "identitytoken": token }));
+}
+
+fn configure(place: &Path, registries: &[&Registry], login: &serde_json::Value) {
+    let auths: serde_json::Map<_, _> =
+        registries.iter().map(|registry| (registry.address().to_string(), login.clone())).collect();
     let config = serde_json::json!({ "auths": auths });
     std::fs::write(place.join("config.json"), config.to_string()).unwrap();
 }
@@ -57,6 +66,36 @@ fn both_registries_may_ask_for_tokens() {
             |one: &&ci_build_test_registry::Request| one.path.starts_with("/token") && one.status == 200;
         let tokens = requests.iter().filter(given).count();
         assert!((1..=6).contains(&tokens), "{tokens} tokens: {requests:#?}");
+    }
+}
+
+#[test]
+fn an_identity_token_is_changed_for_others() {
+    let place = tempfile::tempdir().unwrap();
+    let (from, to) = (Registry::start().unwrap(), Registry::start().unwrap());
+    let image = Image::new(1, 2, 10_000);
+    from.put("team/app", "1", &image);
+    for registry in [&from, &to] {
+        registry.ask_for_tokens("me", "secret");
+        registry.know_identity("who we are");
+    }
+    let names = [format!("{}/team/app:1", from.address()), to.address().to_string()];
+    let names = [&*names[0], &*names[1]];
+    log_in_by_identity(place.path(), &[&from, &to], "who others are");
+    let output = mirror(place.path(), &names);
+    assert!(!output.status.success() && said(&output).contains("401"), "{}", said(&output));
+    assert_eq!(to.tag("team/app", "1"), None);
+
+    log_in_by_identity(place.path(), &[&from, &to], "who we are");
+    let output = mirror(place.path(), &names);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(to.tag("team/app", "1"), Some(image.digest()));
+    // It is no password, and no part of an address, which others write down.
+    for registry in [&from, &to] {
+        let asked: Vec<_> =
+            registry.requests().into_iter().filter(|one| one.path.starts_with("/token")).collect();
+        let is_hidden = |one: &ci_build_test_registry::Request| one.method == "POST" && one.path == "/token";
+        assert!(!asked.is_empty() && asked.iter().all(is_hidden), "{asked:#?}");
     }
 }
 

@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::fault::{Fault, On};
@@ -50,7 +51,7 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let (method, path) = (parts.method, parts.uri.path().to_owned());
+    let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let on = on(&method, &path);
     if on.is_some_and(|on| shared.state().begins_with(on, Fault::Silent)) {
@@ -60,8 +61,6 @@ pub(crate) async fn answer(
     let range = parts.headers.get("range").and_then(|range| range.to_str().ok());
     let from = range.and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse::<usize>().ok());
     let media_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
-    let authorization = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
-    let is_read = matches!(method, Method::GET | Method::HEAD);
     let (mut answer, fault) = {
         let mut state = shared.state();
         if on.is_some_and(|on| state.begins_with(on, Fault::LoginEnds)) {
@@ -71,7 +70,7 @@ pub(crate) async fn answer(
         let answer = match limited {
             Some(wait) => Answer::error(429, "TOOMANYREQUESTS")
                 .header("retry-after", (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).to_string()),
-            None => match admit(&mut state, shared.address, is_read, &path, &query, authorization) {
+            None => match admit(&mut state, shared.address, &parts, &received) {
                 Some(answer) => answer,
                 None => route(&mut state, &method, &path, &query, media_type, received),
             },
@@ -118,19 +117,17 @@ pub(crate) async fn answer(
 }
 
 /// What is answered to who has no token for what is asked, and to who asks for one; nothing where all is well.
-fn admit(
-    state: &mut State,
-    address: SocketAddrV4,
-    is_read: bool,
-    path: &str,
-    query: &str,
-    authorization: Option<&str>,
-) -> Option<Answer> {
+fn admit(state: &mut State, address: SocketAddrV4, request: &Parts, received: &Bytes) -> Option<Answer> {
     let login = state.login.as_mut()?;
+    let (method, path) = (&request.method, request.uri.path());
+    let authorization = request.headers.get("authorization").and_then(|value| value.to_str().ok());
     if path == "/token" {
-        let scopes = query.split('&').filter_map(|pair| pair.strip_prefix("scope="));
-        let scopes = scopes.map(|scope| scope.replace("%3A", ":").replace("%2F", "/").replace("%2C", ","));
-        return Some(match login.token(authorization, scopes.collect()) {
+        let token = if method == Method::POST {
+            login.refreshed(&String::from_utf8_lossy(received))
+        } else {
+            login.token(authorization, request.uri.query().unwrap_or_default())
+        };
+        return Some(match token {
             Some(token) => Answer::new(200)
                 .header("content-type", "application/json")
                 .body(serde_json::json!({ "token": token }).to_string()),
@@ -141,6 +138,7 @@ fn admit(
     let repository = ["/manifests/", "/blobs/", "/tags/", "/referrers/"]
         .iter()
         .find_map(|kind| rest.split_once(kind).map(|(repository, _)| repository));
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
     if login.lets_in(authorization, repository, if is_read { "pull" } else { "push" }) {
         return None;
     }

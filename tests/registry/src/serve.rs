@@ -140,8 +140,15 @@ impl Registry {
     /// Lets nobody in from now on but this user, by tokens that are given out for a user and a password.
     pub fn ask_for_tokens(&self, user: &str, password: &str) {
         let (user, password) = (user.into(), password.into());
-        let login = Login { user, password, tokens: BTreeMap::new(), given: 0 };
+        let login = Login { user, password, identity: None, tokens: BTreeMap::new(), given: 0 };
         self.shared.state().login = Some(login);
+    }
+
+    /// Gives tokens to whoever holds this identity token as well, once it [asks for tokens](Self::ask_for_tokens).
+    pub fn know_identity(&self, token: &str) {
+        if let Some(login) = &mut self.shared.state().login {
+            login.identity = Some(token.into());
+        }
     }
 
     /// All requests until now, in the order in which they were answered.

@@ -10,7 +10,7 @@ use clap::Args;
 use tracing::field::Empty;
 
 use super::store::DockerStore;
-use super::{block_on, duration, frontend, lock, recover};
+use super::{block_on, duration, frontend, lock, recover, tell_why};
 use crate::build::words::{part, shown};
 use crate::build::{self, Asked, Frontend, Source};
 use crate::docker_config::DockerConfig;
@@ -18,9 +18,9 @@ use crate::error::Failure;
 use crate::failpoint;
 use crate::image::ImageName;
 use crate::journal::Journal;
-use crate::process::{self, Limits, Stopped};
+use crate::process::{self, Limits};
 use crate::recover::Here;
-use crate::store::{self, Guard as _, Patience, Store, job};
+use crate::store::{Guard as _, Patience, Store, job};
 use crate::switch;
 
 mod follow;
@@ -132,7 +132,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if let Some(followed) = followed {
         known.record(&followed.finish());
     }
-    arguments.tell_why(ended.stopped);
+    tell_why(ended.stopped, arguments.timeout, "the build", "took");
     if ended.code == 0 {
         failpoint::reach("build.leasing");
         lease::result(&prepared.made(&asked), &store);
@@ -180,20 +180,6 @@ impl Arguments {
             Some("none") => Frontend::Text,
             Some(name) => Frontend::Image(name.to_owned()),
             None => Frontend::Own(has_binary.then(|| self.frontend_name.to_string())),
-        }
-    }
-
-    /// What buildx is not told.
-    fn tell_why(&self, stopped: Option<Stopped>) {
-        match stopped {
-            Some(Stopped::Timeout) => {
-                let limit = store::shown(self.timeout.unwrap_or_default());
-                anstream::eprintln!("ended the build: it took longer than {limit} (--timeout)");
-            }
-            Some(Stopped::Ownerless) => {
-                anstream::eprintln!("ended the build: the job that wanted it has ended")
-            }
-            Some(Stopped::Signal(_)) | None => {}
         }
     }
 }

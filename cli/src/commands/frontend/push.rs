@@ -33,7 +33,6 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(Arguments { name, source, insecure }: &Arguments) -> Result<(), Failure> {
     let image = source.image()?;
-    let credentials = registry::credentials_for(name)?;
-    block_on(registry::push(name, &image, &credentials, *insecure))??;
+    block_on(registry::push(name, &image, *insecure))??;
     print_line(format_args!("{name}@{}", image.digest()))
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tracing::field::Empty;
 
-use super::{Nobody, tell_why};
-use crate::commands::{build, duration, event_loop, lock, recover};
+use super::Nobody;
+use crate::commands::{build, duration, event_loop, lock, recover, tell_why};
 use crate::engine::containerd::{Address, Containerd, DEFAULT, Namespace, is_identifier};
 use crate::error::Failure;
 use crate::failpoint;
@@ -182,7 +182,7 @@ pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failur
         }
         Err(_) => span.record("outcome", "not-started"),
     };
-    tell_why(outcome.stopped, arguments.timeout);
+    tell_why(outcome.stopped, arguments.timeout, "the container", "ran for");
     if let Some(reason) = outcome.left {
         super::left(&reason);
     }

@@ -10,18 +10,18 @@ use tokio::runtime::Runtime;
 use tracing::field::Empty;
 
 use super::store::DockerStore;
-use super::{build, duration, event_loop, flags_of, lock, recover};
+use super::{build, duration, event_loop, flags_of, lock, recover, tell_why};
 use crate::build::words::OurFlag;
 use crate::engine::{self, Deletion, Engine, OWNER_LABEL, OwnedContainer};
 use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
 use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
 use crate::process::survivors::Inmates;
-use crate::process::{self, Ended, Limits, Stopped};
+use crate::process::{self, Ended, Limits};
 use crate::recover::Here;
 use crate::run::unstarted;
 use crate::run::words::{self, Asked, part};
-use crate::store::{self, Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
+use crate::store::{Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
 use crate::switch;
 
 pub(super) mod containerd;
@@ -161,7 +161,7 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
         |ended, entry| Aftermath { arguments, events: &events, engine: &engine, ended }.settle(entry);
     match ended {
         Ok(ended) => {
-            tell_why(ended.stopped, arguments.timeout);
+            tell_why(ended.stopped, arguments.timeout, "the container", "ran for");
             settle(ended, entry)?;
             Ok(ExitCode::from(ended.code))
         }
@@ -226,20 +226,6 @@ impl Arguments {
     fn limits(&self) -> Limits {
         let timeout = self.timeout.filter(|limit| !limit.is_zero());
         Limits { timeout, grace: Some(self.grace), owner: build::owner() }
-    }
-}
-
-/// What the container's own output does not tell.
-fn tell_why(stopped: Option<Stopped>, timeout: Option<Duration>) {
-    match stopped {
-        Some(Stopped::Timeout) => {
-            let limit = store::shown(timeout.unwrap_or_default());
-            anstream::eprintln!("ended the container: it ran for longer than {limit} (--timeout)");
-        }
-        Some(Stopped::Ownerless) => {
-            anstream::eprintln!("ended the container: the job that wanted it has ended");
-        }
-        Some(Stopped::Signal(_)) | None => {}
     }
 }
 

@@ -8,11 +8,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use reqwest::Method;
 use reqwest::header;
 
+use self::upload::Source;
 use super::client::{Ask, Client};
 use super::failure::Failure;
 use super::fetch::{Event, Tried, Watch};
@@ -21,7 +23,7 @@ use super::probe::Limits;
 use super::reference::Target;
 use super::retry::Retry;
 use crate::error::{Blame, Explain};
-use crate::image::Digest;
+use crate::image::{Digest, Image, MANIFEST};
 
 /// A repository in a registry.
 #[derive(Debug, Clone, Copy)]
@@ -146,6 +148,24 @@ impl Copier {
         Ok(Copied { digest: top.digest, was_there, referrers })
     }
 
+    /// Sends an image that is here: what the registry lacks of it, and the manifest last.
+    ///
+    /// # Errors
+    /// When the registry fails for good.
+    pub async fn push(&self, image: &Image, to: Place<'_>, tag: &str) -> Result<(), CopyError> {
+        for blob in [&image.layer, &image.config] {
+            let bytes = Bytes::from(blob.bytes.clone());
+            self.blob(Source::Memory(&bytes), to, &blob.digest, bytes.len() as u64).await?;
+        }
+        let manifest = Manifest::read(image.manifest.bytes.clone().into(), Some(MANIFEST));
+        let manifest = manifest.map_err(|failure| CopyError {
+            registry: to.client.address().host.clone(),
+            what: format!("manifest {tag}"),
+            failure,
+        })?;
+        self.put(to, &manifest, Some(tag)).await.map(drop)
+    }
+
     /// What a manifest needs, and then the manifest itself.
     fn tree<'a>(
         &'a self,
@@ -165,7 +185,8 @@ impl Copier {
             let mut seen = HashSet::new();
             let blobs = manifest.blobs().filter(|blob| seen.insert(&blob.digest));
             let blobs: Vec<&Descriptor> = blobs.collect();
-            let copies = blobs.into_iter().map(|blob| self.blob(from, to, blob));
+            let from = Source::Registry(from);
+            let copies = blobs.into_iter().map(|blob| self.blob(from, to, &blob.digest, blob.size));
             stream::iter(copies).buffer_unordered(self.jobs).try_collect::<()>().await?;
             self.put(to, manifest, tag).await.map(drop)
         }
@@ -237,19 +258,19 @@ impl Copier {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
-            self.pause(client, &what(), failure, &mut failures).await?;
+            self.pause(&client.address().host, &what(), failure, &mut failures).await?;
         }
     }
 
     /// Waits for as long as the failure asks for.
     async fn pause(
         &self,
-        client: &Client,
+        registry: &str,
         what: &str,
         failure: Failure,
         failures: &mut u32,
     ) -> Result<(), CopyError> {
-        let registry = client.address().host.clone();
+        let registry = registry.to_owned();
         let Some(pause) = self.retry.after(&failure, *failures, fastrand::f64()) else {
             return Err(CopyError { registry, what: what.into(), failure });
         };

@@ -1,4 +1,4 @@
-//! One blob: there already, taken from another repository of the registry, or streamed from one registry to the other.
+//! One blob: there already, taken from another repository of the registry, or streamed there from where it is.
 
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,25 @@ use crate::image::Digest;
 use crate::registry::client::Ask;
 use crate::registry::failure::Failure;
 use crate::registry::fetch::{Event, Watch, goes_on_from};
-use crate::registry::manifest::Descriptor;
+
+/// Where a blob is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// In a registry.
+    Registry(Place<'a>),
+    /// Here.
+    Memory(&'a Bytes),
+}
+
+impl Source<'_> {
+    /// What people know it by.
+    fn name(&self) -> &str {
+        match self {
+            Self::Registry(from) => &from.client.address().host,
+            Self::Memory(_) => "memory",
+        }
+    }
+}
 
 /// An upload that the destination has begun.
 #[derive(Debug)]
@@ -48,18 +66,18 @@ impl Copier {
     /// Lets the destination have this blob.
     pub(super) async fn blob(
         &self,
-        from: Place<'_>,
+        from: Source<'_>,
         to: Place<'_>,
-        blob: &Descriptor,
+        digest: &Digest,
+        size: u64,
     ) -> Result<(), CopyError> {
-        let Descriptor { digest, size, .. } = blob;
         let counts = &self.count;
         if self.has(to, &format!("blobs/{digest}")).await? {
             counts.there.fetch_add(1, Ordering::Relaxed);
         } else if let Some(upload) = self.begin(from, to, digest).await? {
-            self.watch.tell(Event::Began(digest, *size));
-            self.send(from, to, blob, upload).await?;
-            self.watch.tell(Event::Done(digest, &from.client.address().host));
+            self.watch.tell(Event::Began(digest, size));
+            self.send(from, to, digest, size, upload).await?;
+            self.watch.tell(Event::Done(digest, from.name()));
             counts.sent.fetch_add(1, Ordering::Relaxed);
         } else {
             counts.mounted.fetch_add(1, Ordering::Relaxed);
@@ -71,13 +89,17 @@ impl Copier {
     /// Begins an upload; nothing is to be sent where the registry finds the blob in another of its repositories.
     async fn begin(
         &self,
-        from: Place<'_>,
+        from: Source<'_>,
         to: Place<'_>,
         digest: &Digest,
     ) -> Result<Option<Upload>, CopyError> {
-        let is_same_registry = from.client.address().host == to.client.address().host;
-        let elsewhere = self.known().get(digest).cloned();
-        let elsewhere = elsewhere.or_else(|| is_same_registry.then(|| from.repository.to_owned()));
+        let there = match from {
+            Source::Registry(from) if from.client.address().host == to.client.address().host => {
+                Some(from.repository.to_owned())
+            }
+            Source::Registry(_) | Source::Memory(_) => None,
+        };
+        let elsewhere = self.known().get(digest).cloned().or(there);
         let elsewhere = elsewhere.filter(|repository| repository != to.repository);
         let begin = async || {
             let mut ask = Ask::to_write(Method::POST, to.repository, "blobs/uploads/");
@@ -99,28 +121,28 @@ impl Copier {
     /// Streams the blob, and goes on where a connection broke.
     async fn send(
         &self,
-        from: Place<'_>,
+        from: Source<'_>,
         to: Place<'_>,
-        blob: &Descriptor,
+        digest: &Digest,
+        size: u64,
         mut upload: Upload,
     ) -> Result<(), CopyError> {
-        let Descriptor { digest, size, .. } = blob;
         let what = format!("blob {digest}");
         let mut failures = 0;
-        while lock(&upload.flow).bytes < *size {
+        while lock(&upload.flow).bytes < size {
             let before = lock(&upload.flow).bytes;
             let opened = self.open(from, digest, &upload).await;
             let response = match opened {
                 Ok(response) => response,
                 Err(failure) => {
-                    self.pause(from.client, &what, failure, &mut failures).await?;
+                    self.pause(from.name(), &what, failure, &mut failures).await?;
                     continue;
                 }
             };
             let body = body(
                 response,
                 Arc::clone(&upload.flow),
-                *size,
+                size,
                 self.limits.window,
                 self.watch.clone(),
                 digest.clone(),
@@ -141,12 +163,12 @@ impl Copier {
             match patched {
                 Ok(location) => upload.location = location,
                 Err(failure) => {
-                    self.pause(to.client, &what, failure, &mut failures).await?;
+                    self.pause(&to.client.address().host, &what, failure, &mut failures).await?;
                     upload = self.resume(from, to, digest, upload).await?;
                 }
             }
             if let Some(failure) = broke {
-                self.pause(from.client, &what, failure, &mut failures).await?;
+                self.pause(from.name(), &what, failure, &mut failures).await?;
             }
         }
         let got: Digest = lock(&upload.flow).hash.clone().into();
@@ -155,7 +177,7 @@ impl Copier {
             let forget = Ask::at(Method::DELETE, &upload.location, to.repository);
             let _ = to.client.send(forget, self.limits).await;
             let failure = Failure::WrongDigest { expected: digest.clone(), got };
-            return Err(CopyError { registry: from.client.address().host.clone(), what, failure });
+            return Err(CopyError { registry: from.name().into(), what, failure });
         }
         let finish = async || {
             let mut url = Url::parse(&upload.location)
@@ -175,8 +197,12 @@ impl Copier {
     }
 
     /// The source's answer, from where we are.
-    async fn open(&self, from: Place<'_>, digest: &Digest, upload: &Upload) -> Result<Response, Failure> {
+    async fn open(&self, from: Source<'_>, digest: &Digest, upload: &Upload) -> Result<Response, Failure> {
         let at = lock(&upload.flow).bytes;
+        let from = match from {
+            Source::Registry(from) => from,
+            Source::Memory(bytes) => return Ok(answer_of(bytes, at)),
+        };
         let response = from.client.blob(from.repository, digest, at, self.limits).await?;
         if goes_on_from(&response, at)? {
             Ok(response)
@@ -188,7 +214,7 @@ impl Copier {
     /// Finds out how far the destination got. Where that is not as far as we are, all begins anew.
     async fn resume(
         &self,
-        from: Place<'_>,
+        from: Source<'_>,
         to: Place<'_>,
         digest: &Digest,
         upload: Upload,
@@ -208,6 +234,15 @@ impl Copier {
         // A mount that works now would be a surprise: then nothing is left to send.
         Ok(fresh.unwrap_or(upload))
     }
+}
+
+/// Bytes from this one on as a registry would send them, piece by piece, so that it shows whether they move.
+fn answer_of(bytes: &Bytes, at: u64) -> Response {
+    const PIECE: usize = 64 << 10;
+    let rest = bytes.slice(usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len())..);
+    let pieces = (0..rest.len()).step_by(PIECE).map(|from| rest.slice(from..rest.len().min(from + PIECE)));
+    let pieces: Vec<Result<Bytes, std::io::Error>> = pieces.map(Ok).collect();
+    http::Response::new(reqwest::Body::wrap_stream(stream::iter(pieces))).into()
 }
 
 /// How many bytes the destination has, by `Range: 0-99`.

@@ -61,13 +61,13 @@ impl Attack {
         self.base.join("tree")
     }
 
-    /// Sweeps again and again under attack until there were so many swaps, or something outside is gone.
+    /// Sweeps again and again under attack until there were so many swaps and two sweeps, or something outside is gone.
     pub(crate) fn run(&self, most: u64, mut sweep: impl FnMut()) -> Came {
         let (stop, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
         let mut sweeps = 0;
         std::thread::scope(|scope| {
             scope.spawn(|| self.swap(&stop, &swaps));
-            while swaps.load(Ordering::Relaxed) < most && self.lost() == 0 {
+            while (swaps.load(Ordering::Relaxed) < most || sweeps < 2) && self.lost() == 0 {
                 sweep();
                 sweeps += 1;
                 self.refill();
