@@ -133,10 +133,11 @@ pub fn run(selection: &Selection) -> Result<bool> {
     let (to, page) = places(selection, whole, page)?;
     let raw = if selection.update && to.exists() { results::load(&to)? } else { Raw::default() };
     let mut kept = Kept { raw, begin: Instant::now(), machine: machine::description()?, path: to };
-    let program = release()?;
     if selection.has(Part::Attack) {
         attack::run(selection.swaps, |attack| kept.add(Raw { attacks: vec![attack], ..Raw::default() }))?;
     }
+    // An attack is on the library.
+    let program = if selection.parts == [Part::Attack] { PathBuf::new() } else { release()? };
     if selection.has(Part::Kills) {
         kept.add(Raw { kills: vec![kill::run(&program, selection.kills)?], ..Raw::default() })?;
     }

@@ -37,11 +37,14 @@ impl Arguments {
     fn setup(&self, jobs: &[Job]) -> Result<Setup, Usage> {
         let program = std::env::current_exe().unwrap_or_else(|_| "/usr/local/bin/ci-build".into());
         let words = std::env::args_os().skip(1).map(|word| {
-            let is_directory = self.directories.iter().any(|path| path.as_os_str() == word);
-            text(if is_directory { absolute(Path::new(&word)).into_os_string() } else { word })
+            let is_path = self.directories.iter().chain(&self.trail).any(|path| path.as_os_str() == word);
+            text(if is_path { absolute(Path::new(&word)).into_os_string() } else { word })
         });
         let words = words.collect::<Result<Vec<_>, _>>()?;
-        let directories = jobs.iter().map(|job| text(absolute(&job.path).into_os_string()));
+        // The trail is made where it is not there yet.
+        let trail = self.trail.iter().filter_map(|trail| Some(absolute(trail).parent()?.to_path_buf()));
+        let directories = jobs.iter().map(|job| absolute(&job.path)).chain(trail);
+        let directories = directories.map(|path| text(path.into_os_string()));
         let environment = self.environment()?;
         Ok(Setup {
             program: text(program.into_os_string())?,

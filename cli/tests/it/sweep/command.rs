@@ -261,7 +261,7 @@ fn a_link_in_the_place_of_one_directory_keeps_nobody_from_the_others() {
 fn what_is_installed_is_what_is_asked_for_by_variables_too() {
     let ground = Ground::new();
     let install = |directories: &str, scheduler: &str| {
-        let line = format!("sweep --older-than 3d --install {scheduler}");
+        let line = format!("sweep --older-than 3d --trail log/trail --install {scheduler}");
         let mut install = super::super::lock::command::ci_build(&ground.state(), &line);
         install.env("CI_BUILD_SWEEP_DIR", directories).env("CI_BUILD_SWEEP_MAX_SIZE", "5GB");
         install.current_dir(ground.path()).output().unwrap()
@@ -269,9 +269,9 @@ fn what_is_installed_is_what_is_asked_for_by_variables_too() {
     let output = install("tree:/b", "cron");
     let told = text(&output.stdout, &ground);
     assert!(told.contains("\nCI_BUILD_SWEEP_DIR=/tree:/b\nCI_BUILD_SWEEP_MAX_SIZE=5GB\n"), "{told}");
-    assert!(told.ends_with("sweep --older-than 3d\n\n"), "{told}");
+    assert!(told.ends_with("sweep --older-than 3d --trail /log/trail\n\n"), "{told}");
     let told = text(&install("tree", "systemd").stdout, &ground);
-    assert!(told.contains("\nReadWritePaths=-/tree\n"), "{told}");
+    assert!(told.contains("\nReadWritePaths=-/tree -/log\n"), "{told}");
     assert!(told.contains("\nEnvironment=CI_BUILD_SWEEP_DIR=/tree\n"), "{told}");
     // What a line of cron cannot hold is no line of cron.
     let output = install("/a\n* * * * * root true", "cron");
