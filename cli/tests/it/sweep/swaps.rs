@@ -1,5 +1,6 @@
 //! Somebody who swaps directories for links to what is outside, as fast as possible. The laboratory uses it too.
 
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -82,10 +83,11 @@ impl Attack {
         self.sentinels.iter().filter(|path| !path.exists()).count() as u64
     }
 
-    /// There and back, so that what is to be swept is a directory again.
+    /// There and back, so that what is to be swept is a directory again. Nothing is swapped through a link: what is outside stays where it is,
+    /// whatever was removed meanwhile.
     fn swap(&self, stop: &AtomicBool, swaps: &AtomicU64) {
-        let exchange = |a: &Path, b: &Path| {
-            if renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).is_ok() {
+        let exchange = |from: BorrowedFd<'_>, a: &Path, b: &Path| {
+            if renameat_with(from, a, CWD, b, RenameFlags::EXCHANGE).is_ok() {
                 swaps.fetch_add(1, Ordering::Relaxed);
             }
         };
@@ -93,10 +95,13 @@ impl Attack {
             for number in 0..DIRECTORIES {
                 let at = |name: &str| self.base.join(format!("{name}{number}"));
                 let directory = at("tree/d");
-                exchange(&directory.join("inner"), &at("inner"));
-                exchange(&directory.join("inner"), &at("inner"));
-                exchange(&directory, &at("link"));
-                exchange(&directory, &at("link"));
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+                if let Ok(directory) = openat(CWD, &directory, flags, Mode::empty()) {
+                    exchange(directory.as_fd(), Path::new("inner"), &at("inner"));
+                    exchange(directory.as_fd(), Path::new("inner"), &at("inner"));
+                }
+                exchange(CWD, &directory, &at("link"));
+                exchange(CWD, &directory, &at("link"));
             }
         }
     }
