@@ -84,6 +84,8 @@ pub fn prepare() -> Result<()> {
 pub fn of_program(client: &Client, program: &Path, reference: &str) -> Result<()> {
     let mut tar = NamedTempFile::new().context("cannot create a tar file")?;
     let mut archive = tar::Builder::new(&mut tar);
+    // A linker may leave holes in a program, and not every engine reads an archive with such.
+    archive.sparse(false);
     archive.append_path_with_name(program, "program").context("cannot write a tar file")?;
     archive.finish().context("cannot write a tar file")?;
     drop(archive);
