@@ -49,7 +49,9 @@ fn up(mut command: Command) -> Result<Child> {
 /// so to who started it.
 fn recorded(stage: &Stage) -> Result<String> {
     let running = poll::until(PATIENCE, || {
-        let record = stage.records()?.first().cloned().context("no record")?;
+        // One that is just being written has a name for the time being.
+        let mut records = stage.records()?.into_iter();
+        let record = records.find(|name| !name.starts_with('.')).context("no record")?;
         let text = std::fs::read_to_string(stage.state().join("journal").join(&record))?;
         Ok(text.contains("running").then_some(record))
     })?;
