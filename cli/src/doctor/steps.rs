@@ -112,9 +112,7 @@ fn without_runc(seen: BTreeMap<String, Seen>, words: &BTreeSet<String>) -> Vec<L
 
 /// All words of all command lines.
 fn words() -> BTreeSet<String> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.flat_map(proc::command_line).collect()
+    proc::all().flat_map(proc::command_line).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What the kernel tells of processes, in /proc.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process};
 
 /// What the kernel tells of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,19 @@ pub(crate) struct Stat {
     pub(crate) start: u64,
     /// Whether it only waits to be buried.
     pub(crate) has_ended: bool,
+}
+
+/// All processes that can be seen from here, by pid.
+pub(crate) fn all() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Kills a process that is the one that is meant, and gives a handle by which its end can be seen; none where there is none, or it is another
+/// one. It is asked for once the process is held: its pid is nobody else's from then on.
+pub(crate) fn kill_if(pid: u32, is_meant: impl FnOnce() -> bool) -> Option<OwnedFd> {
+    let handle = pidfd_open(Pid::from_raw(pid.try_into().ok()?)?, PidfdFlags::empty()).ok()?;
+    (is_meant() && pidfd_send_signal(&handle, Signal::KILL).is_ok()).then_some(handle)
 }
 
 /// The pids above a process, its parent first.

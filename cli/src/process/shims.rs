@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-
 use super::proc;
 
 /// What shims of containerd are called, and before them their namespace, their container and containerd's socket.
@@ -34,9 +32,8 @@ impl Shims<'_> {
         if self.containers.is_empty() {
             return 0;
         }
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        pids.filter(|pid| self.has(*pid) && self.kill(*pid)).count()
+        let is_killed = |&pid: &u32| self.has(pid) && proc::kill_if(pid, || self.has(pid)).is_some();
+        proc::all().filter(is_killed).count()
     }
 
     fn has(&self, pid: u32) -> bool {
@@ -57,14 +54,6 @@ impl Shims<'_> {
             && flag("namespace") == Some(self.namespace)
             && flag("address").is_some_and(|address| whole(address) == whole(self.address));
         flag("id").filter(|_| is_there).and_then(|id| self.containers.get(id)).copied()
-    }
-
-    /// Whether it was there, and was killed.
-    fn kill(&self, pid: u32) -> bool {
-        let Some(named) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
-        let Ok(handle) = pidfd_open(named, PidfdFlags::empty()) else { return false };
-        // The handle is of whoever has the pid now: from here on that does not change.
-        self.has(pid) && pidfd_send_signal(&handle, Signal::KILL).is_ok()
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::proc;
 
@@ -40,8 +39,7 @@ impl Inmates {
         if ids.is_empty() {
             return Self { of };
         }
-        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        for pid in proc::all() {
             let Some(id) = container(pid).filter(|id| ids.contains(id.as_str())) else { continue };
             let Some(stat) = proc::stat(pid).filter(|stat| !stat.has_ended) else { continue };
             of.entry(id).or_default().push(Inmate { pid, start: stat.start });
@@ -69,16 +67,11 @@ impl Inmates {
 impl Inmate {
     /// Whether it was there, and was killed.
     fn kill(self, id: &str) -> bool {
-        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return false };
-        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
-        // The handle is of whoever has the pid now: from here on that does not change.
-        let is_it = proc::stat(self.pid).is_some_and(|stat| stat.start == self.start && !stat.has_ended);
-        if !is_it
-            || container(self.pid).as_deref() != Some(id)
-            || pidfd_send_signal(&handle, Signal::KILL).is_err()
-        {
-            return false;
-        }
+        let is_it = || {
+            proc::stat(self.pid).is_some_and(|stat| stat.start == self.start && !stat.has_ended)
+                && container(self.pid).as_deref() == Some(id)
+        };
+        let Some(handle) = proc::kill_if(self.pid, is_it) else { return false };
         let deadline = Instant::now() + PATIENCE;
         while let Some(rest) = deadline.checked_duration_since(Instant::now()) {
             let rest = Timespec::try_from(rest).ok();
