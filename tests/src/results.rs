@@ -1,16 +1,18 @@
 //! Results of a long run, kept in a file; and what the pages that are made of them have in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Write};
 use std::fs;
-use std::path::Path;
+use std::hash::Hash;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use xtask::workspace;
+use xtask::{machine, workspace};
 
 /// What was kept in a file.
 ///
@@ -31,6 +33,47 @@ pub fn save(results: &impl Serialize, path: &Path) -> Result<()> {
     let text = serde_json::to_string_pretty(results).context("cannot write JSON")?;
     let text = without_place(&text, workspace::root());
     fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Results that come piece by piece.
+pub(crate) trait Pieces: Serialize {
+    /// Puts what was seen later in the place of what was seen before, and beside it where there was nothing.
+    fn update(&mut self, later: Self);
+
+    /// Says on which machine it was seen, and in how many seconds.
+    fn seen_on(self, machine: Value, seconds: u64) -> Self;
+}
+
+/// What was seen so far, in its file: what comes later must not cost it.
+pub(crate) struct Kept<R> {
+    pub(crate) raw: R,
+    pub(crate) path: PathBuf,
+    begin: Instant,
+    machine: Value,
+}
+
+impl<R: Pieces> Kept<R> {
+    pub(crate) fn new(raw: R, path: PathBuf) -> Result<Self> {
+        Ok(Self { raw, path, begin: Instant::now(), machine: machine::description()? })
+    }
+
+    pub(crate) fn add(&mut self, seen: R) -> Result<()> {
+        let seconds = self.begin.elapsed().as_secs();
+        self.begin = Instant::now();
+        self.raw.update(seen.seen_on(self.machine.clone(), seconds));
+        save(&self.raw, &self.path)
+    }
+}
+
+/// Puts each of these in the place of the one of its name, and beside the others where there is none.
+pub(crate) fn replace<T, N: Eq + Hash>(all: &mut Vec<T>, later: Vec<T>, name: impl Fn(&T) -> N) {
+    let places: HashMap<N, usize> = all.iter().enumerate().map(|(place, one)| (name(one), place)).collect();
+    for one in later {
+        match places.get(&name(&one)) {
+            Some(place) => all[*place] = one,
+            None => all.push(one),
+        }
+    }
 }
 
 fn without_place(text: &str, root: &Path) -> String {

@@ -18,19 +18,19 @@ mod walls;
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
-use serde_json::Value;
 use xtask::emulation::Emulation;
 use xtask::engines::{ImageStore, Kind};
-use xtask::{images, machine, workspace};
+use xtask::{images, workspace};
 
 use self::raw::Raw;
 use self::situation::{SITUATIONS, Situation};
 use self::strategy::{STRATEGIES, Strategy};
-use crate::{Subject, results};
+use crate::Subject;
+use crate::results::{self, Kept};
 
 /// Builds Dockerfiles that break, by every strategy, on every engine
 ///
@@ -137,7 +137,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
     ensure!(selection.runs != Some(0), "no runs tell nothing");
     let (path, page) = places(selection, docs)?;
     let raw = if selection.update { results::load(&path)? } else { Raw::default() };
-    let mut kept = Kept { raw, begin: Instant::now(), machine: machine::description()?, path };
+    let mut kept = Kept::new(raw, path)?;
     let kinds = if selection.engines.is_empty() { Kind::ALL.to_vec() } else { selection.engines.clone() };
     for kind in kinds {
         engine(kind, selection, &mut kept)?;
@@ -155,23 +155,6 @@ pub fn run(selection: &Selection) -> Result<bool> {
     Ok(complaints.is_empty())
 }
 
-/// What was seen so far, in its file: what comes later must not cost it.
-struct Kept {
-    raw: Raw,
-    begin: Instant,
-    machine: Value,
-    path: PathBuf,
-}
-
-impl Kept {
-    fn add(&mut self, seen: Raw) -> Result<()> {
-        let seconds = self.begin.elapsed().as_secs();
-        self.begin = Instant::now();
-        self.raw.update(Raw { machine: self.machine.clone(), seconds, ..seen });
-        results::save(&self.raw, &self.path)
-    }
-}
-
 /// Where the results and the page go: only those of a whole run are for the documentation.
 fn places(selection: &Selection, docs: PathBuf) -> Result<(PathBuf, PathBuf)> {
     if selection.is_all() || selection.update {
@@ -186,7 +169,7 @@ fn write_page(raw: &Raw, path: &std::path::Path) -> Result<()> {
 }
 
 /// All parts on one engine.
-fn engine(kind: Kind, selection: &Selection, kept: &mut Kept) -> Result<()> {
+fn engine(kind: Kind, selection: &Selection, kept: &mut Kept<Raw>) -> Result<()> {
     // The engine asks the kernel once, when it starts, which platforms there are.
     let emulation = match kind.image_store() {
         ImageStore::Containerd if selection.has_part(Part::Cells) && selection.has_situation("platforms") => {

@@ -1,11 +1,12 @@
 //! What a laboratory saw, as it is kept.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xtask::build::Ended;
+
+use crate::results::{Pieces, replace};
 
 /// All of it. Times are in milliseconds, from the start of the client to its end.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -29,9 +30,12 @@ pub struct Raw {
 /// How the reason begins why there are no runs, where that is nobody's fault but the laboratory's.
 pub(super) const LABORATORY_FAILED: &str = "the laboratory failed";
 
-impl Raw {
-    /// Puts what was seen later in the place of what was seen before, cell by cell, and beside it where there was nothing.
-    pub fn update(&mut self, later: Self) {
+impl Pieces for Raw {
+    fn seen_on(self, machine: Value, seconds: u64) -> Self {
+        Self { machine, seconds, ..self }
+    }
+
+    fn update(&mut self, later: Self) {
         self.machine = later.machine;
         self.engines.extend(later.engines);
         self.seconds += later.seconds;
@@ -44,16 +48,6 @@ impl Raw {
             [&key.question, &key.engine, &key.strategy].map(String::clone)
         });
         replace(&mut self.odd, later.odd, |odd| [&odd.input, &odd.engine, &odd.strategy].map(String::clone));
-    }
-}
-
-fn replace<T, N: Eq + Hash>(all: &mut Vec<T>, later: Vec<T>, name: impl Fn(&T) -> N) {
-    let places: HashMap<N, usize> = all.iter().enumerate().map(|(place, one)| (name(one), place)).collect();
-    for one in later {
-        match places.get(&name(&one)) {
-            Some(place) => all[*place] = one,
-            None => all.push(one),
-        }
     }
 }
 

@@ -13,15 +13,14 @@ pub mod tree;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use serde_json::Value;
-use xtask::{artifacts, command, machine, workspace};
+use xtask::{artifacts, command, workspace};
 
 use self::raw::Raw;
-use crate::results;
+use crate::results::{self, Kept};
 
 /// How many swaps on each file system, kills, runs of each tool, measurements of each, and files a run for the documentation has.
 const SWAPS: u64 = 1_000_000;
@@ -132,7 +131,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
     }
     let (to, page) = places(selection, whole, page)?;
     let raw = if selection.update && to.exists() { results::load(&to)? } else { Raw::default() };
-    let mut kept = Kept { raw, begin: Instant::now(), machine: machine::description()?, path: to };
+    let mut kept = Kept::new(raw, to)?;
     if selection.has(Part::Attack) {
         attack::run(selection.swaps, |attack| kept.add(Raw { attacks: vec![attack], ..Raw::default() }))?;
     }
@@ -169,23 +168,6 @@ fn places(selection: &Selection, whole: PathBuf, page: PathBuf) -> Result<(PathB
     }
     let directory = workspace::target()?.join("lab");
     Ok((directory.join("sweep.json"), directory.join("lab-sweep.md")))
-}
-
-/// What was seen so far, in its file: what comes later must not cost it.
-struct Kept {
-    raw: Raw,
-    begin: Instant,
-    machine: Value,
-    path: PathBuf,
-}
-
-impl Kept {
-    fn add(&mut self, seen: Raw) -> Result<()> {
-        let seconds = self.begin.elapsed().as_secs();
-        self.begin = Instant::now();
-        self.raw.update(Raw { machine: self.machine.clone(), seconds, ..seen });
-        results::save(&self.raw, &self.path)
-    }
 }
 
 /// The host command as it is used.

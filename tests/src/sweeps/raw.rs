@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::results::{Pieces, replace};
+
 /// All of it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Raw {
@@ -24,26 +26,19 @@ pub struct Raw {
     pub speeds: Vec<Speed>,
 }
 
-impl Raw {
-    /// Puts in what was seen now, in the place of what was seen of the same before.
-    pub fn update(&mut self, seen: Self) {
-        fn put<T>(all: &mut Vec<T>, new: Vec<T>, is_same: impl Fn(&T, &T) -> bool) {
-            for new in new {
-                match all.iter_mut().find(|old| is_same(old, &new)) {
-                    Some(old) => *old = new,
-                    None => all.push(new),
-                }
-            }
-        }
+impl Pieces for Raw {
+    fn seen_on(self, machine: Value, seconds: u64) -> Self {
+        Self { machine, seconds, ..self }
+    }
+
+    fn update(&mut self, seen: Self) {
         self.machine = seen.machine;
         self.programs.extend(seen.programs);
         self.seconds += seen.seconds;
-        put(&mut self.attacks, seen.attacks, |a, b| (&a.file_system, &a.who) == (&b.file_system, &b.who));
-        put(&mut self.kills, seen.kills, |_, _| true);
-        put(&mut self.caches, seen.caches, |a, b| a.tool == b.tool);
-        put(&mut self.speeds, seen.speeds, |a, b| {
-            (&a.what, a.files, a.is_cold) == (&b.what, b.files, b.is_cold)
-        });
+        replace(&mut self.attacks, seen.attacks, |attack| (attack.file_system.clone(), attack.who.clone()));
+        replace(&mut self.kills, seen.kills, |_| ());
+        replace(&mut self.caches, seen.caches, |cache| cache.tool.clone());
+        replace(&mut self.speeds, seen.speeds, |speed| (speed.what.clone(), speed.files, speed.is_cold));
         // In the order of a whole run, whatever was run first.
         self.speeds.sort_by_key(|speed| (speed.files, speed.what == "delete", speed.is_cold));
     }
