@@ -37,15 +37,21 @@ fn configure(place: &Path, registries: &[&Registry], login: &serde_json::Value) 
     std::fs::write(place.join("config.json"), config.to_string()).unwrap();
 }
 
-#[test]
-fn both_registries_may_ask_for_tokens() {
-    let place = tempfile::tempdir().unwrap();
+/// Two registries, and an image in the first one, `team/app:1`.
+fn that_ask_for_tokens() -> (Registry, Registry, Image) {
     let (from, to) = (Registry::start().unwrap(), Registry::start().unwrap());
     let image = Image::new(1, 2, 10_000);
     from.put("team/app", "1", &image);
     for registry in [&from, &to] {
         registry.ask_for_tokens("me", "secret");
     }
+    (from, to, image)
+}
+
+#[test]
+fn both_registries_may_ask_for_tokens() {
+    let place = tempfile::tempdir().unwrap();
+    let (from, to, image) = that_ask_for_tokens();
     let source = format!("{}/team/app:1", from.address());
     let destination = to.address().to_string();
     let output = mirror(place.path(), &[&source, &destination]);
@@ -72,11 +78,8 @@ fn both_registries_may_ask_for_tokens() {
 #[test]
 fn an_identity_token_is_changed_for_others() {
     let place = tempfile::tempdir().unwrap();
-    let (from, to) = (Registry::start().unwrap(), Registry::start().unwrap());
-    let image = Image::new(1, 2, 10_000);
-    from.put("team/app", "1", &image);
+    let (from, to, image) = that_ask_for_tokens();
     for registry in [&from, &to] {
-        registry.ask_for_tokens("me", "secret");
         registry.know_identity("who we are");
     }
     let names = [format!("{}/team/app:1", from.address()), to.address().to_string()];

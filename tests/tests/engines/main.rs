@@ -16,6 +16,7 @@
 
 mod build;
 mod cancel;
+mod child;
 mod containerd;
 mod definitions;
 mod equal;

@@ -1,8 +1,8 @@
 //! `ci-build run` and `ci-build recover`: what docker does is done, and nothing is left on any way out.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write as _};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::Write as _;
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -10,22 +10,13 @@ use ci_build_tests::Subject;
 use ci_build_tests::host::Host;
 use ci_build_tests::proxy::{Fate, Proxy};
 use ci_build_tests::recovery::{Ground, Row, SCENARIOS, calls, deaths};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use xtask::images::BUSYBOX;
 use xtask::{command, poll};
 
 use crate::EVERY;
-
-/// Says that it runs, and then does nothing until it is killed.
-const STAYS: &str = "trap '' TERM; echo up; while :; do sleep 1; done";
-
-/// Says that it runs, and ends when it is asked to.
-const OBEYS: &str = "trap 'exit 5' TERM INT HUP; echo up; while :; do sleep 1; done";
-
-fn ended(command: &mut Command) -> Result<Output> {
-    command.stdin(Stdio::null()).output().context("cannot run ci-build")
-}
+use crate::child::{OBEYS, STAYS, ended, kill, up};
 
 /// All containers and volumes.
 fn there(subject: &Subject) -> Result<BTreeSet<String>> {
@@ -38,20 +29,6 @@ fn recovered(host: &Host) -> Result<Value> {
     let told = ended(&mut host.command(&["recover", "--format", "json"]))?;
     serde_json::from_slice(&told.stdout)
         .with_context(|| format!("no report: {}", String::from_utf8_lossy(&told.stderr)))
-}
-
-/// A run that is up.
-fn up(mut command: Command) -> Result<Child> {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run ci-build")?;
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
-    ensure!(line == "up\n", "it says {line:?}");
-    Ok(child)
-}
-
-fn kill(child: &Child, signal: Signal) -> Result<()> {
-    Ok(kill_process(Pid::from_child(child), signal)?)
 }
 
 /// Codes, output and input are docker's, and nothing is left.

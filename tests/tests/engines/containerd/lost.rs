@@ -12,7 +12,8 @@ use ci_build_tests::host;
 use rustix::process::{Pid, Signal, kill_process};
 use xtask::poll;
 
-use super::{Kind, PATIENCE, STAYS, is_clean, recorded, up};
+use super::{Kind, PATIENCE, is_clean, recorded};
+use crate::child::{STAYS, up};
 
 fn kill_pid(pid: i32) -> Result<()> {
     Ok(kill_process(Pid::from_raw(pid).context("no pid")?, Signal::KILL)?)

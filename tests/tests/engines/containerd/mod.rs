@@ -2,47 +2,29 @@
 
 mod lost;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::containerd::{IMAGE, Stage, report};
 use ci_build_tests::recovery::containerd::{Ground, SCENARIOS, calls, repeat};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use xtask::{command, poll};
+
+use crate::child::{OBEYS, STAYS, ended, kill, up};
 
 pub(crate) use lost::{
     cancelled_while_made, forgotten_shim, killed_containerd, killed_shim, lost_containerd,
 };
 pub(crate) use xtask::containerd::Kind;
 
-/// Says that it runs, and then does nothing until it is killed.
-const STAYS: &str = "trap '' TERM; echo up; while :; do sleep 1; done";
-
-/// Says that it runs, and ends when it is asked to.
-const OBEYS: &str = "trap 'exit 5' TERM INT HUP; echo up; while :; do sleep 1; done";
-
 /// What is asked to end has ended by then; on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn ended(command: &mut Command) -> Result<Output> {
-    command.stdin(Stdio::null()).output().context("cannot run ci-build")
-}
-
 fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// A run that is up.
-fn up(mut command: Command) -> Result<Child> {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run ci-build")?;
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
-    ensure!(line == "up\n", "it says {line:?}");
-    Ok(child)
 }
 
 /// Waits until the only record says that its container runs, and gives the record's name. It may be up before containerd has said
@@ -56,10 +38,6 @@ fn recorded(stage: &Stage) -> Result<String> {
         Ok(text.contains("running").then_some(record))
     })?;
     running.context("it is not known to run")
-}
-
-fn kill(child: &Child, signal: Signal) -> Result<()> {
-    Ok(kill_process(Pid::from_child(child), signal)?)
 }
 
 /// Nothing of ours is left: no record, nothing in containerd that was not there, no second recovery with anything to do.
