@@ -19,7 +19,7 @@ const CAPTURE: &str = "local/capture:latest";
 /// # Errors
 /// When it cannot be built, or the engine does not take it.
 pub fn install_capture(client: &Client) -> Result<()> {
-    images::of_program(client, &artifacts::capture()?, CAPTURE)
+    images::of_frontend(client, &artifacts::capture()?, CAPTURE)
 }
 
 /// The argument that has the definitions of a build captured: those of the engine's own frontend, and those that

@@ -66,6 +66,15 @@ pub fn capture() -> Result<PathBuf> {
     CAPTURE.get(|| build_static(&profile(), "ci-build-tests-capture", "capture"))
 }
 
+/// The frontend that does nothing of its own (`tests/capture`).
+///
+/// # Errors
+/// When it cannot be built.
+pub fn forward() -> Result<PathBuf> {
+    static FORWARD: Once = Once::new();
+    FORWARD.get(|| build_static(&profile(), "ci-build-tests-capture", "forward"))
+}
+
 /// The `runc` that loses the race for a mountpoint, for [`Engine::wrappers`](crate::engines::Engine::wrappers).
 ///
 /// # Errors

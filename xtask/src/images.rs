@@ -77,11 +77,12 @@ pub fn prepare() -> Result<()> {
     debian_tar().map(drop)
 }
 
-/// Gives the engine an image of one static program, which it starts with.
+/// Gives the engine an image of one static program, a frontend, which it starts with. As that of ours it asks for no network: one that
+/// is made for it takes as long as the rest of its container.
 ///
 /// # Errors
 /// When the program cannot be read, or the engine does not take it.
-pub fn of_program(client: &Client, program: &Path, reference: &str) -> Result<()> {
+pub fn of_frontend(client: &Client, program: &Path, reference: &str) -> Result<()> {
     let mut tar = NamedTempFile::new().context("cannot create a tar file")?;
     let mut archive = tar::Builder::new(&mut tar);
     // A linker may leave holes in a program, and not every engine reads an archive with such.
@@ -89,7 +90,8 @@ pub fn of_program(client: &Client, program: &Path, reference: &str) -> Result<()
     archive.append_path_with_name(program, "program").context("cannot write a tar file")?;
     archive.finish().context("cannot write a tar file")?;
     drop(archive);
-    import(client, tar.path(), reference, &[], &[r#"ENTRYPOINT ["/program"]"#])
+    let changes = [r#"ENTRYPOINT ["/program"]"#, "LABEL moby.buildkit.frontend.network.none=true"];
+    import(client, tar.path(), reference, &[], &changes)
 }
 
 /// Gives another engine an image, with the digest that it has.

@@ -71,6 +71,14 @@ pub async fn definitions(client: &Client, options: &Options) -> Result<Vec<Solva
     solvables(&result::references(&result)?).ok_or(GatewayError::NoDefinition)
 }
 
+/// The `Result` of the Dockerfile frontend, as it is: what a frontend costs that does nothing of its own.
+///
+/// # Errors
+/// The engine or the Dockerfile frontend fails.
+pub async fn unchanged(client: &Client, options: &Options) -> Result<Vec<u8>, GatewayError> {
+    inner(client, options).await
+}
+
 /// Solves an encoded definition with the build's cache imports and gives the encoded `Result`.
 ///
 /// # Errors

@@ -28,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::llb::PRIME;
 use transport::connect;
 
-pub use build::{Solvable, build, definitions, solve};
+pub use build::{Solvable, build, definitions, solve, unchanged};
 pub use client::Client;
 pub use error::GatewayError;
 pub use options::{Options, OptionsError, Subrequest};

@@ -22,7 +22,7 @@ pub(crate) fn run() -> Result<()> {
         let client = engine.client().clone();
         images::busybox(&client)?;
         images::debian(&client)?;
-        images::of_program(&client, &binary, IMAGE)?;
+        images::of_frontend(&client, &binary, IMAGE)?;
         for (name, dockerfile) in dockerfiles()? {
             let file =
                 workspace::root().join("testdata/llb").join(kind.name()).join(name).with_extension("pb");

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how long a build takes through the frontend beside the engine's own, in pairs; then the reader beside
+//! `cargo xtask bench`: how long a build takes through the frontend beside the engine's own, in turns; then the reader beside
 //! a peer, and hazards and plan at two sizes (criterion).
 
 mod overhead;
@@ -16,9 +16,9 @@ pub(crate) struct Arguments {
     /// Only what the frontend adds to a build
     #[arg(long)]
     overhead: bool,
-    /// As many pairs of each kind of build; the results go to target/bench then
+    /// As many rounds of each kind of build; the results go to target/bench then
     #[arg(long, value_name = "N")]
-    pairs: Option<usize>,
+    rounds: Option<usize>,
     /// Run nothing: make the table in docs/benchmarks.md anew from docs/bench/overhead.json
     #[arg(long)]
     report: bool,
@@ -26,9 +26,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.report {
-        let measured = overhead::measure(arguments.pairs)?;
+        let measured = overhead::measure(arguments.rounds)?;
         let docs = workspace::root().join("docs/bench");
-        let dir = if arguments.pairs.is_some() { workspace::target()?.join("bench") } else { docs };
+        let dir = if arguments.rounds.is_some() { workspace::target()?.join("bench") } else { docs };
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         let path = dir.join("overhead.json");
         let text = serde_json::to_string_pretty(&measured).context("cannot write JSON")?;
@@ -37,12 +37,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let over = table::over_the_bar(&measured);
         over.iter().for_each(|line| eprintln!("over the bar: {line}"));
     }
-    if arguments.pairs.is_none() {
+    if arguments.rounds.is_none() {
         let page = workspace::root().join("docs/benchmarks.md");
         let text = fs::read_to_string(&page).context("cannot read docs/benchmarks.md")?;
         fs::write(&page, table::renewed(&text, &committed()?)?).context("cannot write docs/benchmarks.md")?;
     }
-    if arguments.overhead || arguments.report || arguments.pairs.is_some() { Ok(()) } else { criterion() }
+    if arguments.overhead || arguments.report || arguments.rounds.is_some() { Ok(()) } else { criterion() }
 }
 
 /// The results in docs.

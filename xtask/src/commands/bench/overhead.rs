@@ -1,4 +1,5 @@
-//! What the frontend adds to a build: pairs of builds of one Dockerfile, one by the engine's own frontend and one by ours.
+//! What the frontend adds to a build: rounds of builds of one Dockerfile, by the engine's own frontend, by one in an image that does
+//! nothing of its own, and by ours.
 
 use std::{
     fmt::Write,
@@ -29,7 +30,7 @@ pub(super) struct Overhead {
     pub(super) builds: Vec<Builds>,
 }
 
-/// Pairs of builds of one kind.
+/// Rounds of builds of one kind.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Builds {
     /// How many instructions run or copy something.
@@ -37,8 +38,34 @@ pub(super) struct Builds {
     pub(super) cache: Cache,
     /// What the median of what is added is to stay below, where something was promised.
     pub(super) bar_ms: Option<f64>,
-    /// By the engine's own frontend, and by ours.
-    pub(super) pairs_ms: Vec<(f64, f64)>,
+    pub(super) rounds: Vec<Round>,
+}
+
+/// How long each frontend took once, one after the other. In milliseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(super) struct Round {
+    /// The engine's own.
+    pub(super) builtin: f64,
+    /// One in an image that hands on what the engine's own made.
+    pub(super) forward: f64,
+    pub(super) ours: f64,
+}
+
+impl Round {
+    /// What ours adds to the engine's own.
+    fn added(&self) -> f64 {
+        self.ours - self.builtin
+    }
+
+    /// What any frontend in an image adds to it.
+    fn container(&self) -> f64 {
+        self.forward - self.builtin
+    }
+
+    /// What ours adds to what any frontend does.
+    fn own(&self) -> f64 {
+        self.ours - self.forward
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,30 +78,48 @@ pub(super) enum Cache {
 }
 
 impl Builds {
-    pub(super) fn median_builtin_ms(&self) -> f64 {
-        median(self.pairs_ms.iter().map(|(builtin, _)| *builtin))
+    pub(super) fn median_builtin(&self) -> f64 {
+        self.median(|round| round.builtin)
     }
 
-    pub(super) fn median_ours_ms(&self) -> f64 {
-        median(self.pairs_ms.iter().map(|(_, ours)| *ours))
+    pub(super) fn median_ours(&self) -> f64 {
+        self.median(|round| round.ours)
     }
 
-    pub(super) fn median_added_ms(&self) -> f64 {
-        median(self.pairs_ms.iter().map(|(builtin, ours)| ours - builtin))
+    pub(super) fn median_added(&self) -> f64 {
+        self.median(Round::added)
+    }
+
+    pub(super) fn median_container(&self) -> f64 {
+        self.median(Round::container)
+    }
+
+    pub(super) fn median_own(&self) -> f64 {
+        self.median(Round::own)
+    }
+
+    fn median(&self, of: impl Fn(&Round) -> f64) -> f64 {
+        let mut values: Vec<_> = self.rounds.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).map_or(f64::NAN, |median| (median * 10.0).round() / 10.0)
     }
 }
 
-/// Steps, the bar for them, and how many pairs with and without a cache.
+/// Steps, the bar for them, and how many rounds with and without a cache.
 const SIZES: [(usize, Option<f64>, usize, usize); 3] =
     [(2, Some(80.0), 30, 15), (50, None, 20, 7), (500, Some(150.0), 15, 3)];
 
-/// Builds all there is; `pairs` of each kind, if told.
-pub(super) fn measure(pairs: Option<usize>) -> Result<Overhead> {
+/// The name of the frontend that does nothing of its own.
+const FORWARD: &str = "local/forward:latest";
+
+/// Builds all there is; `rounds` of each kind, if told.
+pub(super) fn measure(rounds: Option<usize>) -> Result<Overhead> {
     let engine = engines::start(Kind::Docker28_5, Options::default())?;
     let client = engine.client().clone();
     images::busybox(&client)?;
     let binary = artifacts::frontend()?;
     let image = artifacts::install(&client)?;
+    images::of_frontend(&client, &artifacts::forward()?, FORWARD)?;
     let mut builds = Vec::new();
     for (steps, bar_ms, cached, cold) in SIZES {
         let dir = tempfile::tempdir().context("cannot create a directory")?;
@@ -82,8 +127,8 @@ pub(super) fn measure(pairs: Option<usize>) -> Result<Overhead> {
         fs::write(&dockerfile, text(steps)).context("cannot write a Dockerfile")?;
         let bench = Bench { client: &client, image: &image, dockerfile };
         for (cache, usual) in [(Cache::Cold, cold), (Cache::Cached, cached)] {
-            let pairs_ms = bench.pairs(cache, pairs.unwrap_or(usual))?;
-            builds.push(Builds { steps, cache, bar_ms, pairs_ms });
+            let rounds = bench.rounds(cache, rounds.unwrap_or(usual))?;
+            builds.push(Builds { steps, cache, bar_ms, rounds });
         }
     }
     let overhead = Overhead {
@@ -136,33 +181,38 @@ struct Bench<'b> {
 
 impl Bench<'_> {
     /// In turns, and each time another one is first.
-    fn pairs(&self, cache: Cache, count: usize) -> Result<Vec<(f64, f64)>> {
-        for is_ours in [false, true] {
-            self.wall(is_ours)?;
+    fn rounds(&self, cache: Cache, count: usize) -> Result<Vec<Round>> {
+        type Field = fn(&mut Round) -> &mut f64;
+        let frontends: [(Option<&str>, Field); 3] = [
+            (None, |round| &mut round.builtin),
+            (Some(FORWARD), |round| &mut round.forward),
+            (Some(self.image), |round| &mut round.ours),
+        ];
+        for (frontend, _) in frontends {
+            self.wall(frontend)?;
         }
-        let measured = |is_ours| {
-            if cache == Cache::Cold {
-                build::forget(self.client)?;
-            }
-            self.wall(is_ours).map(ms)
-        };
         (0..count)
-            .map(|pair| {
-                if pair % 2 == 0 {
-                    let builtin = measured(false)?;
-                    Ok((builtin, measured(true)?))
-                } else {
-                    let ours = measured(true)?;
-                    Ok((measured(false)?, ours))
+            .map(|round| {
+                let mut walls = Round::default();
+                for turn in 0..frontends.len() {
+                    let (frontend, field) = frontends[(round + turn) % frontends.len()];
+                    if cache == Cache::Cold {
+                        build::forget(self.client)?;
+                    }
+                    *field(&mut walls) = ms(self.wall(frontend)?);
                 }
+                Ok(walls)
             })
             .collect()
     }
 
-    fn wall(&self, is_ours: bool) -> Result<Duration> {
+    fn wall(&self, frontend: Option<&str>) -> Result<Duration> {
         let path: &Path = &self.dockerfile;
         let build = Build::of(self.client, path);
-        let build = if is_ours { build.through(self.image) } else { build };
+        let build = match frontend {
+            None => build,
+            Some(image) => build.through(image),
+        };
         let outcome = build.run()?;
         ensure!(outcome.succeeded(), "{}", outcome.output);
         Ok(outcome.wall)
@@ -176,12 +226,6 @@ fn image_size(client: &Client, image: &str) -> Result<u64> {
 
 fn ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).map_or(f64::NAN, |median| (median * 10.0).round() / 10.0)
 }
 
 #[cfg(test)]
