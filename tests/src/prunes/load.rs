@@ -78,11 +78,12 @@ fn write_noise(path: &Path, bytes: usize) -> Result<()> {
     copied.and_then(|_| file.flush()).context("cannot write a file")
 }
 
-/// Runs so many jobs of each kind beside a pruner, or as many as there are before the engine dies.
+/// Runs so many jobs of each kind beside a pruner, of the last kind no more than `big`, or as many as there are before the engine
+/// dies.
 ///
 /// # Errors
 /// When a program cannot be run. Jobs and prunes that fail are counted.
-pub fn run(site: &Site, engine: &str, pruner: &Pruner, each: usize) -> Result<Load> {
+pub fn run(site: &Site, engine: &str, pruner: &Pruner, (each, big): (usize, usize)) -> Result<Load> {
     // Builds need the base image, and that it goes is not the question.
     command::run(
         site.client.docker().args(["run", "--detach", "--name", "pin", BUSYBOX, "sleep", "1000000"]),
@@ -90,6 +91,7 @@ pub fn run(site: &Site, engine: &str, pruner: &Pruner, each: usize) -> Result<Lo
     let begin = Instant::now();
     let line = Line {
         each,
+        big,
         next: AtomicUsize::new(0),
         is_over: AtomicBool::new(false),
         has_died: AtomicBool::new(false),
@@ -122,6 +124,7 @@ pub fn run(site: &Site, engine: &str, pruner: &Pruner, each: usize) -> Result<Lo
 /// The jobs that wait, and what became of those before.
 struct Line {
     each: usize,
+    big: usize,
     next: AtomicUsize,
     is_over: AtomicBool,
     has_died: AtomicBool,
@@ -136,8 +139,12 @@ impl Line {
             if number >= self.each * KINDS.len() {
                 break;
             }
-            let kind = &KINDS[number % KINDS.len()];
-            let failure = site.run(kind, number / KINDS.len())?;
+            let (kind, number) = (number % KINDS.len(), number / KINDS.len());
+            if kind + 1 == KINDS.len() && number >= self.big {
+                continue;
+            }
+            let kind = &KINDS[kind];
+            let failure = site.run(kind, number)?;
             let has_failed = failure.is_some();
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             let of_kind = jobs.entry(kind.name.to_owned()).or_default();
