@@ -12,16 +12,16 @@ use super::Error;
 /// that it is about.
 const WORD: &str = "__bound";
 
+/// Our own program, also when its file was replaced by another version meanwhile (proc_pid_exe(5)).
+const OURSELVES: &str = "/proc/self/exe";
+
 /// A command that gets SIGTERM from the kernel when this process ends, also by SIGKILL. It has to be started by the
 /// thread that waits for it: the promise is about that thread (prctl(2), `PR_SET_PDEATHSIG`).
-///
-/// # Errors
-/// When our own program cannot be found.
-pub fn bound(program: &OsStr) -> Result<Command, Error> {
-    let start = |source| Error::Start { command: program.to_string_lossy().into_owned(), source };
-    let mut command = Command::new(std::env::current_exe().map_err(start)?);
+#[must_use]
+pub fn bound(program: &OsStr) -> Command {
+    let mut command = Command::new(OURSELVES);
     command.arg(WORD).arg(std::process::id().to_string()).arg(program);
-    Ok(command)
+    command
 }
 
 /// Becomes the command in `[WORD, pid, program, argument…]`, bound to the parent of that pid. Gives why not; none where

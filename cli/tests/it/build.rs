@@ -3,13 +3,14 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
 /// Prints its words and what it reads of us, and ends with a code of its own.
 const BUILDX: &str = r#"#!/bin/sh
-[ "$1" = inspect ] && { echo "Driver: docker-container"; exit; }
+[ "$1" = inspect ] && { rm -f "$REPLACED"; echo "Driver: docker-container"; exit; }
 echo "words: $*"
 while [ $# -gt 0 ]; do
     case $1 in
@@ -51,9 +52,17 @@ impl Machine {
 
     /// What buildx got, and what we said: without the places that differ from run to run.
     fn build(&self, line: &str, stdin: &str) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ci-build"));
+        self.build_by(Command::new(env!("CARGO_BIN_EXE_ci-build")), line, stdin)
+    }
+
+    fn build_by(&self, mut command: Command, line: &str, stdin: &str) -> String {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        command.env_clear().env("PATH", path).env("CI_BUILD_STATE_DIR", self.0.path().join("state"));
+        let replaced = Path::new(command.get_program()).with_extension("replaced");
+        command
+            .env_clear()
+            .env("REPLACED", replaced)
+            .env("PATH", path)
+            .env("CI_BUILD_STATE_DIR", self.0.path().join("state"));
         command.env("DOCKER_CONFIG", self.0.path().join("docker")).env("CI_BUILD_STORE", "x");
         command.env("DOCKER_HOST", "unix:///nowhere/at/all").current_dir(self.0.path().join("context"));
         command.arg("build").args(line.split_ascii_whitespace());
@@ -87,6 +96,16 @@ fn without_scratch(text: &str) -> String {
         let first = parts.next().unwrap_or_default().to_owned();
         parts.fold(first, |clean, part| format!("{clean}{mark}…{}", part.trim_start_matches(is_ours)))
     })
+}
+
+/// Somebody installs another version while a build runs.
+#[test]
+fn a_program_that_is_replaced_goes_on() {
+    let machine = Machine::new();
+    let program = machine.0.path().join("ci-build.replaced");
+    fs::copy(env!("CARGO_BIN_EXE_ci-build"), &program).unwrap();
+    let said = machine.build_by(Command::new(&program), "--builder b .", "");
+    assert!(!program.exists() && said.contains("words: build"), "{said}");
 }
 
 #[test]

@@ -117,8 +117,8 @@ impl Prepared {
     /// The command that builds.
     pub(super) fn command(&mut self, buildx: &[OsString], asked: &Asked) -> Result<Command, Failure> {
         let words = asked.with_flags(&self.words, self.flags.clone());
-        let [program, rest @ ..] = buildx else { return Ok(process::bound("docker".as_ref())?) };
-        let mut command = process::bound(program)?;
+        let [program, rest @ ..] = buildx else { return Ok(process::bound("docker".as_ref())) };
+        let mut command = process::bound(program);
         command.args(rest).arg(super::NAME).args(words);
         if asked.metadata.is_none() && std::env::var_os(PROVENANCE).is_none() {
             // It would be asked for at the end of the build, and nobody reads it.

@@ -152,7 +152,7 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let entry = journal.intend(Record::new(place, owner.clone(), &shown))?;
     failpoint::reach("run.intended");
     let ended = super::ended_in(tracing::info_span!("run", exit_code = Empty, outcome = Empty), || {
-        let mut command = command(arguments, &asked, &owner, entry.name())?;
+        let mut command = command(arguments, &asked, &owner, entry.name());
         drop(vigil);
         unstarted::beside(&events, &engine, entry.name(), || process::run_within(&mut command, limits))
     });
@@ -183,13 +183,8 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
 const LOST: Ended = Ended { code: 125, stopped: None };
 
 /// `docker run` with the user's words, and with ours in front, so that theirs count.
-fn command(
-    arguments: &Arguments,
-    asked: &Asked,
-    owner: &Owner,
-    run: &str,
-) -> Result<std::process::Command, process::Error> {
-    let mut command = process::bound("docker".as_ref())?;
+fn command(arguments: &Arguments, asked: &Asked, owner: &Owner, run: &str) -> std::process::Command {
+    let mut command = process::bound("docker".as_ref());
     command.arg("run");
     let job = job::process().map(Owner::of);
     let labels = [(OWNER_LABEL, Some(owner.to_string())), (RUN_LABEL, Some(run.to_owned()))];
@@ -206,7 +201,7 @@ fn command(
     labels.retain(|(label, _)| asked.is_detached || *label != JOB_LABEL);
     command.args(volumes::labelled(&arguments.words, &labels));
     failpoint::reach("run.started");
-    Ok(command)
+    command
 }
 
 /// Leases the image until its container is there, where the engine has it already. Who pulls it gets it with the container.
