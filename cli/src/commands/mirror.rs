@@ -13,7 +13,7 @@ use super::sources::PatienceArguments;
 use super::{block_on_all, document, duration, print_line, size};
 use crate::error::{Blame, Explain, Failure};
 use crate::registry::{
-    self, Address, Client, Copied, Copier, Extent, Place, Reference, Removal, TagPattern, Target,
+    self, Address, Client, Copied, Copier, Extent, Reference, Removal, Repository, TagPattern, Target,
 };
 use crate::switch;
 
@@ -185,12 +185,12 @@ async fn copy(arguments: &Arguments, sources: &[Wanted], destination: &Destinati
     let (mut lines, mut pruned) = (Vec::new(), Vec::new());
     for Wanted { image, is_open } in sources {
         let from_client = Client::new(registry::origin(image, insecure, limits).address, insecure);
-        let from = Place { client: &from_client, repository: image.repository() };
+        let from = Repository { client: &from_client, name: image.repository() };
         let repository = match destination {
             Destination::Below(address) => address.below(image.repository()),
             Destination::Exactly(_, repository, _) => repository.clone(),
         };
-        let to = Place { client: &to_client, repository: &repository };
+        let to = Repository { client: &to_client, name: &repository };
         let targets = if *is_open {
             let tags = copier.tags(from, &arguments.tag, extent != Extent::default()).await?;
             let meant = match extent {

@@ -18,7 +18,7 @@ mod record;
 
 pub use entry::{Created, Entry, Intended, Removing, Running};
 pub use owner::{Fate, NoOwner, Owner};
-pub use record::{Failure, Place, Record, Step, What};
+pub use record::{EngineAt, Failure, Record, Step, What};
 
 /// The label that says which record a resource has.
 pub const RUN_LABEL: &str = "ci-build.run";
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn record() -> Record {
-        let place = Place::Docker { address: "unix:///x".into(), engine: "E".into() };
+        let place = EngineAt::Docker { address: "unix:///x".into(), engine: "E".into() };
         Record::new(place, Owner::this().unwrap(), "docker run x")
     }
 

@@ -24,7 +24,7 @@ pub use error::Error;
 use crate::engine::{Account, Engine, ImageStore};
 use crate::failpoint;
 use crate::image::Digest;
-use crate::journal::{Entry, Intended, Journal, Owner, Place, Record};
+use crate::journal::{EngineAt, Entry, Intended, Journal, Owner, Record};
 use crate::registry::{
     Allowance, Limits, Mirror, Platform, Reference, Retry, Sources, Target, Watch, chain, password_for,
 };
@@ -71,7 +71,7 @@ pub struct Room<'a> {
     /// For how long the image is needed.
     pub term: Option<Term>,
     /// Where it is written down what has to go with us, and where that is in the engine's words; none where the engine has none.
-    pub journal: Option<(&'a Journal, &'a Place)>,
+    pub journal: Option<(&'a Journal, &'a EngineAt)>,
 }
 
 /// What there is to tell before it is there.

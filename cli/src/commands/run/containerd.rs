@@ -12,7 +12,7 @@ use crate::commands::{build, duration, event_loop, lock, recover, tell_why};
 use crate::engine::containerd::{Address, Containerd, DEFAULT, Namespace, is_identifier};
 use crate::error::Failure;
 use crate::failpoint;
-use crate::journal::{Journal, Owner, Place, Record};
+use crate::journal::{EngineAt, Journal, Owner, Record};
 use crate::process::{Ended, Limits};
 use crate::recover::Here;
 use crate::run::containerd::{self, Asked, Options, Source, Volume};
@@ -153,7 +153,7 @@ pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failur
         let server = engine.server().await?;
         Ok::<_, crate::engine::containerd::Error>((engine, server))
     })?;
-    let place = Place::Containerd {
+    let place = EngineAt::Containerd {
         address: address.to_string(),
         server: server.clone(),
         namespace: namespace.to_string(),

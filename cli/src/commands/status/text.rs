@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::disk::Space;
     use crate::engine::{ImageStore, Info};
-    use crate::journal::{Owner, Place};
+    use crate::journal::{EngineAt, Owner};
     use crate::store::{Identity, LastPrune};
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
                 failed: 1,
             }),
         };
-        let place = Place::Docker { address: "unix:///x".into(), engine: "E".into() };
+        let place = EngineAt::Docker { address: "unix:///x".into(), engine: "E".into() };
         let hour = jiff::SignedDuration::from_hours(1);
         let mut left = journal::Record::new(place, Owner::this().unwrap(), "docker run x");
         (left.since, left.job) = (now - hour, Some("GitLab 7".into()));
