@@ -45,8 +45,9 @@ pub(super) async fn recover(
             Task::Later { record } => report.later.push(Failed::of(&record)),
             Task::Forget { name, record } if recovery.is_current(&name, &record)? => {
                 if !recovery.options.is_dry_run {
-                    let ids = gone.get(&name).into_iter().flatten();
-                    report.processes += ids.map(|id| inmates.kill(id)).sum::<usize>();
+                    for id in gone.get(&name).into_iter().flatten() {
+                        report.processes += inmates.kill(id).await;
+                    }
                 }
                 recovery.forget(&name)?;
                 report.records += 1;
@@ -74,7 +75,7 @@ pub(super) async fn recover(
             Err(error) => Some(super::told(&error)),
         };
         if reason.is_none() && !recovery.options.is_dry_run {
-            report.processes += inmates.kill(&container.id);
+            report.processes += inmates.kill(&container.id).await;
         }
         match (reason, record) {
             (None, record) => {

@@ -156,7 +156,7 @@ fn record(span: &Span, recovered: &Result<Report, Error>) {
 async fn attempt(journal: &Journal, here: Option<Here<'_>>, options: Options) -> Result<Report, Error> {
     failpoint::reach("recover.asked");
     let mut report = Report::new(options.is_dry_run);
-    let Some(turn) = journal.turn(options.wait)? else {
+    let Some(turn) = journal.turn(options.wait).await? else {
         report.busy = true;
         return Ok(report);
     };

@@ -5,20 +5,19 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tracing::field::Empty;
 
 use super::store::DockerStore;
 use super::{build, duration, event_loop, flags_of, lock, recover, tell_why};
 use crate::build::words::OurFlag;
-use crate::engine::{self, Deletion, Engine, OWNER_LABEL, OwnedContainer};
+use crate::engine::{Engine, OWNER_LABEL};
 use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
-use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
-use crate::process::survivors::Inmates;
+use crate::journal::{JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
 use crate::process::{self, Ended, Limits};
 use crate::recover::Here;
+use crate::run::aftermath::{Aftermath, Notice};
 use crate::run::unstarted;
 use crate::run::words::{self, Asked, part};
 use crate::store::{Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
@@ -157,8 +156,10 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
     drop(lease);
-    let settle =
-        |ended, entry| Aftermath { arguments, events: &events, engine: &engine, ended }.settle(entry);
+    let settle = |ended, entry| {
+        let aftermath = Aftermath { engine: &engine, ended, grace: arguments.grace, tell: &tell };
+        events.block_on(aftermath.settle(entry))
+    };
     match ended {
         Ok(ended) => {
             tell_why(ended.stopped, arguments.timeout, "the container", "ran for");
@@ -216,7 +217,7 @@ fn lease<'a>(
 ) -> Result<Option<HeldLease<'a>>, Failure> {
     let (Some(image), Some(us)) = (&asked.image, Process::this()) else { return Ok(None) };
     // From the look at the engine until the lease is there nobody deletes an image.
-    let _quiet = Quiet::for_addition(leases, wait)?;
+    let _quiet = events.block_on(Quiet::for_addition(leases, wait))?;
     let Ok(Some(id)) = events.block_on(engine.image_id(image)) else { return Ok(None) };
     let lease = Lease::new(store.identity(), image.clone(), id, Term::Owner(us));
     Ok(Some(leases.hold(&lease)?))
@@ -229,113 +230,16 @@ impl Arguments {
     }
 }
 
-/// docker has ended; what did it leave?
-struct Aftermath<'a> {
-    arguments: &'a Arguments,
-    events: &'a Runtime,
-    engine: &'a Engine,
-    ended: Ended,
-}
-
-impl Aftermath<'_> {
-    /// Removes the container, or hands it over to the job where it is to run on.
-    fn settle(&self, entry: Entry<'_, Intended>) -> Result<(), Failure> {
-        let found = self.events.block_on(async {
-            let found = self.engine.labelled(RUN_LABEL, Some(entry.name()), false).await?;
-            let Some(container) = found.into_iter().next() else { return Ok(None) };
-            let runs = self.engine.runs(&container.id).await?;
-            Ok::<_, engine::Error>(Some((container, runs)))
-        });
-        failpoint::reach("run.found");
-        let container = match found {
-            Ok(found) => found,
-            Err(error) => {
-                left(&with_cause(&error));
-                return Ok(());
-            }
-        };
-        match container {
-            None => {
-                self.kill_survivors(entry.name(), entry.since());
-                Ok(entry.never_made()?)
-            }
-            Some((container, true)) => self.running(entry, &container),
-            Some((container, false)) => {
-                self.remove(entry.created(container.id.clone()).removing(), &container.id)
-            }
+fn tell(notice: Notice) {
+    match notice {
+        Notice::NotHandedOver(error) => {
+            Failure::from(error).warn("the container cannot be the job's, and ends now");
         }
-    }
-
-    fn running(&self, entry: Entry<'_, Intended>, container: &OwnedContainer) -> Result<(), Failure> {
-        let Ended { code, stopped } = self.ended;
-        let mut entry = entry.created(container.id.clone()).running();
-        let job = job::process().filter(|_| code == 0 && stopped.is_none());
-        if let Some(job) = job {
-            // docker came back without an end: the container is detached.
-            failpoint::reach("run.handing-over");
-            match entry.hand_over(Owner::of(job)) {
-                Ok(()) => {
-                    failpoint::reach("run.handed-over");
-                    return Ok(());
-                }
-                Err(refused) => {
-                    let (kept, error) = *refused;
-                    Failure::from(error).warn("the container cannot be the job's, and ends now");
-                    entry = kept;
-                }
-            }
-        }
-        failpoint::reach("run.stopping");
-        // Who had its time to end and did not use it gets no more.
-        let grace = if code == 137 { Duration::ZERO } else { self.arguments.grace };
-        if let Err(error) = self.events.block_on(self.engine.stop(&container.id, grace)) {
-            anstream::eprintln!("warning: {}", with_cause(&error));
-        }
-        failpoint::reach("run.stopped");
-        self.remove(entry.removing(), &container.id)
-    }
-
-    /// The container is gone. Unless it ended well, its shim may have been killed, and its processes run on.
-    fn kill_survivors(&self, run: &str, since: Timestamp) {
-        if self.ended.code == 0 {
-            return;
-        }
-        // What the engine does not remember is nobody's to find.
-        let told = self.events.block_on(self.engine.containers_since(RUN_LABEL, run, since));
-        let ids = told.unwrap_or_default();
-        let inmates = Inmates::of(ids.iter().map(String::as_str));
-        for id in &ids {
-            told_of(inmates.kill(id));
-        }
-    }
-
-    fn remove(&self, entry: Entry<'_, crate::journal::Removing>, id: &str) -> Result<(), Failure> {
-        let inmates = Inmates::of([id]);
-        failpoint::reach("run.removing");
-        let removal = self.events.block_on(self.engine.remove(id));
-        failpoint::reach("run.removed");
-        let reason = match removal {
-            Ok(Deletion::Done | Deletion::Gone) => {
-                told_of(inmates.kill(id));
-                entry.gone()?;
-                failpoint::reach("run.forgotten");
-                return Ok(());
-            }
-            Ok(Deletion::Refused(reason)) => reason,
-            Err(error) => with_cause(&error),
-        };
-        left(&reason);
-        entry.failed(reason);
-        Ok(())
-    }
-}
-
-/// Processes that had outlived their shim were killed.
-fn told_of(killed: usize) {
-    if killed > 0 {
-        anstream::eprintln!(
-            "warning: the container's shim was killed: {killed} of its processes ran on, and are ended"
-        );
+        Notice::NotEnded(error) => anstream::eprintln!("warning: {}", with_cause(&error)),
+        Notice::Survived(count) => anstream::eprintln!(
+            "warning: the container's shim was killed: {count} of its processes ran on, and are ended"
+        ),
+        Notice::Left(reason) => left(&reason),
     }
 }
 
