@@ -9,8 +9,9 @@ use clap::Args;
 use super::duration;
 use super::store::StoreArgument;
 use crate::error::Failure;
+use crate::lapse;
 use crate::process;
-use crate::store::{self, Guard, Identity, Notice, Patience};
+use crate::store::{Guard, Identity, Notice, Patience};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -77,7 +78,7 @@ pub(super) fn tell(store: &Identity, notice: Notice, started: Instant) {
     match notice {
         Notice::Waits(holders) => anstream::eprintln!("waiting for the store '{store}': {holders}"),
         Notice::Has => {
-            anstream::eprintln!("got the store '{store}' after {}", store::shown(started.elapsed()));
+            anstream::eprintln!("got the store '{store}' after {}", lapse::shown(started.elapsed()));
         }
         Notice::Unrecorded => {
             anstream::eprintln!("warning: the disk is full, so nobody can see who holds the store '{store}'");

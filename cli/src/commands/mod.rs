@@ -184,7 +184,7 @@ fn document(fields: Vec<(&str, serde_json::Value)>) -> String {
 fn tell_why(stopped: Option<Stopped>, timeout: Option<Duration>, what: &str, took: &str) {
     match stopped {
         Some(Stopped::Timeout) => {
-            let limit = crate::store::shown(timeout.unwrap_or_default());
+            let limit = crate::lapse::shown(timeout.unwrap_or_default());
             anstream::eprintln!("ended {what}: it {took} longer than {limit} (--timeout)");
         }
         Some(Stopped::Ownerless) => anstream::eprintln!("ended {what}: the job that wanted it has ended"),

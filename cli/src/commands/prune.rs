@@ -118,7 +118,7 @@ fn percent() -> clap::builder::RangedI64ValueParser<u8> {
 enum Usage {
     #[error("--{name}-low {low} is above --{name}-high {high}, so no room would be made")]
     Limits { name: &'static str, low: u8, high: u8 },
-    #[error("--grace {} is longer than --older-than {}, so nothing old would go", crate::store::shown(*grace), crate::store::shown(*older_than))]
+    #[error("--grace {} is longer than --older-than {}, so nothing old would go", crate::lapse::shown(*grace), crate::lapse::shown(*older_than))]
     Grace { grace: Duration, older_than: Duration },
     #[error("cannot look at the disk of '{}'", directory.display())]
     Disk { directory: PathBuf, source: std::io::Error },
@@ -132,7 +132,7 @@ impl Explain for Usage {
         vec![match self {
             Self::Limits { name, low, .. } => format!("swap them, or give --{name}-high more than {low}"),
             Self::Grace { older_than, .. } => {
-                format!("give --grace {} or less", crate::store::shown(*older_than))
+                format!("give --grace {} or less", crate::lapse::shown(*older_than))
             }
             Self::Disk { .. } => "--disk names a directory on the engine's disk".into(),
         }]
