@@ -12,6 +12,7 @@ use crate::build::words::OurFlag;
 use crate::error::{Blame, Explain, Failure};
 use crate::process::{self, Stopped};
 
+mod bounds;
 mod build;
 mod check;
 mod dockerfile;

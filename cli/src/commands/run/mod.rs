@@ -8,20 +8,20 @@ use clap::{Args, Subcommand};
 use tokio::runtime::Runtime;
 use tracing::field::Empty;
 
+use super::bounds::Bounds;
 use super::store::DockerStore;
-use super::{build, duration, event_loop, flags_of, lock, recover, tell_why};
+use super::{event_loop, flags_of, lock, recover, tell_why};
 use crate::build::words::OurFlag;
 use crate::engine::{Engine, OWNER_LABEL};
 use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
 use crate::journal::{JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
-use crate::process::{self, Ended, Limits};
+use crate::process::{self, Ended};
 use crate::recover::Here;
 use crate::run::aftermath::{Aftermath, Notice};
 use crate::run::unstarted;
 use crate::run::words::{self, Asked, part};
-use crate::store::{Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
-use crate::switch;
+use crate::store::{Guard as _, HeldLease, Lease, Leases, Process, Quiet, Store, Term, job};
 
 pub(super) mod containerd;
 
@@ -50,18 +50,8 @@ lock, 2 wrong usage, 125 our own failure";
 pub(crate) struct Arguments {
     #[command(subcommand)]
     other: Option<Other>,
-    /// How long it may run; then it is ended [default: as long as it takes]
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_TIMEOUT", value_parser = duration::parse)]
-    timeout: Option<Duration>,
-    /// How long it may take to end, before it is killed
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_GRACE", default_value = "10s", value_parser = duration::parse)]
-    grace: Duration,
-    /// Do not look first for what killed commands left
-    #[arg(long, env = "CI_BUILD_NO_RECOVER", value_parser = switch::parse)]
-    no_recover: bool,
-    /// How long to wait for the lock; 0 is not at all
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
-    wait: Duration,
+    #[command(flatten)]
+    bounds: Bounds,
     #[command(flatten)]
     store: DockerStore,
     /// What docker run gets
@@ -123,12 +113,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.asked");
-    let asked = Asked::read(&arguments.words);
-    let shown = format!("docker run {}", words::shown(&arguments.words));
+    let Arguments { bounds, words, .. } = arguments;
+    let asked = Asked::read(words);
+    let shown = format!("docker run {}", words::shown(words));
     let journal = Journal::open()?;
     let events = event_loop()?;
     let (engine, place) = events.block_on(recover::here())?;
-    if !arguments.no_recover {
+    if !bounds.no_recover {
         let here = Here::Docker { engine: &engine, place: &place };
         events.block_on(recover::first(&journal, here, recover::FIRST));
     }
@@ -136,12 +127,13 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
     let identity = arguments.store.name().cloned().unwrap_or_else(|| place.store());
     let store = Store::open(identity)?;
-    let (patience, started) = (Patience { wait: arguments.wait, polite: Duration::ZERO }, Instant::now());
-    let guard = store.share(&shown, patience, |notice| lock::tell(store.identity(), notice, started))?;
+    let started = Instant::now();
+    let guard =
+        store.share(&shown, bounds.patience(), |notice| lock::tell(store.identity(), notice, started))?;
     guard.pass_on()?;
     failpoint::reach("run.locked");
     let leases = store.leases()?;
-    let lease = lease(&events, &engine, &asked, &store, &leases, arguments.wait)?;
+    let lease = lease(&events, &engine, &asked, &store, &leases, bounds.wait)?;
     failpoint::reach("run.leased");
 
     let owner = Owner::this().ok_or(Nobody)?;
@@ -150,19 +142,19 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let ended = super::ended_in(tracing::info_span!("run", exit_code = Empty, outcome = Empty), || {
         let mut command = command(arguments, &asked, &owner, entry.name())?;
         unstarted::beside(&events, &engine, entry.name(), || {
-            process::run_within(&mut command, arguments.limits())
+            process::run_within(&mut command, bounds.limits())
         })
     });
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
     drop(lease);
     let settle = |ended, entry| {
-        let aftermath = Aftermath { engine: &engine, ended, grace: arguments.grace, tell: &tell };
+        let aftermath = Aftermath { engine: &engine, ended, grace: bounds.grace, tell: &tell };
         events.block_on(aftermath.settle(entry))
     };
     match ended {
         Ok(ended) => {
-            tell_why(ended.stopped, arguments.timeout, "the container", "ran for");
+            tell_why(ended.stopped, bounds.timeout, "the container", "ran for");
             settle(ended, entry)?;
             Ok(ExitCode::from(ended.code))
         }
@@ -221,13 +213,6 @@ fn lease<'a>(
     let Ok(Some(id)) = events.block_on(engine.image_id(image)) else { return Ok(None) };
     let lease = Lease::new(store.identity(), image.clone(), id, Term::Owner(us));
     Ok(Some(leases.hold(&lease)?))
-}
-
-impl Arguments {
-    fn limits(&self) -> Limits {
-        let timeout = self.timeout.filter(|limit| !limit.is_zero());
-        Limits { timeout, grace: Some(self.grace), owner: build::owner() }
-    }
 }
 
 fn tell(notice: Notice) {
