@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::duration;
-use crate::process::{self, Limits};
+use crate::process::{self, Limits, Owner};
 use crate::store::{Patience, job};
 use crate::switch;
 
@@ -26,7 +26,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// How long the program may run, and with whom.
+    /// How long the program may run, and with whom: who wants it is looked for now.
     pub(super) fn limits(&self) -> Limits {
         let timeout = self.timeout.filter(|limit| !limit.is_zero());
         Limits { timeout, grace: Some(self.grace), owner: owner() }
@@ -39,6 +39,6 @@ impl Bounds {
 }
 
 /// Who wants a command: the CI job, whose end is the command's too, unless the caller asked with nohup to live on.
-fn owner() -> Option<u32> {
-    if process::is_ignored(signal_hook::consts::SIGHUP) { None } else { job::process().map(|job| job.pid) }
+fn owner() -> Option<Owner> {
+    if process::is_ignored(signal_hook::consts::SIGHUP) { None } else { job::owner() }
 }

@@ -11,6 +11,7 @@ pub mod deaths;
 mod ground;
 mod killing;
 pub mod many;
+mod missing;
 mod moments;
 mod on;
 mod raw;

@@ -19,7 +19,7 @@ use crate::error::Failure;
 use crate::failpoint;
 use crate::image::ImageName;
 use crate::journal::Journal;
-use crate::process;
+use crate::process::{self, Vigil};
 use crate::recover::Here;
 use crate::store::{Guard as _, Store};
 
@@ -92,6 +92,9 @@ pub(super) fn arrange(mut words: Vec<OsString>) -> Vec<OsString> {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("build.asked");
     let Arguments { bounds, words, .. } = arguments;
+    // First of all: the later one looks, the likelier is it that nobody is left who wanted the build.
+    let limits = bounds.limits();
+    let vigil = Vigil::keep(limits.owner, "docker buildx build")?;
     let variable = |name: &str| std::env::var_os(name);
     let config = DockerConfig::of(variable);
     let buildx = build::buildx(&config)?;
@@ -114,8 +117,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut command = prepared.command(&buildx, &asked)?;
     let followed = prepared.mark().and_then(|mark| Followed::start(mark, &asked, &store));
     failpoint::reach("build.started");
+    drop(vigil);
     let ended = super::ended_in(tracing::info_span!("build", exit_code = Empty, outcome = Empty), || {
-        process::run_within(&mut command, bounds.limits())
+        process::run_within(&mut command, limits)
     })?;
     failpoint::reach("build.ended");
     if let Some(followed) = followed {

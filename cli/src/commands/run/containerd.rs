@@ -14,7 +14,7 @@ use crate::engine::containerd::{Address, Containerd, DEFAULT, Namespace, is_iden
 use crate::error::Failure;
 use crate::failpoint;
 use crate::journal::{EngineAt, Journal, Owner, Record};
-use crate::process::Ended;
+use crate::process::{Ended, Vigil};
 use crate::recover::Here;
 use crate::run::containerd::{self, Asked, Options, Source, Volume};
 use crate::store::{Identity, Store};
@@ -133,6 +133,7 @@ fn volume(text: &str) -> Result<Volume, String> {
 pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.asked");
     let asked = arguments.asked()?;
+    let vigil = Vigil::keep(asked.limits.owner, "the container")?;
     let Arguments { address, namespace, bounds, store, .. } = arguments;
     let shown = format!("{} {}", asked.source, asked.words.join(" "));
     let shown = format!("containerd run {}", shown.trim());
@@ -164,6 +165,7 @@ pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failur
     let entry = journal.intend(Record::new(place, owner.clone(), &shown))?;
     failpoint::reach("run.intended");
     let span = tracing::info_span!("run", exit_code = Empty, outcome = Empty);
+    drop(vigil);
     let run = containerd::run(&engine, &asked, &owner, scratch.path(), entry);
     let outcome = span.in_scope(|| events.block_on(run))?;
     match outcome.code {

@@ -16,7 +16,7 @@ use crate::engine::{Engine, OWNER_LABEL};
 use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
 use crate::journal::{JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
-use crate::process::{self, Ended};
+use crate::process::{self, Ended, Vigil};
 use crate::recover::Here;
 use crate::run::aftermath::{Aftermath, Notice};
 use crate::run::unstarted;
@@ -114,6 +114,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.asked");
     let Arguments { bounds, words, .. } = arguments;
+    // First of all: the later one looks, the likelier is it that nobody is left who wanted the run.
+    let limits = bounds.limits();
+    let vigil = Vigil::keep(limits.owner, "docker run")?;
     let asked = Asked::read(words);
     let shown = format!("docker run {}", words::shown(words));
     let journal = Journal::open()?;
@@ -141,9 +144,8 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.intended");
     let ended = super::ended_in(tracing::info_span!("run", exit_code = Empty, outcome = Empty), || {
         let mut command = command(arguments, &asked, &owner, entry.name())?;
-        unstarted::beside(&events, &engine, entry.name(), || {
-            process::run_within(&mut command, bounds.limits())
-        })
+        drop(vigil);
+        unstarted::beside(&events, &engine, entry.name(), || process::run_within(&mut command, limits))
     });
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
