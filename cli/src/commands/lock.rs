@@ -20,11 +20,11 @@ Examples:
   ci-build lock --store nightly --wait 0 -- make publish
   ci-build lock --shared --containerd --namespace k8s.io -- ctr -n k8s.io images pull IMAGE
 
-One lock for each engine, whatever the way to its socket, or for each name that --store gives.
+One lock for each engine, whatever the way to its socket, or for each name that --store gives. \
 Inside a command that has the lock, the same lock is had already.
 An exclusive lock inside a shared one is an error.
 
-Exit codes: what the command ends with (128 + n for signal n, 126 and 127 where it does not start),
+Exit codes: what the command ends with (128 + n for signal n, 126 and 127 where it does not start), \
 75 gave up waiting, 2 wrong usage, 125 our own failure";
 
 /// Run a command while the engine is locked, shared with others or alone

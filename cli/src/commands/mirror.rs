@@ -23,9 +23,9 @@ Examples:
   ci-build mirror rocm/sgl-dev 10.0.0.5:5000 --tag 'v0.5-{date:%Y%m%d}' --newest 3 --prune-older
   ci-build mirror registry.example/app:1.2 lan.example/copies/app:stable
 
-DST is a registry, with a path or without: then images go below it under their own names, where a
-[[mirror]] with that address finds them. With a tag it is the whole name of one image.
-A SRC without a tag means the tags that --tag, --since and --newest choose, and `latest` without them.
+DST is a registry, with a path or without: then images go below it under their own names, where a \
+[[mirror]] with that address finds them. With a tag it is the whole name of one image. \
+A SRC without a tag means the tags that --tag, --since and --newest choose, and `latest` without them. \
 All platforms of an index are copied, attestations and signatures too.";
 
 /// Copy images from registry to registry, without an engine

@@ -28,11 +28,11 @@ Examples:
   ci-build prune --repository 'registry.example/ci/*' --dangling
   ci-build prune --build-cache --cache-mount '/root/.cache/*' --older-than 7d
 
-What was not used for --older-than goes. If the disk is fuller than --disk-high, what was used least recently goes
-too, until it is no fuller than --disk-low. Images that are leased, have containers, match --keep, or were used or
+What was not used for --older-than goes. If the disk is fuller than --disk-high, what was used least recently goes \
+too, until it is no fuller than --disk-low. Images that are leased, have containers, match --keep, or were used or \
 came within --grace stay in any case.
 
-Exit codes: 0 fine, or another prune is at work; 1 something could not be deleted; 2 wrong usage;
+Exit codes: 0 fine, or another prune is at work; 1 something could not be deleted; 2 wrong usage; \
 75 gave up waiting; 125 the engine was lost, or our own failure";
 
 /// Delete images that nobody needs, one at a time, without breaking what runs

@@ -28,7 +28,7 @@ Examples:
   ci-build pull --mirror docker.io=http://10.0.0.5:5000 debian:12
   docker run \"$(ci-build pull --latest 'rocm/sgl-dev:v0.5-{date:%Y%m%d}' --days 7)\"
 
-First the engine itself is asked, then each mirror that is configured for the image, then its own
+First the engine itself is asked, then each mirror that is configured for the image, then its own \
 registry. The image is leased to the job, as with `ci-build lease add`.
 
   [[mirror]]                       # in ci-build.toml or /etc/ci-build.toml

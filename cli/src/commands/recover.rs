@@ -29,7 +29,7 @@ Examples:
   ci-build recover --format json | jq .freed
   ci-build recover --containerd
 
-What `ci-build run` makes has a record and a label with its owner. If that is dead (killed, out of memory, the host was
+What `ci-build run` makes has a record and a label with its owner. If that is dead (killed, out of memory, the host was \
 started anew), the container goes, and then the record. What has a living owner stays, and what is not ours.
 
 Exit codes: 0 fine; 1 something could not be removed, and is tried again later; 2 wrong usage; 125 our own failure";

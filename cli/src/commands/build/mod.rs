@@ -41,10 +41,10 @@ Examples:
   ci-build build --policy off -t app .
   ci-build build -- --policy filename=app.rego .
 
-All other arguments are those of `docker buildx build`, in any place. What stands behind -- is all
+All other arguments are those of `docker buildx build`, in any place. What stands behind -- is all \
 buildx's, and so is --policy with key=value: `ci-build build -- --help` shows its help.
 
-Exit codes: what buildx ends with (128 + n for signal n), 75 gave up waiting for the lock, 2 wrong
+Exit codes: what buildx ends with (128 + n for signal n), 75 gave up waiting for the lock, 2 wrong \
 usage, 125 our own failure";
 
 /// Build as docker buildx build does, mended, under the engine's shared lock, and lease the result

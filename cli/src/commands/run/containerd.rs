@@ -25,11 +25,11 @@ Examples:
   ci-build run --containerd --namespace k8s.io --timeout 10m -v \"$PWD:/src\" -w /src golang:1.25 go test ./...
   ci-build run --containerd --archive image.tar -- make test
 
---containerd stands first. The options are docker's where they have its names; there are no others of docker's. The container has no
-network, or with --net host the host's. The container, its snapshot and its lease go with this command, however it ends;
+--containerd stands first. The options are docker's where they have its names; there are no others of docker's. The container has no \
+network, or with --net host the host's. The container, its snapshot and its lease go with this command, however it ends; \
 `ci-build recover`, or the next run, removes what it could not.
 
-Exit codes: the container's (126 and 127 as docker has them, 128 + n for signal n), 75 gave up waiting for the lock, 2 wrong
+Exit codes: the container's (126 and 127 as docker has them, 128 + n for signal n), 75 gave up waiting for the lock, 2 wrong \
 usage, 125 our own failure";
 
 /// Run a container on a containerd without docker, which leaves nothing however it ends

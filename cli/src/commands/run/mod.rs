@@ -34,13 +34,13 @@ Examples:
   ci-build run --timeout 10m -it -v \"$PWD:/src\" -w /src golang:1.25 go test ./...
   ci-build run -d --name db postgres:17
 
-All other arguments are those of `docker run`: ours stand before the image. `ci-build run -- --help` shows docker's help,
+All other arguments are those of `docker run`: ours stand before the image. `ci-build run -- --help` shows docker's help, \
 `ci-build run --containerd --help` that of runs on a containerd without docker.
 
-The container and its anonymous volumes go with this command, however it ends. With -d the container goes with the CI job:
+The container and its anonymous volumes go with this command, however it ends. With -d the container goes with the CI job: \
 `ci-build recover`, or the next build or run, removes it then.
 
-Exit codes: the container's (125 to 127 as docker has them, 128 + n for signal n), 75 gave up waiting for the
+Exit codes: the container's (125 to 127 as docker has them, 128 + n for signal n), 75 gave up waiting for the \
 lock, 2 wrong usage, 125 our own failure";
 
 /// Run a container as docker run does, which leaves nothing however it ends
