@@ -24,7 +24,7 @@ pub use info::{Builder, ImageStore, Info};
 pub use networks::Network;
 pub use owned::{Inherited, OwnedContainer};
 pub use pull::{Account, Found};
-pub use volumes::Volume;
+pub use volumes::{OwnedVolume, Volume};
 
 use jiff::Timestamp;
 

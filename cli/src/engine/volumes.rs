@@ -1,9 +1,11 @@
 //! Volumes of an engine.
 
+use std::collections::HashMap;
+
 use bollard::query_parameters::{ListVolumesOptions, RemoveVolumeOptions};
 use jiff::Timestamp;
 
-use super::{Deletion, Engine, Error, time};
+use super::{Deletion, Engine, Error, OWNER_LABEL, time};
 
 /// A volume that no container has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,21 +18,48 @@ pub struct Volume {
     pub is_anonymous: bool,
 }
 
+/// A volume with our labels that no container has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedVolume {
+    /// Its name.
+    pub name: String,
+    /// All its labels.
+    pub labels: HashMap<String, String>,
+}
+
 impl Engine {
+    /// The volumes with our labels that no container has.
+    ///
+    /// # Errors
+    /// When the engine does not list them.
+    pub async fn owned_volumes(&self) -> Result<Vec<OwnedVolume>, Error> {
+        let listed = self.listed_volumes([("label".into(), vec![OWNER_LABEL.into()])]).await?;
+        let owned =
+            |volume: bollard::models::Volume| OwnedVolume { name: volume.name, labels: volume.labels };
+        Ok(listed.into_iter().map(owned).collect())
+    }
+
+    async fn listed_volumes<const N: usize>(
+        &self,
+        filters: [(String, Vec<String>); N],
+    ) -> Result<Vec<bollard::models::Volume>, Error> {
+        let unused = ("dangling".into(), vec!["true".into()]);
+        let filters = Some(filters.into_iter().chain([unused]).collect());
+        let listed = self.docker.list_volumes(Some(ListVolumesOptions { filters })).await;
+        Ok(listed.map_err(|source| self.refused("list its volumes", source))?.volumes.unwrap_or_default())
+    }
+
     /// The volumes that no container has.
     ///
     /// # Errors
     /// When the engine does not list them.
     pub async fn unused_volumes(&self) -> Result<Vec<Volume>, Error> {
-        let filters = Some([("dangling".into(), vec!["true".into()])].into());
-        let listed = self.docker.list_volumes(Some(ListVolumesOptions { filters })).await;
-        let listed = listed.map_err(|source| self.refused("list its volumes", source))?;
         let volume = |volume: bollard::models::Volume| Volume {
             created: time(volume.created_at.as_deref()),
             is_anonymous: volume.name.len() == 64 && volume.name.bytes().all(|b| b.is_ascii_hexdigit()),
             name: volume.name,
         };
-        Ok(listed.volumes.unwrap_or_default().into_iter().map(volume).collect())
+        Ok(self.listed_volumes([]).await?.into_iter().map(volume).collect())
     }
 
     /// Deletes a volume that no container has.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use crate::engine::{OWNER_LABEL, OwnedContainer};
+use crate::engine::{OWNER_LABEL, OwnedContainer, OwnedVolume};
 use crate::journal::{Fate, Found, JOB_LABEL, Owner, RUN_LABEL, Record};
 
 /// Something with labels, such as a container.
@@ -14,6 +14,12 @@ pub trait Labelled {
 }
 
 impl Labelled for OwnedContainer {
+    fn labels(&self) -> &HashMap<String, String> {
+        &self.labels
+    }
+}
+
+impl Labelled for OwnedVolume {
     fn labels(&self) -> &HashMap<String, String> {
         &self.labels
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::choose::{Task, choose};
 use super::report::{Failed, Removed, Report};
-use super::{Error, Recovery, names};
+use super::{Error, Recovery, names, volumes};
 use crate::engine::{Deletion, Engine, Inherited, OWNER_LABEL, OwnedContainer};
 use crate::failpoint;
 use crate::journal::{EngineAt, Found, Owner, RUN_LABEL, Record};
@@ -31,6 +31,8 @@ pub(super) async fn recover(
     names::recover(recovery, engine, &names, report).await?;
     let tasks = choose(&records, containers, recovery.options.is_eager, Timestamp::now());
     failpoint::reach("recover.chosen");
+    // A volume is left where something else is, or was: who only looks before a run asks for none without that.
+    let may_have_volumes = recovery.options.is_eager || !tasks.is_empty();
     let tasks = genuine(engine, tasks).await?;
     let sizes = sizes(engine, &tasks).await?;
     let gone = gone(engine, &tasks).await;
@@ -99,7 +101,8 @@ pub(super) async fn recover(
             }
         }
     }
-    Ok(())
+    // Without those whose containers just went with them.
+    if may_have_volumes { volumes::recover(recovery, engine, report).await } else { Ok(()) }
 }
 
 /// The container that a task removes.

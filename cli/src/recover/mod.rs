@@ -1,7 +1,7 @@
 //! What dead owners left goes; what the living have stays (docs/recovery.md).
 //!
 //! - [`choose`](choose()): what goes and what stays, pure,
-//! - `docker`, `containerd`: how containers go, on one engine; `names`: how names of images do,
+//! - `docker`, `containerd`: how containers go, on one engine; `names`: how names of images do, `volumes`: how theirs do,
 //! - [`Report`]: what went.
 
 use std::time::Duration;
@@ -21,6 +21,7 @@ mod containerd;
 mod docker;
 mod names;
 mod report;
+mod volumes;
 
 pub use choose::{Labelled, Task, choose};
 pub use report::{Failed, Removed, Report};

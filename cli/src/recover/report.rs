@@ -115,6 +115,7 @@ impl fmt::Display for Report {
             match *kind {
                 "name" => writeln!(f, "{verb} the name {} of an image", clean(name))?,
                 "lease" => writeln!(f, "{verb} lease {} ({short}){size}", clean(name))?,
+                "volume" => writeln!(f, "{verb} volume {short}{size}")?,
                 kind => writeln!(f, "{verb} {kind} {} ({short}) of {}{size}", clean(name), clean(image))?,
             }
         }
@@ -139,13 +140,16 @@ impl fmt::Display for Report {
             writeln!(f, "left the record {name} alone: this version cannot read it")?;
         }
         let number = |kind: &str| self.removed.iter().filter(|removed| removed.kind == kind).count();
-        match (number("container"), number("lease"), self.records) {
-            (0, 0, 0) => write!(f, "nothing to recover"),
-            (containers, leases, records) => {
+        match (number("container"), number("lease"), number("volume"), self.records) {
+            (0, 0, 0, 0) => write!(f, "nothing to recover"),
+            (containers, leases, volumes, records) => {
                 let freed = ByteSize(self.freed).display().si();
                 write!(f, "{verb} {}", counted(containers, "container"))?;
                 if leases > 0 {
                     write!(f, ", {}", counted(leases, "lease"))?;
+                }
+                if volumes > 0 {
+                    write!(f, ", {}", counted(volumes, "volume"))?;
                 }
                 write!(f, " and {}, {freed}", counted(records, "record"))
             }

@@ -41,11 +41,11 @@ pub struct Asked {
 }
 
 /// One word, or a flag with its value.
-struct Item<'a> {
+pub(super) struct Item<'a> {
     /// The flag's name, and whether that is short; none for the image.
-    flag: Option<(&'a [u8], bool)>,
-    value: Option<&'a OsStr>,
-    words: usize,
+    pub(super) flag: Option<(&'a [u8], bool)>,
+    pub(super) value: Option<&'a OsStr>,
+    pub(super) words: usize,
 }
 
 /// Parts what stands behind `run` into our words and docker's. Ours stand before the image, or before `--`, which goes.
@@ -135,7 +135,7 @@ fn letters(word: &[u8]) -> &[u8] {
 }
 
 /// What the first of the words says, and how many of them.
-fn item<'a>(words: &'a [OsString], ours: &[OurFlag]) -> Item<'a> {
+pub(super) fn item<'a>(words: &'a [OsString], ours: &[OurFlag]) -> Item<'a> {
     let bytes = words[0].as_bytes();
     let valued = |flag, value: Option<&'a [u8]>, takes_next: bool| {
         let next = words.get(1).filter(|_| value.is_none() && takes_next);

@@ -42,8 +42,19 @@ enum Way {
 /// A run that ends by itself.
 pub(super) const ENDS: &[&str] = &["run", "-v", "/anonymous", BUSYBOX, "true"];
 /// A run that is ended.
-pub(super) const IS_STOPPED: &[&str] =
-    &["run", "--timeout", LIMIT, "--grace", "1s", "--sig-proxy=false", BUSYBOX, "sleep", LONG];
+pub(super) const IS_STOPPED: &[&str] = &[
+    "run",
+    "-v",
+    "/anonymous",
+    "--timeout",
+    LIMIT,
+    "--grace",
+    "1s",
+    "--sig-proxy=false",
+    BUSYBOX,
+    "sleep",
+    LONG,
+];
 /// A run that goes on when it has ended.
 pub(super) const IS_DETACHED: &[&str] = &["run", "-d", "-v", "/anonymous", BUSYBOX, "sleep", LONG];
 

@@ -19,8 +19,8 @@ use crate::journal::{JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
 use crate::process::{self, Ended, Vigil};
 use crate::recover::Here;
 use crate::run::aftermath::{Aftermath, Notice};
-use crate::run::unstarted;
 use crate::run::words::{self, Asked, part};
+use crate::run::{unstarted, volumes};
 use crate::store::{Guard as _, HeldLease, Lease, Leases, Process, Quiet, Store, Term, job};
 
 pub(super) mod containerd;
@@ -186,16 +186,18 @@ fn command(
     command.arg("run");
     let job = job::process().map(Owner::of);
     let labels = [(OWNER_LABEL, Some(owner.to_string())), (RUN_LABEL, Some(run.to_owned()))];
-    for (label, value) in labels.into_iter().chain([(JOB_LABEL, job.map(|job| job.to_string()))]) {
-        if let Some(value) = value {
-            command.arg("--label").arg(format!("{label}={value}"));
-        }
+    let labels = labels.into_iter().chain([(JOB_LABEL, job.map(|job| job.to_string()))]);
+    let mut labels: Vec<_> = labels.filter_map(|(label, value)| Some((label, value?))).collect();
+    for (label, value) in &labels {
+        command.arg("--label").arg(format!("{label}={value}"));
     }
     if asked.may_be_removed {
         // The engine's own removal runs while docker waits for it, and goes on should all of us be killed.
         command.arg("--rm");
     }
-    command.args(&arguments.words);
+    // The job is handed a container, with its volumes, only when docker has come back while it runs.
+    labels.retain(|(label, _)| asked.is_detached || *label != JOB_LABEL);
+    command.args(volumes::labelled(&arguments.words, &labels));
     failpoint::reach("run.started");
     Ok(command)
 }
