@@ -44,6 +44,7 @@ pub mod failpoint;
 mod glob;
 pub mod image;
 pub mod journal;
+mod lapse;
 mod loopback;
 pub mod process;
 pub mod prune;

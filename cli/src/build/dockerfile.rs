@@ -16,7 +16,7 @@ const HEAD: usize = 1024;
 
 /// Where a Dockerfile is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum Whereabouts {
     File(PathBuf),
     /// On standard input, which may be an archive if it is the context as well.
     Stdin {
@@ -51,13 +51,13 @@ impl Source {
     /// Finds and reads it.
     pub fn of(asked: &Asked) -> Self {
         let unseen = |stdin| Self { text: None, path: None, stdin };
-        match place(asked) {
-            Place::OutOfSight => unseen(Input::Untouched),
-            Place::File(path) => {
+        match whereabouts(asked) {
+            Whereabouts::OutOfSight => unseen(Input::Untouched),
+            Whereabouts::File(path) => {
                 let text = File::open(&path).ok().and_then(|file| whole(file).ok().flatten());
                 Self { text, path: Some(path), stdin: Input::Untouched }
             }
-            Place::Stdin { may_be_archive } => match stdin(may_be_archive) {
+            Whereabouts::Stdin { may_be_archive } => match stdin(may_be_archive) {
                 Input::Read(text) => Self { text: Some(text.clone()), path: None, stdin: Input::Read(text) },
                 stdin => unseen(stdin),
             },
@@ -66,24 +66,24 @@ impl Source {
 }
 
 /// Where it is; also where it is not there, which buildx will say.
-fn place(asked: &Asked) -> Place {
-    let Some(context) = &asked.context else { return Place::OutOfSight };
+fn whereabouts(asked: &Asked) -> Whereabouts {
+    let Some(context) = &asked.context else { return Whereabouts::OutOfSight };
     let is_stdin = |word: &OsStr| word == "-";
     let file = asked.file.as_deref();
     match file {
-        Some(file) if is_stdin(file) && is_stdin(context) => Place::OutOfSight,
-        Some(file) if is_stdin(file) => Place::Stdin { may_be_archive: false },
-        None if is_stdin(context) => Place::Stdin { may_be_archive: true },
+        Some(file) if is_stdin(file) && is_stdin(context) => Whereabouts::OutOfSight,
+        Some(file) if is_stdin(file) => Whereabouts::Stdin { may_be_archive: false },
+        None if is_stdin(context) => Whereabouts::Stdin { may_be_archive: true },
         // In the archive.
-        Some(_) if is_stdin(context) => Place::OutOfSight,
-        Some(file) if is_url(file) => Place::OutOfSight,
+        Some(_) if is_stdin(context) => Whereabouts::OutOfSight,
+        Some(file) if is_url(file) => Whereabouts::OutOfSight,
         Some(file) if Path::new(context).is_dir() || Path::new(file).is_absolute() => {
-            Place::File(lower_case(Path::new(file)))
+            Whereabouts::File(lower_case(Path::new(file)))
         }
         None if Path::new(context).is_dir() => {
-            Place::File(lower_case(&Path::new(context).join("Dockerfile")))
+            Whereabouts::File(lower_case(&Path::new(context).join("Dockerfile")))
         }
-        _ => Place::OutOfSight,
+        _ => Whereabouts::OutOfSight,
     }
 }
 
@@ -171,33 +171,33 @@ pub fn companions(path: &Path) -> impl Iterator<Item = (PathBuf, OsString)> {
 mod tests {
     use super::*;
 
-    fn at(line: &str) -> Place {
-        place(&Asked::read(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>()))
+    fn at(line: &str) -> Whereabouts {
+        whereabouts(&Asked::read(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>()))
     }
 
     #[test]
     fn it_is_found_as_buildx_finds_it() {
         let directory = tempfile::tempdir().unwrap();
         let context = directory.path().to_str().unwrap();
-        let file = |name: &str| Place::File(directory.path().join(name));
+        let file = |name: &str| Whereabouts::File(directory.path().join(name));
         assert_eq!(at(context), file("Dockerfile"));
         std::fs::write(directory.path().join("dockerfile"), "").unwrap();
         assert_eq!(at(context), file("dockerfile"));
         std::fs::write(directory.path().join("Dockerfile"), "").unwrap();
         assert_eq!(at(context), file("Dockerfile"));
-        assert_eq!(at(&format!("-f a/b {context}")), Place::File("a/b".into()), "from where we are");
+        assert_eq!(at(&format!("-f a/b {context}")), Whereabouts::File("a/b".into()), "from where we are");
         let url = "https://example.org/repository.git";
-        assert_eq!(at(url), Place::OutOfSight);
-        assert_eq!(at(&format!("-f a {url}")), Place::OutOfSight, "in the repository");
-        assert_eq!(at(&format!("-f /a {url}")), Place::File("/a".into()));
-        assert_eq!(at(&format!("-f {url} {context}")), Place::OutOfSight);
-        assert_eq!(at(&format!("-f - {url}")), Place::Stdin { may_be_archive: false });
-        assert_eq!(at(&format!("-f - {context}")), Place::Stdin { may_be_archive: false });
-        assert_eq!(at("-"), Place::Stdin { may_be_archive: true });
-        assert_eq!(at("-f a -"), Place::OutOfSight);
+        assert_eq!(at(url), Whereabouts::OutOfSight);
+        assert_eq!(at(&format!("-f a {url}")), Whereabouts::OutOfSight, "in the repository");
+        assert_eq!(at(&format!("-f /a {url}")), Whereabouts::File("/a".into()));
+        assert_eq!(at(&format!("-f {url} {context}")), Whereabouts::OutOfSight);
+        assert_eq!(at(&format!("-f - {url}")), Whereabouts::Stdin { may_be_archive: false });
+        assert_eq!(at(&format!("-f - {context}")), Whereabouts::Stdin { may_be_archive: false });
+        assert_eq!(at("-"), Whereabouts::Stdin { may_be_archive: true });
+        assert_eq!(at("-f a -"), Whereabouts::OutOfSight);
         assert_eq!(
             [at("-f - -"), at(""), at("/no/such/directory")],
-            [Place::OutOfSight, Place::OutOfSight, Place::OutOfSight]
+            [Whereabouts::OutOfSight, Whereabouts::OutOfSight, Whereabouts::OutOfSight]
         );
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write as _};
 
-use ci_build_frontend::dockerfile::{self, Options, Place, Platform};
+use ci_build_frontend::dockerfile::{self, Options, Platform, Position};
 use ci_build_frontend::graph::BuildGraph;
 use ci_build_frontend::hazard::Checks;
 use ci_build_frontend::plan::Policy;
@@ -116,7 +116,7 @@ pub(super) fn read(path: &str, options: &Options) -> Option<ReadFile> {
     let dockerfile = match dockerfile::parse(&bytes) {
         Ok(dockerfile) => dockerfile,
         Err(error) => {
-            let place = Place { line: error.line, column: error.column };
+            let place = Position { line: error.line, column: error.column };
             show(place, &error.message, error.help.as_deref());
             return None;
         }
@@ -136,14 +136,14 @@ pub(super) fn read(path: &str, options: &Options) -> Option<ReadFile> {
             Some(ReadFile { path: path.to_owned(), source, graph, checks, policies })
         }
         Err(error) => {
-            show(Place { line: error.line, column: 1 }, &error.message, Some(&error.help));
+            show(Position { line: error.line, column: 1 }, &error.message, Some(&error.help));
             None
         }
     }
 }
 
 /// Shows what is wrong with a file, and where.
-pub(super) fn show(path: &str, bytes: &[u8], place: Place, message: &str, help: Option<&str>) {
+pub(super) fn show(path: &str, bytes: &[u8], place: Position, message: &str, help: Option<&str>) {
     anstream::eprint!("{}", report::problem(path, bytes, place, message, help));
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::format::Shown;
 use super::store::StoreArgument;
-use super::{duration, print_line, status};
+use super::{block_on, duration, print_line, status};
 use crate::error::{Blame, Explain, Failure};
 use crate::store::{Lease, Process, Quiet, Removed, Term, Whose, job};
 
@@ -141,7 +141,7 @@ fn add(Add { images, ttl, owner, ahead, wait, store: store_argument }: &Add) -> 
     let store = store_argument.open()?;
     let leases = store.leases()?;
     // From the look at the engine until the lease is there nobody deletes an image.
-    let _quiet = Quiet::for_addition(&leases, *wait)?;
+    let _quiet = block_on(Quiet::for_addition(&leases, *wait))??;
     let ids = store_argument.image_ids(images)?.into_iter().zip(images);
     let unknown =
         |image: &String| if *ahead { Ok(String::new()) } else { Err(Missing::Image(image.clone())) };

@@ -9,8 +9,9 @@ use clap::Args;
 use super::duration;
 use super::store::StoreArgument;
 use crate::error::Failure;
+use crate::lapse;
 use crate::process;
-use crate::store::{self, Guard, Identity, Notice, Patience};
+use crate::store::{Guard, Identity, Notice, Patience};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,11 +20,11 @@ Examples:
   ci-build lock --store nightly --wait 0 -- make publish
   ci-build lock --shared --containerd --namespace k8s.io -- ctr -n k8s.io images pull IMAGE
 
-One lock for each engine, whatever the way to its socket, or for each name that --store gives.
+One lock for each engine, whatever the way to its socket, or for each name that --store gives. \
 Inside a command that has the lock, the same lock is had already.
 An exclusive lock inside a shared one is an error.
 
-Exit codes: what the command ends with (128 + n for signal n, 126 and 127 where it does not start),
+Exit codes: what the command ends with (128 + n for signal n, 126 and 127 where it does not start), \
 75 gave up waiting, 2 wrong usage, 125 our own failure";
 
 /// Run a command while the engine is locked, shared with others or alone
@@ -77,7 +78,7 @@ pub(super) fn tell(store: &Identity, notice: Notice, started: Instant) {
     match notice {
         Notice::Waits(holders) => anstream::eprintln!("waiting for the store '{store}': {holders}"),
         Notice::Has => {
-            anstream::eprintln!("got the store '{store}' after {}", store::shown(started.elapsed()));
+            anstream::eprintln!("got the store '{store}' after {}", lapse::shown(started.elapsed()));
         }
         Notice::Unrecorded => {
             anstream::eprintln!("warning: the disk is full, so nobody can see who holds the store '{store}'");

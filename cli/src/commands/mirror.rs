@@ -13,7 +13,7 @@ use super::sources::PatienceArguments;
 use super::{block_on_all, document, duration, print_line, size};
 use crate::error::{Blame, Explain, Failure};
 use crate::registry::{
-    self, Address, Client, Copied, Copier, Extent, Place, Reference, Removal, TagPattern, Target,
+    self, Address, Client, Copied, Copier, Extent, Reference, Removal, Repository, TagPattern, Target,
 };
 use crate::switch;
 
@@ -23,9 +23,9 @@ Examples:
   ci-build mirror rocm/sgl-dev 10.0.0.5:5000 --tag 'v0.5-{date:%Y%m%d}' --newest 3 --prune-older
   ci-build mirror registry.example/app:1.2 lan.example/copies/app:stable
 
-DST is a registry, with a path or without: then images go below it under their own names, where a
-[[mirror]] with that address finds them. With a tag it is the whole name of one image.
-A SRC without a tag means the tags that --tag, --since and --newest choose, and `latest` without them.
+DST is a registry, with a path or without: then images go below it under their own names, where a \
+[[mirror]] with that address finds them. With a tag it is the whole name of one image. \
+A SRC without a tag means the tags that --tag, --since and --newest choose, and `latest` without them. \
 All platforms of an index are copied, attestations and signatures too.";
 
 /// Copy images from registry to registry, without an engine
@@ -185,12 +185,12 @@ async fn copy(arguments: &Arguments, sources: &[Wanted], destination: &Destinati
     let (mut lines, mut pruned) = (Vec::new(), Vec::new());
     for Wanted { image, is_open } in sources {
         let from_client = Client::new(registry::origin(image, insecure, limits).address, insecure);
-        let from = Place { client: &from_client, repository: image.repository() };
+        let from = Repository { client: &from_client, name: image.repository() };
         let repository = match destination {
             Destination::Below(address) => address.below(image.repository()),
             Destination::Exactly(_, repository, _) => repository.clone(),
         };
-        let to = Place { client: &to_client, repository: &repository };
+        let to = Repository { client: &to_client, name: &repository };
         let targets = if *is_open {
             let tags = copier.tags(from, &arguments.tag, extent != Extent::default()).await?;
             let meant = match extent {

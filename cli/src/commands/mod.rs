@@ -12,6 +12,7 @@ use crate::build::words::OurFlag;
 use crate::error::{Blame, Explain, Failure};
 use crate::process::{self, Stopped};
 
+mod bounds;
 mod build;
 mod check;
 mod dockerfile;
@@ -44,7 +45,7 @@ Examples:
   ci-build plan --format svg Dockerfile > plan.svg
   ci-build prune --older-than 72h --disk-high 70 --disk-low 60
 
-Exit codes: 0 fine, 1 findings (check, doctor) or failed deletions (prune, sweep), 2 unusable input or usage, 75 gave up waiting for a lock,
+Exit codes: 0 fine, 1 findings (check, doctor) or failed deletions (prune, sweep), 2 unusable input or usage, 75 gave up waiting for a lock, \
 125 our own failure, else what the wrapped command ended with";
 
 /// Keeps builds, pulls, prunes and leftovers on one Docker host apart
@@ -184,7 +185,7 @@ fn document(fields: Vec<(&str, serde_json::Value)>) -> String {
 fn tell_why(stopped: Option<Stopped>, timeout: Option<Duration>, what: &str, took: &str) {
     match stopped {
         Some(Stopped::Timeout) => {
-            let limit = crate::store::shown(timeout.unwrap_or_default());
+            let limit = crate::lapse::shown(timeout.unwrap_or_default());
             anstream::eprintln!("ended {what}: it {took} longer than {limit} (--timeout)");
         }
         Some(Stopped::Ownerless) => anstream::eprintln!("ended {what}: the job that wanted it has ended"),

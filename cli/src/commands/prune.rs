@@ -28,11 +28,11 @@ Examples:
   ci-build prune --repository 'registry.example/ci/*' --dangling
   ci-build prune --build-cache --cache-mount '/root/.cache/*' --older-than 7d
 
-What was not used for --older-than goes. If the disk is fuller than --disk-high, what was used least recently goes
-too, until it is no fuller than --disk-low. Images that are leased, have containers, match --keep, or were used or
+What was not used for --older-than goes. If the disk is fuller than --disk-high, what was used least recently goes \
+too, until it is no fuller than --disk-low. Images that are leased, have containers, match --keep, or were used or \
 came within --grace stay in any case.
 
-Exit codes: 0 fine, or another prune is at work; 1 something could not be deleted; 2 wrong usage;
+Exit codes: 0 fine, or another prune is at work; 1 something could not be deleted; 2 wrong usage; \
 75 gave up waiting; 125 the engine was lost, or our own failure";
 
 /// Delete images that nobody needs, one at a time, without breaking what runs
@@ -118,7 +118,7 @@ fn percent() -> clap::builder::RangedI64ValueParser<u8> {
 enum Usage {
     #[error("--{name}-low {low} is above --{name}-high {high}, so no room would be made")]
     Limits { name: &'static str, low: u8, high: u8 },
-    #[error("--grace {} is longer than --older-than {}, so nothing old would go", crate::store::shown(*grace), crate::store::shown(*older_than))]
+    #[error("--grace {} is longer than --older-than {}, so nothing old would go", crate::lapse::shown(*grace), crate::lapse::shown(*older_than))]
     Grace { grace: Duration, older_than: Duration },
     #[error("cannot look at the disk of '{}'", directory.display())]
     Disk { directory: PathBuf, source: std::io::Error },
@@ -132,7 +132,7 @@ impl Explain for Usage {
         vec![match self {
             Self::Limits { name, low, .. } => format!("swap them, or give --{name}-high more than {low}"),
             Self::Grace { older_than, .. } => {
-                format!("give --grace {} or less", crate::store::shown(*older_than))
+                format!("give --grace {} or less", crate::lapse::shown(*older_than))
             }
             Self::Disk { .. } => "--disk names a directory on the engine's disk".into(),
         }]

@@ -15,7 +15,7 @@ use super::store::DockerStore;
 use super::{block_on, document, duration, print_line, size};
 use crate::engine::{Endpoint, Engine};
 use crate::error::{Blame, Explain, Failure};
-use crate::journal::{Journal, Place};
+use crate::journal::{EngineAt, Journal};
 use crate::pull::{self, How, Notice, Policy, Pulled, Room, Wish};
 use crate::registry::{Dated, Exhausted, Platform, Reference, Retry, Sources, Target, Watch, chain};
 use crate::store::{self, Identity, Patience, Term, job};
@@ -28,7 +28,7 @@ Examples:
   ci-build pull --mirror docker.io=http://10.0.0.5:5000 debian:12
   docker run \"$(ci-build pull --latest 'rocm/sgl-dev:v0.5-{date:%Y%m%d}' --days 7)\"
 
-First the engine itself is asked, then each mirror that is configured for the image, then its own
+First the engine itself is asked, then each mirror that is configured for the image, then its own \
 registry. The image is leased to the job, as with `ci-build lease add`.
 
   [[mirror]]                       # in ci-build.toml or /etc/ci-build.toml
@@ -135,7 +135,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             // Another store's name says nothing of the engine.
             _ => engine.identity().await.ok(),
         };
-        let place = place.map(|engine| Place::Docker { address: endpoint.address.clone(), engine });
+        let place = place.map(|engine| EngineAt::Docker { address: endpoint.address.clone(), engine });
         let journal = place.as_ref().map(|place| (&journal, place));
         let room = Room { engine: &engine, store: &store, term: term(arguments.ttl), journal };
         let images = match &arguments.latest {

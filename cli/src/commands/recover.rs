@@ -10,7 +10,7 @@ use super::{block_on, duration, print_line};
 use crate::engine::containerd::{self, Address, Containerd, Namespace};
 use crate::engine::{Endpoint, Engine};
 use crate::error::Failure;
-use crate::journal::{Journal, Place};
+use crate::journal::{EngineAt, Journal};
 use crate::recover::{self, Here, Options, Report};
 
 /// How long a command looks for what killed ones left before it does its own work.
@@ -29,7 +29,7 @@ Examples:
   ci-build recover --format json | jq .freed
   ci-build recover --containerd
 
-What `ci-build run` makes has a record and a label with its owner. If that is dead (killed, out of memory, the host was
+What `ci-build run` makes has a record and a label with its owner. If that is dead (killed, out of memory, the host was \
 started anew), the container goes, and then the record. What has a living owner stays, and what is not ours.
 
 Exit codes: 0 fine; 1 something could not be removed, and is tried again later; 2 wrong usage; 125 our own failure";
@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 /// An engine that answers.
 enum Reached {
-    Docker(Engine, Place),
+    Docker(Engine, EngineAt),
     /// What it calls itself.
     Containerd(Containerd, String),
 }
@@ -94,10 +94,10 @@ async fn on_containerd(address: &Address) -> Result<Reached, Failure> {
 }
 
 /// The engine that docker would use, and what the journal calls it.
-pub(super) async fn here() -> Result<(Engine, Place), Failure> {
+pub(super) async fn here() -> Result<(Engine, EngineAt), Failure> {
     let endpoint = Endpoint::of_this_process()?;
     let engine = Engine::connect(&endpoint).await?;
-    let place = Place::Docker { address: endpoint.address.clone(), engine: engine.identity().await? };
+    let place = EngineAt::Docker { address: endpoint.address.clone(), engine: engine.identity().await? };
     Ok((engine, place))
 }
 

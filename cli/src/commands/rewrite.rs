@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use ci_build_frontend::dockerfile::{self, Place, RewriteError};
+use ci_build_frontend::dockerfile::{self, Position, RewriteError};
 use ci_build_frontend::plan::{Policy, Scope, Settings};
 use clap::Args;
 
@@ -71,17 +71,17 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// Where it is, what it is, and what to do.
-fn in_parts(error: RewriteError) -> (Place, String, Option<String>) {
+fn in_parts(error: RewriteError) -> (Position, String, Option<String>) {
     match error {
         RewriteError::Syntax(error) => {
-            (Place { line: error.line, column: error.column }, error.message, error.help)
+            (Position { line: error.line, column: error.column }, error.message, error.help)
         }
         RewriteError::Build(error) => (error.place, error.message, error.help),
         RewriteError::Comment(error) => {
-            (Place { line: error.line, column: 1 }, error.message, Some(error.help))
+            (Position { line: error.line, column: 1 }, error.message, Some(error.help))
         }
         RewriteError::Write(error) => {
-            (Place { line: error.line, column: 1 }, error.message, Some(error.help))
+            (Position { line: error.line, column: 1 }, error.message, Some(error.help))
         }
     }
 }

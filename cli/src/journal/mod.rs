@@ -18,7 +18,7 @@ mod record;
 
 pub use entry::{Created, Entry, Intended, Removing, Running};
 pub use owner::{Fate, NoOwner, Owner};
-pub use record::{Failure, Place, Record, Step, What};
+pub use record::{EngineAt, Failure, Record, Step, What};
 
 /// The label that says which record a resource has.
 pub const RUN_LABEL: &str = "ci-build.run";
@@ -108,8 +108,8 @@ impl Journal {
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub(crate) fn turn(&self, wait: Duration) -> Result<Option<Alone>, Error> {
-        self.records.turn(wait)
+    pub(crate) async fn turn(&self, wait: Duration) -> Result<Option<Alone>, Error> {
+        self.records.turn(wait).await
     }
 
     /// Removes half-written records of those who were killed, and tells how many.
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn record() -> Record {
-        let place = Place::Docker { address: "unix:///x".into(), engine: "E".into() };
+        let place = EngineAt::Docker { address: "unix:///x".into(), engine: "E".into() };
         Record::new(place, Owner::this().unwrap(), "docker run x")
     }
 
@@ -194,13 +194,13 @@ mod tests {
         assert_eq!(record.fate(found.is_held, Timestamp::now()), Fate::Stays);
     }
 
-    #[test]
-    fn failures_are_kept_and_told() {
+    #[tokio::test]
+    async fn failures_are_kept_and_told() {
         let (_place, journal) = journal();
         journal.intend(record()).unwrap().created("1".into()).removing().failed("busy".into());
         let failures = journal.failures().unwrap();
         assert_eq!(failures[0].failure.as_ref().unwrap().reason, "busy");
-        let turn = journal.turn(Duration::ZERO).unwrap().unwrap();
+        let turn = journal.turn(Duration::ZERO).await.unwrap().unwrap();
         let name = journal.list().unwrap()[0].name.clone();
         journal.note(&name, &failures[0], "still busy".into(), &turn).unwrap();
         let failure = journal.failures().unwrap()[0].failure.clone().unwrap();

@@ -19,7 +19,7 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(6);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Where it is.
-    pub place: Place,
+    pub place: EngineAt,
     /// What it is.
     #[serde(default)]
     pub what: What,
@@ -43,7 +43,7 @@ pub struct Record {
 /// Whose resource it is: an engine's, by which name and at which address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Place {
+pub enum EngineAt {
     /// A container of a Docker engine. It has the label `ci-build.run` with the record's name.
     Docker {
         /// The engine's address, such as `unix:///var/run/docker.sock`.
@@ -63,7 +63,7 @@ pub enum Place {
     },
 }
 
-impl Place {
+impl EngineAt {
     /// The store that it is of.
     #[must_use]
     pub fn store(&self) -> Identity {
@@ -117,7 +117,7 @@ pub struct Failure {
 impl Record {
     /// A resource that is about to be made.
     #[must_use]
-    pub fn new(place: Place, owner: Owner, command: &str) -> Self {
+    pub fn new(place: EngineAt, owner: Owner, command: &str) -> Self {
         Self {
             place,
             what: What::Container,
@@ -192,7 +192,7 @@ mod tests {
     fn a_removal_that_fails_is_tried_less_and_less_often() {
         let minutes = [1, 2, 3, 10, 11, 40, u32::MAX].map(|times| wait(times).as_secs() / 30);
         assert_eq!(minutes, [1, 2, 4, 512, 720, 720, 720]);
-        let place = Place::Docker { address: "unix:///x".into(), engine: "E".into() };
+        let place = EngineAt::Docker { address: "unix:///x".into(), engine: "E".into() };
         let record = Record::new(place, Owner::this().unwrap(), "docker run\nx");
         assert_eq!(record.command, "docker run x");
         let now = Timestamp::now();

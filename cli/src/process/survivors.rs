@@ -2,9 +2,12 @@
 //! ended, and its processes run on. They are known by their cgroup, which carries the container's id.
 
 use std::collections::{HashMap, HashSet};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::task::spawn_blocking;
 
 use super::proc;
 
@@ -48,11 +51,12 @@ impl Inmates {
     }
 
     /// Kills whoever still runs in this container, which is no more, and tells how many that were.
-    pub(crate) fn kill(&self, id: &str) -> usize {
+    pub(crate) async fn kill(&self, id: &str) -> usize {
         let mut killed = 0;
         let mut inmates = self.of.get(id).cloned().unwrap_or_default();
         for _ in 0..ROUNDS {
-            let count = inmates.iter().filter(|inmate| inmate.kill(id)).count();
+            let were_killed = join_all(inmates.iter().map(|inmate| inmate.kill(id))).await;
+            let count = were_killed.into_iter().filter(|was_killed| *was_killed).count();
             if count == 0 {
                 break;
             }
@@ -66,20 +70,26 @@ impl Inmates {
 
 impl Inmate {
     /// Whether it was there, and was killed.
-    fn kill(self, id: &str) -> bool {
+    async fn kill(&self, id: &str) -> bool {
         let is_it = || {
             proc::stat(self.pid).is_some_and(|stat| stat.start == self.start && !stat.has_ended)
                 && container(self.pid).as_deref() == Some(id)
         };
         let Some(handle) = proc::kill_if(self.pid, is_it) else { return false };
-        let deadline = Instant::now() + PATIENCE;
-        while let Some(rest) = deadline.checked_duration_since(Instant::now()) {
-            let rest = Timespec::try_from(rest).ok();
-            if poll(&mut [PollFd::new(&handle, PollFlags::IN)], rest.as_ref()).is_ok_and(|ready| ready > 0) {
-                break;
-            }
-        }
+        // Should that fail: it ends without us too.
+        let _ = spawn_blocking(move || ended(&handle)).await;
         true
+    }
+}
+
+/// Waits until a killed process is gone, or for as long as it is waited for.
+fn ended(handle: &OwnedFd) {
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(rest) = deadline.checked_duration_since(Instant::now()) {
+        let rest = Timespec::try_from(rest).ok();
+        if poll(&mut [PollFd::new(handle, PollFlags::IN)], rest.as_ref()).is_ok_and(|ready| ready > 0) {
+            break;
+        }
     }
 }
 
@@ -119,11 +129,12 @@ mod tests {
         assert_eq!(of(""), None);
     }
 
-    #[test]
-    fn who_is_in_no_container_is_left_alone() {
+    #[tokio::test]
+    async fn who_is_in_no_container_is_left_alone() {
         let us = std::process::id();
         let inmate = Inmate { pid: us, start: proc::stat(us).unwrap().start };
-        assert!(!inmate.kill(&"0".repeat(ID)), "or this test has ended");
-        assert_eq!(Inmates::of(["0".repeat(ID).as_str(), "not-an-id"]).kill(&"0".repeat(ID)), 0);
+        assert!(!inmate.kill(&"0".repeat(ID)).await, "or this test has ended");
+        let nobody = Inmates::of(["0".repeat(ID).as_str(), "not-an-id"]);
+        assert_eq!(nobody.kill(&"0".repeat(ID)).await, 0);
     }
 }

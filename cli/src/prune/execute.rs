@@ -173,7 +173,7 @@ impl<'a> Executor<'a> {
         decision: &Decision,
         deleted: &HashSet<Thing>,
     ) -> Result<Outcome, Error> {
-        let _quiet = Quiet::for_deletion(&self.leases, self.wait)?;
+        let _quiet = Quiet::for_deletion(&self.leases, self.wait).await?;
         let Some((image, tagged)) = self.engine.image(&listed.id).await? else { return Ok(Outcome::Gone) };
         if let Some(name) = new_name(listed, &image) {
             return Ok(Outcome::Stays(Reason::Renamed(name.into())));

@@ -12,7 +12,7 @@ use super::execute::Outcome;
 use super::inventory::Ages;
 use super::{Inventory, disk};
 use crate::disk::Space;
-use crate::store::shown;
+use crate::lapse::shown;
 
 /// All that is told of one prune.
 #[derive(Debug, Clone, Serialize)]

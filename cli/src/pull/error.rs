@@ -6,8 +6,9 @@ use super::content::Failed;
 use crate::engine;
 use crate::error::{Blame, Explain};
 use crate::image::Digest;
+use crate::lapse::shown;
 use crate::registry::{CredentialsError, Reference, Tried};
-use crate::store::{self, shown};
+use crate::store;
 
 /// Why an image is not in the engine under the name that was asked for.
 #[derive(Debug, thiserror::Error)]

@@ -24,7 +24,7 @@ pub use error::Error;
 use crate::engine::{Account, Engine, ImageStore};
 use crate::failpoint;
 use crate::image::Digest;
-use crate::journal::{Entry, Intended, Journal, Owner, Place, Record};
+use crate::journal::{EngineAt, Entry, Intended, Journal, Owner, Record};
 use crate::registry::{
     Allowance, Limits, Mirror, Platform, Reference, Retry, Sources, Target, Watch, chain, password_for,
 };
@@ -71,7 +71,7 @@ pub struct Room<'a> {
     /// For how long the image is needed.
     pub term: Option<Term>,
     /// Where it is written down what has to go with us, and where that is in the engine's words; none where the engine has none.
-    pub journal: Option<(&'a Journal, &'a Place)>,
+    pub journal: Option<(&'a Journal, &'a EngineAt)>,
 }
 
 /// What there is to tell before it is there.
@@ -189,7 +189,7 @@ impl Job<'_> {
             }
         };
         let rest = self.policy.deadline.saturating_sub(self.begun.elapsed());
-        let turn = self.room.store.turn(&digest, rest, || (self.tell)(Notice::Waits))?;
+        let turn = self.room.store.turn(&digest, rest, || (self.tell)(Notice::Waits)).await?;
         let _turn = turn.ok_or_else(|| self.too_late())?;
         let spool = self.room.store.spool(self.policy.spool.as_deref(), &digest).map_err(Error::Spool)?;
         let spool = Arc::new(spool);
@@ -362,7 +362,7 @@ impl Job<'_> {
         let Room { engine, store, term, .. } = self.room;
         let leases = store.leases()?;
         // From the look at the engine until the lease is there nobody deletes an image.
-        let _quiet = Quiet::for_addition(&leases, Quiet::PATIENCE)?;
+        let _quiet = Quiet::for_addition(&leases, Quiet::PATIENCE).await?;
         let found = engine.find_image(name).await?.filter(|found| is_right(&found.id));
         if let Some(found) = &found {
             store.last_uses()?.touch(&found.id)?;

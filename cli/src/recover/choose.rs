@@ -117,7 +117,7 @@ fn unrecorded<T: Labelled>(container: T) -> Task<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{Place, Step};
+    use crate::journal::{EngineAt, Step};
     use crate::store::Process;
     use proptest::prelude::*;
 
@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn record(name: &str, owner: Owner) -> Found {
-        let place = Place::Docker { address: "unix:///x".into(), engine: "E".into() };
+        let place = EngineAt::Docker { address: "unix:///x".into(), engine: "E".into() };
         let record = Record { step: Step::Intended, ..Record::new(place, owner, "docker run x") };
         Found { name: name.into(), record: Some(record), is_held: false }
     }

@@ -11,7 +11,7 @@ use super::{Error, Recovery};
 use crate::engine::OWNER_LABEL;
 use crate::engine::containerd::{Collection, Containerd, Labels};
 use crate::failpoint;
-use crate::journal::{Found, Owner, Place, RUN_LABEL, Record};
+use crate::journal::{EngineAt, Found, Owner, RUN_LABEL, Record};
 use crate::run::containerd::names::Names;
 use crate::run::containerd::remove::{self, Cleared, Remains, shims};
 use crate::store::is_unpredictable;
@@ -67,13 +67,15 @@ pub(super) async fn recover(
     }
     for found in records {
         // One without anything in it is none that containerd lists.
-        if let Some(Place::Containerd { namespace, .. }) = found.record.as_ref().map(|record| &record.place) {
+        if let Some(EngineAt::Containerd { namespace, .. }) =
+            found.record.as_ref().map(|record| &record.place)
+        {
             namespaces.entry(namespace.clone()).or_default().push(found);
         }
     }
     for (name, records) in namespaces {
         let namespace = name.parse().map_err(|_| Error::Nowhere(name.clone()))?;
-        let place = Place::Containerd {
+        let place = EngineAt::Containerd {
             address: engine.address().to_string(),
             server: server.into(),
             namespace: name,
@@ -86,7 +88,7 @@ pub(super) async fn recover(
 async fn in_namespace(
     recovery: &Recovery<'_>,
     engine: &Containerd,
-    place: &Place,
+    place: &EngineAt,
     records: &[&Found],
     report: &mut Report,
 ) -> Result<(), Error> {
@@ -184,7 +186,7 @@ fn remains<'a>(engine: &'a Containerd, left: &'a Left) -> Remains<'a> {
 /// Writes down what became of it.
 fn settle(
     recovery: &Recovery<'_>,
-    place: &Place,
+    place: &EngineAt,
     removal: Removal,
     outcome: Result<Cleared, remove::Error>,
     report: &mut Report,
@@ -218,7 +220,7 @@ fn settle(
     Ok(())
 }
 
-fn new_record(place: &Place, left: &Left) -> Option<(String, Record)> {
+fn new_record(place: &EngineAt, left: &Left) -> Option<(String, Record)> {
     let owner: Owner = left.labels.get(OWNER_LABEL)?.parse().ok()?;
     let record = Record::new(place.clone(), owner, &format!("container {}", left.container));
     Some((left.names.run().to_owned(), record))

@@ -10,7 +10,7 @@ use super::report::{Failed, Removed, Report};
 use super::{Error, Recovery, names, volumes};
 use crate::engine::{Deletion, Engine, Inherited, OWNER_LABEL, OwnedContainer};
 use crate::failpoint;
-use crate::journal::{Found, Owner, Place, RUN_LABEL, Record};
+use crate::journal::{EngineAt, Found, Owner, RUN_LABEL, Record};
 use crate::process::survivors::Inmates;
 use crate::store::is_unpredictable;
 
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 8;
 pub(super) async fn recover(
     recovery: &Recovery<'_>,
     engine: &Engine,
-    place: &Place,
+    place: &EngineAt,
     records: &[&Found],
     report: &mut Report,
 ) -> Result<(), Error> {
@@ -47,8 +47,9 @@ pub(super) async fn recover(
             Task::Later { record } => report.later.push(Failed::of(&record)),
             Task::Forget { name, record } if recovery.is_current(&name, &record)? => {
                 if !recovery.options.is_dry_run {
-                    let ids = gone.get(&name).into_iter().flatten();
-                    report.processes += ids.map(|id| inmates.kill(id)).sum::<usize>();
+                    for id in gone.get(&name).into_iter().flatten() {
+                        report.processes += inmates.kill(id).await;
+                    }
                 }
                 recovery.forget(&name)?;
                 report.records += 1;
@@ -76,7 +77,7 @@ pub(super) async fn recover(
             Err(error) => Some(super::told(&error)),
         };
         if reason.is_none() && !recovery.options.is_dry_run {
-            report.processes += inmates.kill(&container.id);
+            report.processes += inmates.kill(&container.id).await;
         }
         match (reason, record) {
             (None, record) => {
@@ -139,7 +140,7 @@ async fn remove(engine: &Engine, container: &OwnedContainer) -> Result<Deletion,
 }
 
 /// A removal that failed is kept, so what had no record gets one.
-fn new_record(place: &Place, container: &OwnedContainer) -> Option<(String, Record)> {
+fn new_record(place: &EngineAt, container: &OwnedContainer) -> Option<(String, Record)> {
     let owner: Owner = container.labels.get(OWNER_LABEL)?.parse().ok()?;
     // A label is others' text; a record's name is what we make up.
     let name = container.labels.get(RUN_LABEL).filter(|name| is_unpredictable(name))?;

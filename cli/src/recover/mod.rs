@@ -13,7 +13,7 @@ use crate::engine::containerd::{Containerd, Error as ContainerdError};
 use crate::engine::{self, Endpoint, Engine};
 use crate::error::{Blame, Explain};
 use crate::failpoint;
-use crate::journal::{Fate, Found, Journal, Place, Record};
+use crate::journal::{EngineAt, Fate, Found, Journal, Record};
 use crate::store::{self, Alone};
 
 mod choose;
@@ -84,7 +84,7 @@ pub enum Here<'a> {
         /// The engine.
         engine: &'a Engine,
         /// What the journal calls it.
-        place: &'a Place,
+        place: &'a EngineAt,
     },
     /// A containerd, with all its namespaces.
     Containerd {
@@ -157,7 +157,7 @@ fn record(span: &Span, recovered: &Result<Report, Error>) {
 async fn attempt(journal: &Journal, here: Option<Here<'_>>, options: Options) -> Result<Report, Error> {
     failpoint::reach("recover.asked");
     let mut report = Report::new(options.is_dry_run);
-    let Some(turn) = journal.turn(options.wait)? else {
+    let Some(turn) = journal.turn(options.wait).await? else {
         report.busy = true;
         return Ok(report);
     };
@@ -205,29 +205,31 @@ impl Here<'_> {
         let place = found.record.as_ref().map(|record| &record.place);
         match (self, place) {
             (
-                Self::Docker { place: Place::Docker { engine: here, .. }, .. },
-                Some(Place::Docker { engine, .. }),
+                Self::Docker { place: EngineAt::Docker { engine: here, .. }, .. },
+                Some(EngineAt::Docker { engine, .. }),
             ) => engine == here,
-            (Self::Containerd { server: here, .. }, Some(Place::Containerd { server, .. })) => server == here,
+            (Self::Containerd { server: here, .. }, Some(EngineAt::Containerd { server, .. })) => {
+                server == here
+            }
             _ => false,
         }
     }
 }
 
 /// Whether two records are of one engine at one address. The namespaces of a containerd are recovered together.
-fn is_same(one: &Place, other: &Place) -> bool {
+fn is_same(one: &EngineAt, other: &EngineAt) -> bool {
     match (one, other) {
         (
-            Place::Containerd { address: one_address, server: one, .. },
-            Place::Containerd { address: other_address, server: other, .. },
+            EngineAt::Containerd { address: one_address, server: one, .. },
+            EngineAt::Containerd { address: other_address, server: other, .. },
         ) => one_address == other_address && one == other,
         _ => one == other,
     }
 }
 
 /// The records of dead owners on other engines, an engine each.
-fn elsewhere<'a>(found: &'a [Found], here: Option<Here<'_>>) -> Vec<(&'a Place, Vec<&'a Found>)> {
-    let mut places: Vec<(&Place, Vec<&Found>)> = Vec::new();
+fn elsewhere<'a>(found: &'a [Found], here: Option<Here<'_>>) -> Vec<(&'a EngineAt, Vec<&'a Found>)> {
+    let mut places: Vec<(&EngineAt, Vec<&Found>)> = Vec::new();
     for found in found {
         let Some(record) = &found.record else { continue };
         if here.is_some_and(|here| here.has(found)) {
@@ -263,13 +265,13 @@ fn waits(records: &[&Found], options: Options) -> Option<String> {
 /// Sets right an engine that only the journal names.
 async fn there(
     recovery: &Recovery<'_>,
-    place: &Place,
+    place: &EngineAt,
     records: &[&Found],
     report: &mut Report,
 ) -> Result<(), Error> {
     let patience = recovery.options.patience;
     match place {
-        Place::Docker { address, engine: name } => {
+        EngineAt::Docker { address, engine: name } => {
             let endpoint = Endpoint::at(address.clone());
             let look = async {
                 let engine = Engine::connect(&endpoint).await?;
@@ -284,7 +286,7 @@ async fn there(
             }
             docker::recover(recovery, &engine, place, records, report).await
         }
-        Place::Containerd { address, server, namespace } => {
+        EngineAt::Containerd { address, server, namespace } => {
             let nowhere = || Error::Nowhere(address.clone());
             let address = address.parse().map_err(|_| nowhere())?;
             let namespace = namespace.parse().map_err(|_| nowhere())?;

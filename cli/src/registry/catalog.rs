@@ -6,7 +6,7 @@ use reqwest::Method;
 
 use super::answer::small_body;
 use super::client::Ask;
-use super::copy::{Copier, CopyError, Place};
+use super::copy::{Copier, CopyError, Repository};
 use super::failure::Failure;
 use super::manifest::{Content, Manifest};
 use super::reference::Target;
@@ -35,7 +35,7 @@ impl Copier {
     /// When the registry fails for good.
     pub async fn tags(
         &self,
-        place: Place<'_>,
+        repository: Repository<'_>,
         patterns: &[TagPattern],
         needs_times: bool,
     ) -> Result<Vec<Tagged>, CopyError> {
@@ -44,12 +44,12 @@ impl Copier {
             !tag.starts_with("sha256-")
                 && (patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(tag)))
         };
-        let tags = self.all_tags(place).await?.into_iter().filter(is_meant);
+        let tags = self.all_tags(repository).await?.into_iter().filter(is_meant);
         let timed = tags.map(|tag| async {
             let told = patterns.iter().find_map(|pattern| pattern.time_in(&tag));
             let at = match told {
                 Some(told) => told,
-                None if needs_times => self.made_at(place, &tag).await?,
+                None if needs_times => self.made_at(repository, &tag).await?,
                 None => Timestamp::UNIX_EPOCH,
             };
             Ok(Tagged { tag, at })
@@ -57,29 +57,33 @@ impl Copier {
         stream::iter(timed).buffered(self.jobs()).try_collect().await
     }
 
-    async fn all_tags(&self, place: Place<'_>) -> Result<Vec<String>, CopyError> {
-        let list = async || match place.client.tags(place.repository, self.limits).await {
+    async fn all_tags(&self, repository: Repository<'_>) -> Result<Vec<String>, CopyError> {
+        let list = async || match repository.client.tags(repository.name, self.limits).await {
             // Nothing was ever sent there.
             Err(failure) if failure.is_absence() => Ok(Vec::new()),
             listed => listed,
         };
-        self.patiently(place.client, || format!("tags of {}", place.repository), list).await
+        self.patiently(repository.client, || format!("tags of {}", repository.name), list).await
     }
 
     /// When an image was made, as its configuration says; for an index, its first image's. Who does not say is as old as can be.
-    async fn made_at(&self, place: Place<'_>, tag: &str) -> Result<Timestamp, CopyError> {
-        let manifest = self.manifest(place, &Target::Tag(tag.into())).await?;
+    async fn made_at(&self, repository: Repository<'_>, tag: &str) -> Result<Timestamp, CopyError> {
+        let manifest = self.manifest(repository, &Target::Tag(tag.into())).await?;
         let manifest = match manifest.children().first() {
-            Some(child) => self.manifest(place, &Target::Digest(child.digest.clone())).await?,
+            Some(child) => self.manifest(repository, &Target::Digest(child.digest.clone())).await?,
             None => manifest,
         };
-        Ok(self.created(place, &manifest).await?.unwrap_or(Timestamp::UNIX_EPOCH))
+        Ok(self.created(repository, &manifest).await?.unwrap_or(Timestamp::UNIX_EPOCH))
     }
 
-    async fn created(&self, place: Place<'_>, manifest: &Manifest) -> Result<Option<Timestamp>, CopyError> {
+    async fn created(
+        &self,
+        repository: Repository<'_>,
+        manifest: &Manifest,
+    ) -> Result<Option<Timestamp>, CopyError> {
         let Content::Image { config, .. } = &manifest.content else { return Ok(None) };
         let get = async || {
-            let response = place.client.blob(place.repository, &config.digest, 0, self.limits).await?;
+            let response = repository.client.blob(repository.name, &config.digest, 0, self.limits).await?;
             let bytes = small_body(response, LONGEST_CONFIG, self.limits.window).await?;
             let got = Digest::of(&bytes);
             if got == config.digest {
@@ -88,7 +92,7 @@ impl Copier {
                 Err(Failure::WrongDigest { expected: config.digest.clone(), got })
             }
         };
-        let bytes = self.patiently(place.client, || format!("blob {}", config.digest), get).await?;
+        let bytes = self.patiently(repository.client, || format!("blob {}", config.digest), get).await?;
         let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
         Ok(document["created"].as_str().and_then(|created| created.parse().ok()))
     }
@@ -100,20 +104,20 @@ impl Copier {
     /// When the registry fails for good in another way than by refusing.
     pub async fn remove(
         &self,
-        place: Place<'_>,
+        repository: Repository<'_>,
         tags: &[String],
     ) -> Result<Vec<(String, Removal)>, CopyError> {
         let mut needed = Vec::new();
         if !tags.is_empty() {
-            for tag in self.all_tags(place).await?.iter().filter(|tag| !tags.contains(tag)) {
-                needed.extend(self.resolve(place, tag).await?);
+            for tag in self.all_tags(repository).await?.iter().filter(|tag| !tags.contains(tag)) {
+                needed.extend(self.resolve(repository, tag).await?);
             }
         }
         let mut removed = Vec::new();
         for tag in tags {
-            let removal = match self.resolve(place, tag).await? {
+            let removal = match self.resolve(repository, tag).await? {
                 Some(digest) if needed.contains(&digest) => Removal::Needed,
-                Some(digest) => self.delete(place, &digest).await?,
+                Some(digest) => self.delete(repository, &digest).await?,
                 None => Removal::Gone,
             };
             removed.push((tag.clone(), removal));
@@ -121,17 +125,18 @@ impl Copier {
         Ok(removed)
     }
 
-    async fn delete(&self, place: Place<'_>, digest: &Digest) -> Result<Removal, CopyError> {
+    async fn delete(&self, repository: Repository<'_>, digest: &Digest) -> Result<Removal, CopyError> {
         let delete = async || {
-            let mut ask = Ask::to_write(Method::DELETE, place.repository, &format!("manifests/{digest}"));
-            ask.scopes = vec![format!("repository:{}:pull,push,delete", place.repository)];
-            match place.client.send(ask, self.limits).await {
+            let mut ask = Ask::to_write(Method::DELETE, repository.name, &format!("manifests/{digest}"));
+            ask.scopes = vec![format!("repository:{}:pull,push,delete", repository.name)];
+            match repository.client.send(ask, self.limits).await {
                 Ok(_) => Ok(Removal::Gone),
                 Err(failure) if failure.is_absence() => Ok(Removal::Gone),
                 Err(Failure::Status { code: 405, .. }) => Ok(Removal::Refused),
                 Err(failure) => Err(failure),
             }
         };
-        self.patiently(place.client, || format!("deletion of {}@{digest}", place.repository), delete).await
+        self.patiently(repository.client, || format!("deletion of {}@{digest}", repository.name), delete)
+            .await
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::image::Digest;
-use crate::store::shown;
+use crate::lapse::shown;
 
 /// Why a source did not give what it was asked for. It shows in a few words, to stand behind the source's name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,7 +31,7 @@ mod walk;
 pub use answer::Allowance;
 pub use catalog::Removal;
 pub use client::Client;
-pub use copy::{Copied, Copier, CopyError, Place, Sum};
+pub use copy::{Copied, Copier, CopyError, Repository, Sum};
 pub use credentials::{CredentialsError, password_for};
 pub use dated::{Dated, DatedError};
 pub use examine::{Examination, examine};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::client::Client;
-use super::copy::{Copier, CopyError, Place};
+use super::copy::{Copier, CopyError, Repository};
 use super::credentials::{CredentialsError, login_for};
 use super::failure::Failure;
 use super::fetch::Watch;
@@ -89,7 +89,7 @@ pub async fn push(name: &ImageName, image: &Image, insecure: bool) -> Result<(),
     let client = Client::new(Address { scheme: Scheme::Usual, host, path: String::new() }, insecure);
     let limits = Limits { first_byte: PATIENCE, floor: 0, window: PATIENCE };
     let copier = Copier::new(RETRY, limits, 1, Watch::new(|_| {}));
-    let to = Place { client: &client, repository: name.repository() };
+    let to = Repository { client: &client, name: name.repository() };
     copier.push(image, to, name.tag()).await.map_err(|error| explain(name, insecure, error))
 }
 

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::identity::Identity;
 use crate::error::{Blame, Explain};
+use crate::lapse::shown;
 
 /// Why the state directory, a lock or a record could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -136,14 +137,4 @@ impl Explain for Error {
         };
         help.iter().map(|&line| line.into()).collect()
     }
-}
-
-/// A time as people read it: whole seconds, or milliseconds where it is less than one.
-pub(crate) fn shown(time: Duration) -> String {
-    let exact = if time < Duration::from_secs(1) {
-        Duration::from_millis(u64::from(time.subsec_millis()))
-    } else {
-        Duration::from_secs(time.as_secs())
-    };
-    jiff::SignedDuration::try_from(exact).map_or_else(|_| "ever".into(), |time| format!("{time:#}"))
 }

@@ -12,11 +12,12 @@ use rustix::fs::fstat;
 use serde::{Deserialize, Serialize};
 
 use super::directory::{self, Directory};
-use super::error::{Error, shown};
+use super::error::Error;
 use super::flock::Locked;
 use super::identity::Identity;
 use super::job;
 use super::owner::Process;
+use crate::lapse::shown;
 use crate::process;
 
 /// How a store is locked.

@@ -232,22 +232,22 @@ impl Quiet {
     ///
     /// # Errors
     /// When the time is over, or the lock file cannot be had.
-    pub fn for_addition(leases: &Leases, wait: Duration) -> Result<Self, Error> {
-        Self::new(leases, Mode::Shared, wait)
+    pub async fn for_addition(leases: &Leases, wait: Duration) -> Result<Self, Error> {
+        Self::new(leases, Mode::Shared, wait).await
     }
 
     /// Keeps new leases away. It is to be held for one deletion, and no longer.
     ///
     /// # Errors
     /// When the time is over, or the lock file cannot be had.
-    pub fn for_deletion(leases: &Leases, wait: Duration) -> Result<Self, Error> {
-        Self::new(leases, Mode::Exclusive, wait)
+    pub async fn for_deletion(leases: &Leases, wait: Duration) -> Result<Self, Error> {
+        Self::new(leases, Mode::Exclusive, wait).await
     }
 
-    fn new(leases: &Leases, mode: Mode, wait: Duration) -> Result<Self, Error> {
+    async fn new(leases: &Leases, mode: Mode, wait: Duration) -> Result<Self, Error> {
         let file = leases.directory.lock_file(".lock")?;
-        let locked = wait::within(file, mode, wait.max(wait::LEAST), || ())
-            .map_err(|source| Error::refused("lock", leases.directory.path(), source))?;
+        let locked = wait::meanwhile(file, mode, wait.max(wait::LEAST), || ()).await;
+        let locked = locked.map_err(|source| Error::refused("lock", leases.directory.path(), source))?;
         locked.map(|locked| Self { _locked: locked }).ok_or(Error::Unquiet { waited: wait })
     }
 }

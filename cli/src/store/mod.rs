@@ -31,7 +31,6 @@ pub(crate) use directory::is_unpredictable;
 
 pub use census::census;
 pub use error::Error;
-pub(crate) use error::shown;
 pub use flock::Locked;
 pub use holders::{Mode, Record, Role};
 pub use identity::{Identity, NameError};

@@ -170,10 +170,10 @@ impl Records {
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub(crate) fn turn(&self, limit: Duration) -> Result<Option<Alone>, Error> {
+    pub(crate) async fn turn(&self, limit: Duration) -> Result<Option<Alone>, Error> {
         let file = self.directory.lock_file(TURN)?;
-        let locked = wait::within(file, Mode::Exclusive, limit, || {})
-            .map_err(|source| Error::refused("lock", self.directory.path(), source))?;
+        let locked = wait::meanwhile(file, Mode::Exclusive, limit, || {}).await;
+        let locked = locked.map_err(|source| Error::refused("lock", self.directory.path(), source))?;
         Ok(locked.map(|locked| Alone { _locked: locked }))
     }
 
@@ -240,12 +240,12 @@ mod tests {
         assert_eq!(records.list().unwrap().len(), 1);
     }
 
-    #[test]
-    fn one_at_a_time_sets_things_right() {
+    #[tokio::test]
+    async fn one_at_a_time_sets_things_right() {
         let (_place, records) = records();
-        let turn = records.turn(Duration::ZERO).unwrap().unwrap();
-        assert!(records.turn(Duration::ZERO).unwrap().is_none());
+        let turn = records.turn(Duration::ZERO).await.unwrap().unwrap();
+        assert!(records.turn(Duration::ZERO).await.unwrap().is_none());
         drop(turn);
-        assert!(records.turn(Duration::ZERO).unwrap().is_some());
+        assert!(records.turn(Duration::ZERO).await.unwrap().is_some());
     }
 }

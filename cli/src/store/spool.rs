@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{AtFlags, OFlags, statat};
@@ -52,7 +51,7 @@ impl Store {
         let now = Timestamp::now().as_second();
         let is_old = statat(&all.fd, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|found| now.saturating_sub(found.st_mtime) > LEFT_BEHIND.as_secs());
-        if is_old && let Ok(Some(_turn)) = self.turn(digest, Duration::ZERO, || {}) {
+        if is_old && let Ok(Some(_turn)) = self.turn_at_once(digest) {
             let _ = all.remove_directory(name);
         }
     }
@@ -111,7 +110,7 @@ mod tests {
     use std::io::Write as _;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::path::PathBuf;
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
     use super::super::Identity;
     use super::*;

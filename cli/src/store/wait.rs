@@ -1,12 +1,17 @@
 //! The wait for a lock: blocked in the kernel, so that it ends at once, and bounded, which the kernel's is not.
 //!
 //! Each request blocks in a thread of its own and comes back through a channel. A request that nobody waits
-//! for any more gives its lock back as soon as it gets it.
+//! for any more gives its lock back as soon as it gets it. [`wait`] and [`within`] block whoever calls them; async code
+//! asks [`meanwhile`].
 
 use std::fs::File;
 use std::io;
+use std::pin::pin;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::Mode;
 use super::flock::Locked;
@@ -53,13 +58,19 @@ impl Requests {
 
     fn request(&self, file: File, mode: Mode, granted: fn(Locked) -> Granted) -> io::Result<()> {
         let sender = self.sender.clone();
-        let wait = move || {
-            let answer = Locked::wait(file, mode).map(granted).map_err(Into::into);
-            // Nobody may be left who wants it: then it is free again.
-            let _ = sender.send(answer);
-        };
-        std::thread::Builder::new().spawn(wait).map(drop)
+        // Nobody may be left who wants it: then it is free again.
+        request(file, mode, move |answer| drop(sender.send(answer.map(granted))))
     }
+}
+
+/// Waits for a lock in a thread of its own, and hands over what came of it.
+fn request(
+    file: File,
+    mode: Mode,
+    hand_over: impl FnOnce(io::Result<Locked>) + Send + 'static,
+) -> io::Result<()> {
+    let wait = move || hand_over(Locked::wait(file, mode).map_err(Into::into));
+    std::thread::Builder::new().spawn(wait).map(drop)
 }
 
 /// Waits until the lock is had. `None` when the time is over; the gate is open again then.
@@ -138,6 +149,33 @@ pub(super) fn within(
     }
 }
 
+/// As [`within`], while the event loop goes on with what else it has. Who drops this waits no more.
+pub(super) async fn meanwhile(
+    file: File,
+    mode: Mode,
+    limit: Duration,
+    mut tell: impl FnMut(),
+) -> io::Result<Option<Locked>> {
+    let file = match Locked::at_once(file, mode)? {
+        Ok(locked) => return Ok(Some(locked)),
+        Err(_) if limit.is_zero() => return Ok(None),
+        Err(file) => file,
+    };
+    let limit = limit.max(LEAST);
+    let (sender, granted) = oneshot::channel();
+    request(file, mode, move |answer| drop(sender.send(answer)))?;
+    let mut granted = pin!(granted);
+    let mut answer = timeout(SILENT.min(limit), &mut granted).await;
+    if answer.is_err() && limit > SILENT {
+        tell();
+        answer = timeout(limit - SILENT, granted).await;
+    }
+    match answer {
+        Ok(Ok(answer)) => answer.map(Some),
+        Ok(Err(_)) | Err(_) => Ok(None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +192,32 @@ mod tests {
             drop(first);
             assert!(second.join().unwrap().is_some());
         });
+    }
+
+    #[tokio::test]
+    async fn the_event_loop_goes_on_while_a_lock_is_waited_for() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let meanwhile = |limit| meanwhile(File::open(file.path()).unwrap(), Mode::Exclusive, limit, || {});
+        let first = meanwhile(Duration::ZERO).await.unwrap().expect("it is free");
+        assert!(meanwhile(Duration::ZERO).await.unwrap().is_none());
+        assert!(meanwhile(Duration::from_millis(1)).await.unwrap().is_none());
+        // Both on this one thread: a wait that blocked it would never let the first go.
+        let long = Duration::from_secs(60);
+        let (second, ()) = tokio::join!(meanwhile(long), async { drop(first) });
+        assert!(second.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_nobody_waits_for_any_more_is_given_back() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let meanwhile = |limit| meanwhile(File::open(file.path()).unwrap(), Mode::Exclusive, limit, || {});
+        let first = meanwhile(Duration::ZERO).await.unwrap().expect("it is free");
+        let long = Duration::from_secs(60);
+        assert!(
+            timeout(Duration::from_millis(1), meanwhile(long)).await.is_err(),
+            "the limit around it counts"
+        );
+        drop(first);
+        assert!(meanwhile(long).await.unwrap().is_some());
     }
 }

@@ -117,7 +117,7 @@ impl Clock {
             (_, AtimeMode::Relative) => Some(format!(
                 "the mount notes one read a day (relatime): what is asked for, {}, is shorter, so that a file may have been \
                  read since it was last seen to be",
-                crate::store::shown(older_than.unwrap_or_default())
+                crate::lapse::shown(older_than.unwrap_or_default())
             )),
         }
     }

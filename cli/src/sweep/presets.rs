@@ -27,13 +27,13 @@ pub struct Preset {
     pub source: String,
     /// Where it is.
     #[serde(rename = "place")]
-    pub places: Vec<Place>,
+    pub places: Vec<CacheDirectory>,
 }
 
 /// One directory of a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Place {
+pub struct CacheDirectory {
     /// Where it may be: the first whose variable is set.
     pub paths: Vec<String>,
     /// What goes together there.
@@ -98,7 +98,7 @@ impl Name {
     }
 }
 
-impl Place {
+impl CacheDirectory {
     /// Where it is for a process with these variables; none where it may be nowhere. Links are followed to it, as the tool does, where
     /// nobody else could have made them: root is not to sweep where the owner of a cache wants it to.
     pub fn path(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {

@@ -238,14 +238,14 @@ fn help_is_ours() {
                                     else build] [env: CI_BUILD_SCOPE=] [possible values: build, host]
           --store <NAME>            A store by its name, which needs no engine [default: the engine that
                                     docker would use] [env: CI_BUILD_STORE=x]
-          --wait <TIME>             How long to wait for the lock; 0 is not at all [env: CI_BUILD_WAIT=]
-                                    [default: 1h]
-          --timeout <TIME>          How long the build may take; then it is ended [default: as long as
-                                    it takes] [env: CI_BUILD_TIMEOUT=]
+          --timeout <TIME>          How long it may take; then it is ended [default: as long as it
+                                    takes] [env: CI_BUILD_TIMEOUT=]
           --grace <TIME>            How long it may take to end, before it is killed [env:
                                     CI_BUILD_GRACE=] [default: 10s]
           --no-recover              Do not look first for what killed commands left [env:
                                     CI_BUILD_NO_RECOVER=]
+          --wait <TIME>             How long to wait for the lock; 0 is not at all [env: CI_BUILD_WAIT=]
+                                    [default: 1h]
           --frontend <REF>          The frontend's image as the builder can pull it, or none to rewrite
                                     the Dockerfile's text instead [default: given to the engine from
                                     here; the text where the builder is not the engine's own] [env:

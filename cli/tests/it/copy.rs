@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ci_build::registry::{
-    Address, Client, Copied, Copier, CopyError, Extent, Limits, Place, Removal, Retry, TagPattern, Target,
-    Watch,
+    Address, Client, Copied, Copier, CopyError, Extent, Limits, Removal, Repository, Retry, TagPattern,
+    Target, Watch,
 };
 use ci_build_test_registry::{Fault, Image, On, Registry};
 use jiff::{SignedDuration, Timestamp};
@@ -29,8 +29,8 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 /// Copies `app:TAG` to `copies/app:TAG`.
 fn copy(copier: &Copier, from: &Registry, to: &Registry, tag: &str) -> Result<Copied, CopyError> {
     let (source, destination) = (client(from), client(to));
-    let from = Place { client: &source, repository: "app" };
-    let to = Place { client: &destination, repository: "copies/app" };
+    let from = Repository { client: &source, name: "app" };
+    let to = Repository { client: &destination, name: "copies/app" };
     run(copier.copy(from, to, &Target::Tag(tag.into()), Some(tag)))
 }
 
@@ -82,8 +82,8 @@ fn a_copy_of_a_copy_finds_its_referrers_by_their_tag() {
     first.tell_referrers();
     copy(&copier(), &first, &second, "1").unwrap();
     let (source, destination) = (client(&second), client(&third));
-    let from = Place { client: &source, repository: "copies/app" };
-    let to = Place { client: &destination, repository: "app" };
+    let from = Repository { client: &source, name: "copies/app" };
+    let to = Repository { client: &destination, name: "app" };
     let copied = run(copier().copy(from, to, &Target::Tag("1".into()), Some("1"))).unwrap();
     assert_eq!(copied.referrers, 1);
 }
@@ -98,8 +98,8 @@ fn what_another_repository_of_the_destination_has_is_taken_from_there() {
     let before = copier.sum();
     assert_eq!((before.sent, before.mounted), (4, 0));
     let (source, destination) = (client(&from), client(&to));
-    let from = Place { client: &source, repository: "app" };
-    let to = Place { client: &destination, repository: "elsewhere" };
+    let from = Repository { client: &source, name: "app" };
+    let to = Repository { client: &destination, name: "elsewhere" };
     run(copier.copy(from, to, &Target::Tag("1".into()), Some("2"))).unwrap();
     let after = copier.sum();
     assert_eq!((after.sent, after.mounted, after.bytes), (4, 4, before.bytes));
@@ -186,12 +186,12 @@ fn a_registry_that_falls_silent_is_given_up() {
         from.put("app", tag, &Image::new(bytes as u64, 1, bytes));
     }
     let (source, destination) = (client(&from), client(&to));
-    let from_place = Place { client: &source, repository: "app" };
-    let to_place = Place { client: &destination, repository: "app" };
+    let from_repository = Repository { client: &source, name: "app" };
+    let to_repository = Repository { client: &destination, name: "app" };
     let copy = async |copier: &Copier, tag: &str| {
-        copier.copy(from_place, to_place, &Target::Tag(tag.into()), Some(tag)).await
+        copier.copy(from_repository, to_repository, &Target::Tag(tag.into()), Some(tag)).await
     };
-    let tags = silenced(&from, On::Tags, async |copier| copier.tags(from_place, &[], false).await);
+    let tags = silenced(&from, On::Tags, async |copier| copier.tags(from_repository, &[], false).await);
     assert_eq!(tags.unwrap_err(), "no first byte within 300ms");
     for tag in ["small", "large"] {
         let sent = silenced(&to, On::Patch, async |copier| copy(copier, tag).await);
@@ -199,12 +199,13 @@ fn a_registry_that_falls_silent_is_given_up() {
     }
     let ended = silenced(&to, On::Put, async |copier| copy(copier, "small").await);
     assert_eq!(ended.unwrap_err(), "no first byte within 300ms");
-    let config = silenced(&from, On::Blob, async |copier| copier.tags(from_place, &[], true).await);
+    let config = silenced(&from, On::Blob, async |copier| copier.tags(from_repository, &[], true).await);
     assert_eq!(config.unwrap_err(), "no first byte within 300ms");
     for tag in ["small", "large"] {
         run(copy(&copier(), tag)).unwrap();
     }
-    let removed = silenced(&to, On::Delete, async |copier| copier.remove(to_place, &["small".into()]).await);
+    let removed =
+        silenced(&to, On::Delete, async |copier| copier.remove(to_repository, &["small".into()]).await);
     assert_eq!(removed.unwrap_err(), "no first byte within 300ms");
 }
 
@@ -237,25 +238,25 @@ fn the_newest_are_copied_and_the_others_deleted() {
     let patterns: Vec<TagPattern> = vec!["nightly-*".parse().unwrap()];
     let extent = Extent { since: Some(Duration::from_secs(72 * 3600)), newest: None };
     let (source, destination) = (client(&from), client(&to));
-    let from_place = Place { client: &source, repository: "app" };
-    let to_place = Place { client: &destination, repository: "app" };
+    let from_repository = Repository { client: &source, name: "app" };
+    let to_repository = Repository { client: &destination, name: "app" };
     let copier = copier();
     run(async {
-        let tags = copier.tags(from_place, &patterns, true).await.unwrap();
+        let tags = copier.tags(from_repository, &patterns, true).await.unwrap();
         let (meant, _) = extent.divide(tags, now);
         let meant: Vec<String> = meant.into_iter().map(|tagged| tagged.tag).collect();
         assert_eq!(meant, ["nightly-1", "nightly-2"]);
         for tag in &meant {
-            copier.copy(from_place, to_place, &Target::Tag(tag.clone()), Some(tag)).await.unwrap();
+            copier.copy(from_repository, to_repository, &Target::Tag(tag.clone()), Some(tag)).await.unwrap();
         }
-        let tags = copier.tags(to_place, &patterns, true).await.unwrap();
+        let tags = copier.tags(to_repository, &patterns, true).await.unwrap();
         let (_, old) = extent.divide(tags, now);
         let old: Vec<String> = old.into_iter().map(|tagged| tagged.tag).collect();
-        let removed = copier.remove(to_place, &old).await.unwrap();
+        let removed = copier.remove(to_repository, &old).await.unwrap();
         assert_eq!(removed, [("nightly-3".into(), Removal::Gone), ("nightly-4".into(), Removal::Needed)]);
         assert_eq!(to.tags("app"), ["nightly-1", "nightly-2", "nightly-4", "release"]);
         to.refuse_deletion();
-        let refused = copier.remove(to_place, &["nightly-2".into()]).await.unwrap();
+        let refused = copier.remove(to_repository, &["nightly-2".into()]).await.unwrap();
         assert_eq!(refused, [("nightly-2".into(), Removal::Refused)]);
     });
 }
@@ -267,9 +268,9 @@ fn a_date_in_a_tag_costs_no_request() {
     registry.put("app", "v1-20260201", &Image::new(2, 1, 100));
     registry.put("app", "v1-other", &Image::new(3, 1, 100));
     let client = client(&registry);
-    let place = Place { client: &client, repository: "app" };
+    let repository = Repository { client: &client, name: "app" };
     let patterns: Vec<TagPattern> = vec!["v1-{date}".parse().unwrap()];
-    let tags = run(copier().tags(place, &patterns, true)).unwrap();
+    let tags = run(copier().tags(repository, &patterns, true)).unwrap();
     assert_eq!(tags.len(), 2);
     assert_eq!(registry.requests().len(), 1);
 }

@@ -63,6 +63,7 @@ fn a_binary_that_is_nowhere_is_told_with_where_it_could_be() {
     insta::assert_snapshot!(text.replace(bin.parent().unwrap().to_str().unwrap(), "/opt"), @"
     --- stderr
     error: cannot find the frontend's binary
+      help: the Debian package and the archive have it, `cargo install` does not (docs/install.md)
       help: put it at '/opt/bin/ci-build-frontend' or '/opt/lib/ci-build/ci-build-frontend'
       help: or name it with --binary PATH or CI_BUILD_FRONTEND_BINARY
     --- exit 2

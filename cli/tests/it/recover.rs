@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
-use ci_build::journal::{Journal, Owner, Place, Record};
+use ci_build::journal::{EngineAt, Journal, Owner, Record};
 use ci_build::store::Process;
 
 use super::engine::FakeEngine;
@@ -41,7 +41,7 @@ fn an_engine_that_is_gone_is_asked_for_shortly_and_not_each_time() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap();
     gone.set_nonblocking(true).unwrap();
     let address = format!("tcp://{}", gone.local_addr().unwrap());
-    let there = Place::Docker { address, engine: "F".into() };
+    let there = EngineAt::Docker { address, engine: "F".into() };
     drop(journal.intend(Record::new(there, ended(), "docker run y")).unwrap());
     let engine = FakeEngine::start(|_, _, _| None);
 

@@ -7,7 +7,7 @@ use super::instruction::{Body, Flag, Heredoc, Instruction, Keyword, Text};
 use super::mount::{self, RunMount};
 use super::paths::{join, taken_at};
 use super::policies::namespace;
-use super::read::{BuildError, Place};
+use super::read::{BuildError, Position};
 use super::stage::{Names, Source};
 use super::state::{Environment, Fingerprint, State};
 use crate::graph::{GraphBuilder, Location, Mount, Step, StepIndex};
@@ -44,7 +44,7 @@ impl Evaluation<'_> {
         instruction: &Instruction<'_>,
         at: Option<&Instruction<'_>>,
     ) -> Result<(), BuildError> {
-        let place = Place::of(instruction);
+        let place = Position::of(instruction);
         match &instruction.body {
             Body::Arg(arguments) => self.declare(arguments, place),
             Body::Env(variables) => {
@@ -80,7 +80,7 @@ impl Evaluation<'_> {
         }
     }
 
-    fn expand(&self, word: &str, place: Place) -> Result<String, BuildError> {
+    fn expand(&self, word: &str, place: Position) -> Result<String, BuildError> {
         self.state.environment.expand(word, self.escape, place)
     }
 
@@ -88,7 +88,7 @@ impl Evaluation<'_> {
     fn declare(
         &mut self,
         arguments: &[(Text<'_>, Option<Text<'_>>)],
-        place: Place,
+        place: Position,
     ) -> Result<(), BuildError> {
         for (name, default) in arguments {
             let value = match (self.given.get(&**name), default) {
@@ -109,7 +109,7 @@ impl Evaluation<'_> {
         at: Option<&Instruction<'_>>,
         paths: &[Text<'_>],
     ) -> Result<(), BuildError> {
-        let place = Place::of(instruction);
+        let place = Position::of(instruction);
         let mut parts = vec![format!("{:?}", instruction.keyword), self.state.workdir.clone()];
         let mut inputs = Vec::new();
         for flag in instruction.flags() {
@@ -159,7 +159,7 @@ impl Evaluation<'_> {
                 let input = inputs.get(known).copied();
                 mounts.push((place, Mount { input, ..self.mount(mount, flag, from) }));
             } else {
-                parts.push(format!("{}={}", flag.name, self.expand(value, Place::of_flag(flag))?));
+                parts.push(format!("{}={}", flag.name, self.expand(value, Position::of_flag(flag))?));
             }
         }
         // The order in which the engine takes them (`client/llb/exec.go`, `Marshal`).
@@ -174,7 +174,7 @@ impl Evaluation<'_> {
     }
 
     fn parse_mount(&self, flag: &Flag<'_>, value: &str) -> Result<RunMount, BuildError> {
-        let place = Place::of_flag(flag);
+        let place = Position::of_flag(flag);
         let mut failure = None;
         let mut expand = |word: &str| {
             self.expand(word, place).map_err(|error| {

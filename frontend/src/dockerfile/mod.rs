@@ -45,7 +45,7 @@ pub use instruction::{Dockerfile, Instruction, Span};
 pub use parse::{SyntaxError, parse, syntax_line};
 pub use platform::{Platform, PlatformError};
 pub use policies::{comments, policies};
-pub use read::{BuildError, Options, Place, read};
+pub use read::{BuildError, Options, Position, read};
 pub use write::{Edit, RewriteError, Rewritten, WriteError, rewrite};
 
 #[cfg(test)]

@@ -34,14 +34,14 @@ impl Default for Options {
 
 /// Where something stands: a line and a column from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// The line.
     pub line: u32,
     /// The column, in characters.
     pub column: u32,
 }
 
-impl Place {
+impl Position {
     /// The beginning of the file, for what is about all of it.
     pub(super) const START: Self = Self { line: 1, column: 1 };
 
@@ -63,7 +63,7 @@ impl Place {
 #[error("{message}")]
 pub struct BuildError {
     /// Where.
-    pub place: Place,
+    pub place: Position,
     /// What, in one line.
     pub message: String,
     /// What to do.
@@ -78,7 +78,7 @@ pub fn read(file: &str, dockerfile: &Dockerfile<'_>, options: &Options) -> Resul
     let (global, stages) = stage::split(dockerfile);
     if stages.is_empty() {
         let help = Some("begin a stage with FROM");
-        return Err(Place::START.error("there is nothing to build: no stage begins".to_owned(), help));
+        return Err(Position::START.error("there is nothing to build: no stage begins".to_owned(), help));
     }
     let names = Names::new(&stages);
     let target = names.target(options.target.as_deref())?;
@@ -90,7 +90,7 @@ pub fn read(file: &str, dockerfile: &Dockerfile<'_>, options: &Options) -> Resul
         reader.read(&global, target, &mut graph, &mut steps, &mut built)?;
     }
     built.into_values().for_each(|stage| graph.stage(stage));
-    let cycle = |_| Place::START.error("the stages need each other in a circle".to_owned(), None);
+    let cycle = |_| Position::START.error("the stages need each other in a circle".to_owned(), None);
     graph.finish().map_err(cycle)
 }
 
@@ -204,7 +204,7 @@ impl Reader<'_> {
 
     fn base(&self, at: usize, arguments: &Environment) -> Result<Base, BuildError> {
         let Stage { from, base, .. } = &self.stages[at];
-        let place = Place::of(from);
+        let place = Position::of(from);
         let name = arguments.expand(base, self.dockerfile.escape, place)?;
         if name.is_empty() {
             let help = "give its ARG a default before the first FROM";
@@ -270,7 +270,7 @@ mod tests {
     fn error(source: &str, options: &Options) -> String {
         let dockerfile = parse(source.as_bytes()).expect("its words are right");
         let error = read("Dockerfile", &dockerfile, options).expect_err("it cannot be built");
-        let Place { line, column } = error.place;
+        let Position { line, column } = error.place;
         format!("{line}:{column}: {error}\n  help: {}", error.help.as_deref().unwrap_or("none"))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::instruction::{Body, Dockerfile, Flag, Instruction, Keyword};
-use super::read::{BuildError, Place};
+use super::read::{BuildError, Position};
 
 /// A stage as it was written.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl<'d> Names<'d> {
             None => Ok(Source::Elsewhere),
             Some(later) => {
                 let line = self.stages[*later].from.line;
-                Err(Place::of(self.stages[at].from).error(
+                Err(Position::of(self.stages[at].from).error(
                     format!("FROM {base}: the stage {base} comes later, in line {line}"),
                     Some("move that stage before this one, or give it another name if the image is meant"),
                 ))
@@ -104,7 +104,7 @@ impl<'d> Names<'d> {
     pub(super) fn copied(&self, flag: &Flag<'_>, from: &str) -> Result<Source, BuildError> {
         match from.parse::<usize>() {
             Ok(number) if number < self.stages.len() => Ok(Source::Stage(number)),
-            Ok(number) => Err(Place::of_flag(flag).error(
+            Ok(number) => Err(Position::of_flag(flag).error(
                 format!(
                     "COPY --from={number}: no stage has this number; the first of {} is 0",
                     self.stages.len()
@@ -140,7 +140,7 @@ impl<'d> Names<'d> {
         self.last(target).ok_or_else(|| {
             let names = self.stages.iter().filter_map(|stage| stage.name).collect::<Vec<_>>().join(", ");
             let help = if names.is_empty() { None } else { Some(format!("the stages are {names}")) };
-            Place::START.error(format!("there is no stage {target:?}"), help.as_deref())
+            Position::START.error(format!("there is no stage {target:?}"), help.as_deref())
         })
     }
 }
@@ -157,18 +157,18 @@ pub(super) fn triggers<'d>(stage: &Stage<'d>) -> impl Iterator<Item = &'d Instru
 pub(super) fn sources(
     instruction: &Instruction<'_>,
     names: &Names<'_>,
-) -> Result<Vec<(Source, Place)>, BuildError> {
+) -> Result<Vec<(Source, Position)>, BuildError> {
     let mut sources = Vec::new();
     for flag in instruction.flags() {
         let value = flag.value.as_deref().unwrap_or_default();
         match (instruction.keyword, &*flag.name) {
             (Keyword::Copy | Keyword::Add, "from") => {
-                sources.push((names.copied(flag, value)?, Place::of_flag(flag)));
+                sources.push((names.copied(flag, value)?, Position::of_flag(flag)));
             }
             (Keyword::Run, "mount") => {
                 // Syntax was checked when the file was parsed, and a variable is not allowed in `from`.
                 if let Ok(mount) = super::mount::parse(value, None) {
-                    sources.push((names.mounted(&mount.from), Place::of_flag(flag)));
+                    sources.push((names.mounted(&mount.from), Position::of_flag(flag)));
                 }
             }
             _ => {}

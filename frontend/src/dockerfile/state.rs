@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::expand;
 use super::instruction::{Body, Instruction};
-use super::read::{BuildError, Place};
+use super::read::{BuildError, Position};
 use crate::graph::StepIndex;
 
 /// What something is made of, in one number: equal for what BuildKit would make once.
@@ -47,7 +47,7 @@ impl Environment {
         self.0.iter()
     }
 
-    pub(super) fn expand(&self, word: &str, escape: char, place: Place) -> Result<String, BuildError> {
+    pub(super) fn expand(&self, word: &str, escape: char, place: Position) -> Result<String, BuildError> {
         if !word.contains(['$', '\'', '"', escape]) {
             return Ok(word.to_owned());
         }
@@ -67,7 +67,7 @@ impl Environment {
         for (name, default) in arguments {
             let value = match (given.get(&**name), default) {
                 (Some(given), _) => given.clone(),
-                (None, Some(default)) => self.expand(default, escape, Place::of(instruction))?,
+                (None, Some(default)) => self.expand(default, escape, Position::of(instruction))?,
                 // An automatic argument keeps its value.
                 (None, None) => continue,
             };

@@ -47,14 +47,14 @@ pub struct Choices {
 
 /// Where something was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Origin {
     /// Behind the image's name on the syntax line.
     SyntaxLine,
     /// In a build argument.
     Argument(&'static str),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SyntaxLine => "# syntax line",
@@ -70,7 +70,7 @@ pub enum ChoiceError {
     #[error("{place}: there is no {} {value:?}\n  help: the {} are {}", what.noun.0, what.noun.1, what.values)]
     Value {
         /// Where it was written.
-        place: Place,
+        place: Origin,
         /// Of which option.
         what: &'static What,
         /// What was written.
@@ -108,7 +108,7 @@ impl Choices {
         for word in syntax_line.split_whitespace().skip(1) {
             let named = word.split_once('=').and_then(|(name, value)| Some((table::of_word(name)?, value)));
             let (what, value) = named.ok_or_else(|| ChoiceError::Word(word.to_owned()))?;
-            choices.choose(what, value, Place::SyntaxLine)?;
+            choices.choose(what, value, Origin::SyntaxLine)?;
         }
         let mut arguments: Vec<_> =
             arguments.into_iter().filter(|(name, _)| table::may_be_ours(name)).collect();
@@ -116,7 +116,7 @@ impl Choices {
         arguments.sort_unstable();
         for (name, value) in arguments {
             match table::of_argument(name) {
-                Some((what, name)) => choices.choose(what, value, Place::Argument(name))?,
+                Some((what, name)) => choices.choose(what, value, Origin::Argument(name))?,
                 None => {
                     if let Some(meant) = table::meant_by(name) {
                         return Err(ChoiceError::Argument { name: name.to_owned(), meant });
@@ -127,7 +127,7 @@ impl Choices {
         Ok(choices)
     }
 
-    fn choose(&mut self, what: &'static What, value: &str, place: Place) -> Result<(), ChoiceError> {
+    fn choose(&mut self, what: &'static What, value: &str, place: Origin) -> Result<(), ChoiceError> {
         let chosen = (what.choose)(self, value);
         chosen.ok_or_else(|| ChoiceError::Value { place, what, value: value.to_owned() })
     }

@@ -4,11 +4,11 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::escape::plain;
 use super::place::Lines;
-use crate::dockerfile::Place;
+use crate::dockerfile::Position;
 
 /// `message` at a place of a file's text, as rustc shows it, with escapes for a terminal. The text may be anything.
 #[must_use]
-pub fn problem(path: &str, source: &[u8], place: Place, message: &str, help: Option<&str>) -> String {
+pub fn problem(path: &str, source: &[u8], place: Position, message: &str, help: Option<&str>) -> String {
     let number = usize::try_from(place.line).unwrap_or(usize::MAX).max(1);
     // Only the line itself: the rest may be long, or no text at all.
     let start = number

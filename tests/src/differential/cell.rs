@@ -15,7 +15,7 @@ use super::image::Layers;
 use super::invoke::Way;
 use super::services::Services;
 use super::stage::Stage;
-use super::tolerance::{Place, Table};
+use super::tolerance::{Coordinates, Table};
 use crate::definition;
 
 /// What became of a case on an engine with one of our policies.
@@ -198,7 +198,7 @@ fn judge(stage: &Stage, table: &Table, policy: Way, upstream: &Facts, again: &[F
         format!("upstream ended with {exit}, which its data does not say: {}", last_lines(said))
     });
     let comparison = compare(upstream, again, ours);
-    let place = Place { case: &case.name, engine: kind.name(), policy: policy.name() };
+    let place = Coordinates { case: &case.name, engine: kind.name(), policy: policy.name() };
     let mut cell = Cell {
         complaint,
         exit,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::cell::{Cell, Verdict};
-use super::tolerance::{Place, Table, Tolerance};
+use super::tolerance::{Coordinates, Table, Tolerance};
 
 /// All of it.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -37,7 +37,8 @@ impl Raw {
     pub fn judge_again(&mut self, table: &Table) {
         for cell in &mut self.cells {
             for difference in std::mem::take(&mut cell.differences) {
-                let place = Place { case: &cell.case, engine: &cell.engine, policy: cell.policy.name() };
+                let place =
+                    Coordinates { case: &cell.case, engine: &cell.engine, policy: cell.policy.name() };
                 match table.explains(place, &difference) {
                     Some(row) => *cell.explained.entry(row.name.clone()).or_default() += 1,
                     None => cell.differences.push(difference),
@@ -57,7 +58,8 @@ impl Raw {
     pub fn idle<'t>(&self, table: &'t Table) -> Vec<&'t Tolerance> {
         let reached = |row: &Tolerance| {
             self.cells.iter().any(|cell| {
-                let place = Place { case: &cell.case, engine: &cell.engine, policy: cell.policy.name() };
+                let place =
+                    Coordinates { case: &cell.case, engine: &cell.engine, policy: cell.policy.name() };
                 cell.not_run.is_none() && row.reaches(place)
             })
         };

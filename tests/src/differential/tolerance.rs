@@ -64,7 +64,7 @@ pub struct Table {
 impl Table {
     /// The row that explains a difference, the first one of several.
     #[must_use]
-    pub fn explains(&self, place: Place, difference: &Difference) -> Option<&Tolerance> {
+    pub fn explains(&self, place: Coordinates, difference: &Difference) -> Option<&Tolerance> {
         self.difference.iter().find(|row| row.explains(place, difference))
     }
 
@@ -87,7 +87,7 @@ pub fn load() -> Result<Table> {
 
 /// Where a difference was seen.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'p> {
+pub struct Coordinates<'p> {
     /// The case.
     pub case: &'p str,
     /// The engine.
@@ -99,7 +99,7 @@ pub struct Place<'p> {
 impl Tolerance {
     /// Whether it could be seen there at all.
     #[must_use]
-    pub fn reaches(&self, place: Place) -> bool {
+    pub fn reaches(&self, place: Coordinates) -> bool {
         let any = |patterns: &[String], text: &str| {
             patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, text))
         };
@@ -108,7 +108,7 @@ impl Tolerance {
 
     /// Whether it explains a difference there.
     #[must_use]
-    pub fn explains(&self, place: Place, difference: &Difference) -> bool {
+    pub fn explains(&self, place: Coordinates, difference: &Difference) -> bool {
         let ours = difference.ours.as_deref();
         let both = [ours, difference.upstream.as_deref()].map(|value| value.unwrap_or("-"));
         let is_alike_without = |beyond: &String| {
@@ -173,7 +173,7 @@ mod tests {
         let row: Tolerance = toml::from_str(text).unwrap();
         let explains = |engine, upstream: &str, ours: &str| {
             let [upstream, ours] = [upstream, ours].map(|text| Some(text.to_owned()));
-            let place = Place { case: "a", engine, policy: "off" };
+            let place = Coordinates { case: "a", engine, policy: "off" };
             row.explains(place, &Difference { fact: "said".to_owned(), upstream, ours })
         };
         assert!(explains("docker-20.10", "failed: no", "failed: gateway: no"));
@@ -192,7 +192,7 @@ mod tests {
         let row: Tolerance = toml::from_str(text).unwrap();
         let explains = |upstream: Option<&str>, ours: Option<&str>| {
             let [upstream, ours] = [upstream, ours].map(|text| text.map(str::to_owned));
-            let place = Place { case: "a", engine: "e", policy: "off" };
+            let place = Coordinates { case: "a", engine: "e", policy: "off" };
             row.explains(place, &Difference { fact: "step".to_owned(), upstream, ours })
         };
         assert!(explains(Some("cancelled"), Some("cached")) && explains(None, Some("cancelled")));

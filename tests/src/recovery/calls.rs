@@ -78,39 +78,69 @@ impl Call {
     }
 }
 
-/// Lets one request after the other of a command fail in one way.
+/// What was seen of a command one of whose requests failed.
+pub(super) struct Trial {
+    /// How it ended, if it did.
+    pub status: Option<ExitStatus>,
+    /// All that it asked.
+    pub requests: Vec<String>,
+    /// What is not as promised, before a recovery and after.
+    pub left: Vec<String>,
+}
+
+/// Lets one request after the other fail, until there are no more of them: then the command has to end well.
 ///
 /// # Errors
-/// When the command does not end, or not well once no request fails.
-pub fn repeat(engine: &str, socket: &Path, ground: &Ground, call: Call, fault: &(&str, Fate)) -> Result<Row> {
+/// When the command does not end well once no request fails.
+pub(super) fn one_by_one(
+    engine: &str,
+    scenario: String,
+    is_well: impl Fn(ExitStatus) -> bool,
+    play: impl Fn(usize) -> Result<Trial>,
+) -> Result<Row> {
     let (mut left, started) = (Vec::new(), Instant::now());
-    let (how, fate) = fault;
     for number in 1..=MOST {
-        let fate = fate.clone();
-        let proxy = Proxy::new(socket, move |at, _| if at == number { fate.clone() } else { Fate::Passes })?;
-        let place = || format!("{}, request {number} {how}", call.name());
-        let status = call.play(ground, &proxy).with_context(place)?;
-        let requests = proxy.requests();
-        let said = |lines: Vec<String>| {
-            let request = requests.get(number - 1).cloned().unwrap_or_default();
-            lines.into_iter().map(move |line| format!("request {number} ({request}): {line}"))
-        };
-        if status.is_none() {
-            left.extend(said(vec!["it does not end".into()]));
-        }
-        left.extend(said(ground.lies()?));
-        left.extend(said(ground.leftovers().with_context(place)?));
-        if requests.len() < number {
-            // Its container is ended by its time limit, else it is successful.
-            let is_well = status.is_some_and(|status| status.success())
-                || matches!(call, Call::Run(_, words) if words == IS_STOPPED);
-            ensure!(is_well, "{} ended {status:?}, though nothing failed", call.name());
+        let trial = play(number).with_context(|| format!("{scenario}: request {number}"))?;
+        let is_endless = trial.status.is_none().then(|| "it does not end".to_owned());
+        let request = trial.requests.get(number - 1).map_or("", String::as_str);
+        let said = is_endless.into_iter().chain(trial.left);
+        left.extend(said.map(|line| format!("request {number} ({request}): {line}")));
+        if trial.requests.len() < number {
+            ensure!(
+                trial.status.is_some_and(is_well),
+                "{scenario}: none failed, and it ended {:?}",
+                trial.status
+            );
             let times = u32::try_from(number - 1)?;
-            let (engine, scenario) = (engine.to_owned(), format!("{}, one request of it {how}", call.name()));
-            let place = format!("1 to {times}");
+            let (engine, place) = (engine.to_owned(), format!("1 to {times}"));
             let seconds = started.elapsed().as_secs_f32();
             return Ok(Row { engine, scenario, place, times, killed: times, left, seconds });
         }
     }
-    anyhow::bail!("{} has more than {MOST} requests", call.name())
+    anyhow::bail!("{scenario}: there are more than {MOST} requests")
+}
+
+/// Lets one request after the other of a command fail in one way.
+///
+/// # Errors
+/// When the command does not end well once no request fails.
+pub fn repeat(engine: &str, socket: &Path, ground: &Ground, call: Call, fault: &(&str, Fate)) -> Result<Row> {
+    let (how, fate) = fault;
+    let scenario = format!("{}, one request of it {how}", call.name());
+    // Its container is ended by its time limit, else it is successful.
+    let is_stopped = matches!(call, Call::Run(_, words) if words == IS_STOPPED);
+    one_by_one(
+        engine,
+        scenario,
+        |status| status.success() || is_stopped,
+        |number| {
+            let fate = fate.clone();
+            let proxy =
+                Proxy::new(socket, move |at, _| if at == number { fate.clone() } else { Fate::Passes })?;
+            let status = call.play(ground, &proxy)?;
+            let requests = proxy.requests();
+            let left = [ground.lies()?, ground.leftovers()?].concat();
+            Ok(Trial { status, requests, left })
+        },
+    )
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use ci_build::journal::Journal;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,8 +16,8 @@ use xtask::client::Client;
 use xtask::images::BUSYBOX;
 use xtask::{artifacts, command, poll};
 
-use super::moments;
-use super::scenario::{ENDS, IS_DETACHED, is_killed};
+use super::scenario::{ENDS, IS_DETACHED};
+use super::{killing, moments};
 use crate::host;
 
 /// What ends by itself in a moment, has ended after this; on a busy machine too.
@@ -206,8 +207,7 @@ impl Ground {
     /// # Errors
     /// When it cannot be made.
     pub fn leave(&self) -> Result<()> {
-        let status = self.ours(IS_DETACHED).env("CI_BUILD_TEST_KILL_AT", "run.ended").status()?;
-        ensure!(is_killed(status), "the run was not killed");
+        ensure!(killing::at("run.ended", &mut self.ours(IS_DETACHED))?, "the run was not killed");
         Ok(())
     }
 
@@ -217,19 +217,14 @@ impl Ground {
     /// # Errors
     /// When the engine or the journal does not tell.
     pub fn lies(&self) -> Result<Vec<String>> {
-        let journal = ci_build::journal::Journal::open_in(self.state.path())?;
+        let journal = Journal::open_in(self.state.path())?;
         let names: BTreeSet<String> = journal.list()?.into_iter().map(|found| found.name).collect();
         let format = "{{.Label \"ci-build.run\"}}";
         let labelled = ["ps", "--all", "--filter", "label=ci-build.run", "--format", format];
         let labelled = command::output(self.client.docker().args(labelled))?;
         let unknown = labelled.lines().filter(|name| !names.contains(*name));
         let mut lies: Vec<String> = unknown.map(|name| format!("no record of {name}")).collect();
-        for record in journal.failures()? {
-            let reason = record.failure.map(|failure| failure.reason).unwrap_or_default();
-            if reason.trim().is_empty() {
-                lies.push(format!("a failure without a reason: {}", record.command));
-            }
-        }
+        lies.extend(unexplained(&journal)?);
         Ok(lies)
     }
 
@@ -391,6 +386,21 @@ impl Drop for Ground {
             let _ = command::succeeds(self.client.docker().args(["rmi", "--force", image]));
         }
     }
+}
+
+/// The failures in a journal that nobody could explain, a line each.
+///
+/// # Errors
+/// When the journal does not tell.
+pub(super) fn unexplained(journal: &Journal) -> Result<Vec<String>> {
+    let mut lies = Vec::new();
+    for record in journal.failures()? {
+        let reason = record.failure.map(|failure| failure.reason).unwrap_or_default();
+        if reason.trim().is_empty() {
+            lies.push(format!("a failure without a reason: {}", record.command));
+        }
+    }
+    Ok(lies)
 }
 
 /// A program that is or calls `ci-build`, with this ground's state, and with no settings of whoever runs us.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use ci_build::journal::{Journal, Owner, Place, Record};
+use ci_build::journal::{EngineAt, Journal, Owner, Record};
 use ci_build::store::Process;
 use xtask::command;
 use xtask::images::BUSYBOX;
@@ -31,7 +31,7 @@ pub fn run(engine: &str, ground: &Ground, program: &Path, containers: u32) -> Re
     let owner = dead()?;
     let address = ground.client().host().to_owned();
     let name = command::output(ground.client().docker().args(["info", "--format", "{{.ID}}"]))?;
-    let place = Place::Docker { address, engine: name.trim().to_owned() };
+    let place = EngineAt::Docker { address, engine: name.trim().to_owned() };
     let journal = Journal::open_in(ground.state())?;
     let numbers: Vec<u32> = (0..containers).collect();
     let leave = |(): &(), number: &u32| leave(ground, &journal, &place, &owner, *number);
@@ -60,7 +60,7 @@ fn dead() -> Result<Owner> {
 }
 
 /// As a killed run leaves it: a record, and a container that has its name.
-fn leave(ground: &Ground, journal: &Journal, place: &Place, owner: &Owner, number: u32) -> Result<()> {
+fn leave(ground: &Ground, journal: &Journal, place: &EngineAt, owner: &Owner, number: u32) -> Result<()> {
     let name = if number.is_multiple_of(UNRECORDED) {
         format!("{number:016x}")
     } else {

@@ -9,6 +9,7 @@ pub mod calls;
 pub mod containerd;
 pub mod deaths;
 mod ground;
+mod killing;
 pub mod many;
 mod missing;
 mod moments;

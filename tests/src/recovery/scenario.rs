@@ -1,15 +1,13 @@
 //! Ways to be killed, as data; and how each is played.
 
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use ci_build::failpoint;
 use xtask::images::BUSYBOX;
 use xtask::poll;
 
 use super::ground::{Ground, LIMIT, LONG, PATIENCE};
+use super::killing::{self, AT, is_killed, known};
 use super::moments;
 
 /// A way to be killed.
@@ -172,24 +170,13 @@ impl Scenario {
     /// When something else happens than what is played.
     pub fn play(&self, ground: &Ground, place: &str, time: u32) -> Result<bool> {
         match self.way {
-            Way::Run(words) => {
-                let status = ground.ours(words).env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?;
-                Ok(is_killed(status))
-            }
-            Way::RunAnytime => {
-                let whole = moments::whole(&mut ground.ours(ENDS))?;
-                let mut child = ground.ours(ENDS).spawn()?;
-                std::thread::sleep(moments::moment(whole, time));
-                let ended = child.try_wait()?.is_some();
-                let _ = child.kill();
-                child.wait()?;
-                Ok(!ended)
-            }
+            Way::Run(words) => killing::at(place, &mut ground.ours(words)),
+            Way::RunAnytime => killing::anytime(|| ground.ours(ENDS), time),
             Way::Build => {
                 if place.starts_with("build.provid") {
                     ground.forget_frontend()?;
                 }
-                let status = ground.build("true")?.env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?;
+                let status = ground.build("true")?.env(AT, known(place)?).status()?;
                 // By the shell that is its job.
                 Ok(status.code() == Some(137))
             }
@@ -204,19 +191,13 @@ impl Scenario {
             }
             Way::Recovery => {
                 ground.leave()?;
-                let status =
-                    ground.ours(&["recover"]).env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?;
-                Ok(is_killed(status))
+                killing::at(place, &mut ground.ours(&["recover"]))
             }
             Way::FailingRecovery => {
                 ground.leave()?;
                 // The list, the image's labels, the sizes, and then the removal.
                 let mut recover = ground.ours(&["recover"]);
-                let status = recover
-                    .env("CI_BUILD_TEST_FAIL_CALL", "4")
-                    .env("CI_BUILD_TEST_KILL_AT", known(place)?)
-                    .status()?;
-                Ok(is_killed(status))
+                killing::at(place, recover.env("CI_BUILD_TEST_FAIL_CALL", "4"))
             }
             Way::FailingCall => {
                 let call = (time % self.moments() + 1).to_string();
@@ -233,15 +214,4 @@ impl Scenario {
             }
         }
     }
-}
-
-/// A place that is in the list, so that nobody waits for one that is not.
-fn known(place: &str) -> Result<&str> {
-    ensure!(failpoint::ALL.contains(&place), "no such place: {place}");
-    Ok(place)
-}
-
-/// Whether SIGKILL ended it.
-pub(super) fn is_killed(status: ExitStatus) -> bool {
-    status.signal() == Some(9)
 }

@@ -46,7 +46,7 @@ const SCENES: [Scene; 2] = [
 pub(crate) fn run() -> Result<()> {
     let config = tempfile::tempdir().context("cannot create a directory")?;
     let (client, engine) = client(config.path().join("docker"))?;
-    say("making the base images and the frontend's image, without a registry");
+    say("making the base images and the frontend's image, without a registry; at first that takes minutes");
     images::busybox(&client)?;
     images::debian(&client)?;
     let frontend = artifacts::install(&client)?;

@@ -18,7 +18,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<()> {
         match self {
             Self::Deb => {
-                let package = deb::make(&Programs::build()?, &place()?)?;
+                let package = deb::make(&programs()?, &place()?)?;
                 for has_docker in [true, false] {
                     let root = Root::install(&package, has_docker)?;
                     eprint!("installed in a clean root: {}", root.run(&["--version"])?);
@@ -32,11 +32,19 @@ impl Command {
                 }
                 eprintln!("{}", package.display());
             }
-            Self::Archive => eprintln!("{}", archive::make(&Programs::build()?, &place()?)?.display()),
-            Self::Twice => eprintln!("both are {}", twice::frontend()?),
+            Self::Archive => eprintln!("{}", archive::make(&programs()?, &place()?)?.display()),
+            Self::Twice => {
+                eprintln!("building the frontend twice from nothing, which takes minutes");
+                eprintln!("both are {}", twice::frontend()?);
+            }
         }
         Ok(())
     }
+}
+
+fn programs() -> Result<Programs> {
+    eprintln!("building the command and the frontend as they are shipped, which takes minutes");
+    Programs::build()
 }
 
 fn number(of: Option<usize>) -> String {

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 
 use crate::build::{self, Asked, Source, Steps, Told, Watch};
 use crate::engine::Endpoint;
-use crate::store::{self, Identity, Process, Store};
+use crate::lapse;
+use crate::store::{Identity, Process, Store};
 
 /// So many steps of a build are remembered: their document has to fit into one argument of a command, with much to spare.
 const MOST: usize = 1000;
@@ -94,7 +95,7 @@ fn shown(Told { wait, other }: &Told, command: impl Fn(&str) -> Option<String>) 
     format!(
         "waiting: {} has waited {} for the cache {}, which is held by {}{of}",
         clean(&wait.step),
-        store::shown(wait.waited),
+        lapse::shown(wait.waited),
         wait.cache,
         clean(&wait.holder),
     )

@@ -20,7 +20,7 @@ pub(super) fn result(made: &Made, store: &Store) {
 fn lease(made: &Made, store: &Store) -> Result<(), Failure> {
     let leases = store.leases()?;
     // From the look at the engine until the lease is there nobody deletes an image.
-    let _quiet = Quiet::for_addition(&leases, Quiet::PATIENCE)?;
+    let _quiet = block_on(Quiet::for_addition(&leases, Quiet::PATIENCE))??;
     let Some(id) = id(made)? else { return Ok(()) };
     let names = if made.names.is_empty() { std::slice::from_ref(&id) } else { &made.names };
     image(store, &leases, names, &id)

@@ -3,14 +3,15 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ci_build_frontend::plan::{Policy, Scope};
 use clap::Args;
 use tracing::field::Empty;
 
+use super::bounds::Bounds;
 use super::store::DockerStore;
-use super::{block_on, duration, frontend, lock, recover, tell_why};
+use super::{block_on, frontend, lock, recover, tell_why};
 use crate::build::words::{part, shown};
 use crate::build::{self, Asked, Frontend, Source};
 use crate::docker_config::DockerConfig;
@@ -18,10 +19,9 @@ use crate::error::Failure;
 use crate::failpoint;
 use crate::image::ImageName;
 use crate::journal::Journal;
-use crate::process::{self, Limits, Owner, Vigil};
+use crate::process::{self, Vigil};
 use crate::recover::Here;
-use crate::store::{Guard as _, Patience, Store, job};
-use crate::switch;
+use crate::store::{Guard as _, Store};
 
 mod follow;
 mod lease;
@@ -41,10 +41,10 @@ Examples:
   ci-build build --policy off -t app .
   ci-build build -- --policy filename=app.rego .
 
-All other arguments are those of `docker buildx build`, in any place. What stands behind -- is all
+All other arguments are those of `docker buildx build`, in any place. What stands behind -- is all \
 buildx's, and so is --policy with key=value: `ci-build build -- --help` shows its help.
 
-Exit codes: what buildx ends with (128 + n for signal n), 75 gave up waiting for the lock, 2 wrong
+Exit codes: what buildx ends with (128 + n for signal n), 75 gave up waiting for the lock, 2 wrong \
 usage, 125 our own failure";
 
 /// Build as docker buildx build does, mended, under the engine's shared lock, and lease the result
@@ -60,18 +60,8 @@ pub(crate) struct Arguments {
     scope: Option<Scope>,
     #[command(flatten)]
     store: DockerStore,
-    /// How long to wait for the lock; 0 is not at all
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
-    wait: Duration,
-    /// How long the build may take; then it is ended [default: as long as it takes]
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_TIMEOUT", value_parser = duration::parse)]
-    timeout: Option<Duration>,
-    /// How long it may take to end, before it is killed
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_GRACE", default_value = "10s", value_parser = duration::parse)]
-    grace: Duration,
-    /// Do not look first for what killed commands left
-    #[arg(long, env = "CI_BUILD_NO_RECOVER", value_parser = switch::parse)]
-    no_recover: bool,
+    #[command(flatten)]
+    bounds: Bounds,
     /// The frontend's image as the builder can pull it, or none to rewrite the Dockerfile's text instead [default: given
     /// to the engine from here; the text where the builder is not the engine's own]
     #[arg(long, value_name = "REF", env = "CI_BUILD_FRONTEND")]
@@ -101,10 +91,10 @@ pub(super) fn arrange(mut words: Vec<OsString>) -> Vec<OsString> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("build.asked");
+    let Arguments { bounds, words, .. } = arguments;
     // First of all: the later one looks, the likelier is it that nobody is left who wanted the build.
-    let owner = owner();
-    let vigil = Vigil::keep(owner, "docker buildx build")?;
-    let Arguments { wait, words, .. } = arguments;
+    let limits = bounds.limits();
+    let vigil = Vigil::keep(limits.owner, "docker buildx build")?;
     let variable = |name: &str| std::env::var_os(name);
     let config = DockerConfig::of(variable);
     let buildx = build::buildx(&config)?;
@@ -115,8 +105,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let source = Source::of(&asked);
 
     let shown = shown(words);
-    let (patience, started) = (Patience { wait: *wait, polite: Duration::ZERO }, Instant::now());
-    let guard = store.share(&format!("docker buildx build {shown}"), patience, |notice| {
+    let started = Instant::now();
+    let guard = store.share(&format!("docker buildx build {shown}"), bounds.patience(), |notice| {
         lock::tell(store.identity(), notice, started);
     })?;
     guard.pass_on()?;
@@ -128,7 +118,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let followed = prepared.mark().and_then(|mark| Followed::start(mark, &asked, &store));
     failpoint::reach("build.started");
     drop(vigil);
-    let limits = Limits { timeout: arguments.limit(), grace: Some(arguments.grace), owner };
     let ended = super::ended_in(tracing::info_span!("build", exit_code = Empty, outcome = Empty), || {
         process::run_within(&mut command, limits)
     })?;
@@ -136,7 +125,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if let Some(followed) = followed {
         known.record(&followed.finish());
     }
-    tell_why(ended.stopped, arguments.timeout, "the build", "took");
+    tell_why(ended.stopped, bounds.timeout, "the build", "took");
     if ended.code == 0 {
         failpoint::reach("build.leasing");
         lease::result(&prepared.made(&asked), &store);
@@ -145,15 +134,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(ended.code))
 }
 
-/// Who wants a command: the CI job, whose end is the command's too, unless the caller asked with nohup to live on.
-pub(super) fn owner() -> Option<Owner> {
-    if process::is_ignored(signal_hook::consts::SIGHUP) { None } else { job::owner() }
-}
-
 impl Arguments {
     /// The store, and first of all what killed commands left in its engine goes.
     fn store(&self) -> Result<Store, Failure> {
-        if self.no_recover {
+        if self.bounds.no_recover {
             return self.store.open();
         }
         let journal = Journal::open()?;
@@ -172,10 +156,6 @@ impl Arguments {
             Ok::<_, Failure>(name.or_else(|| here.map(|(_, place)| place.store())))
         })??;
         identity.map_or_else(|| self.store.open(), |identity| Ok(Store::open(identity)?))
-    }
-
-    fn limit(&self) -> Option<Duration> {
-        self.timeout.filter(|limit| !limit.is_zero())
     }
 
     /// The frontend that may be used.
@@ -205,7 +185,7 @@ mod tests {
     #[test]
     fn our_flags_are_those_that_clap_knows() {
         let names: Vec<_> = crate::commands::flags_of(NAME).into_iter().map(|flag| flag.name).collect();
-        insta::assert_snapshot!(names.join(" "), @"policy scope store wait timeout grace no-recover frontend frontend-binary frontend-name help");
+        insta::assert_snapshot!(names.join(" "), @"policy scope store timeout grace no-recover wait frontend frontend-binary frontend-name help");
     }
 
     #[test]

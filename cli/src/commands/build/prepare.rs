@@ -166,7 +166,7 @@ fn provide(arguments: &Arguments, binary: &frontend::Binary, store: &Store) -> R
     let endpoint = Endpoint::of_this_process()?;
     let leases = store.leases()?;
     // From the look at the engine until the lease is there nobody deletes an image.
-    let _quiet = Quiet::for_addition(&leases, arguments.wait)?;
+    let _quiet = block_on(Quiet::for_addition(&leases, arguments.bounds.wait))??;
     let id = block_on(async {
         let engine = Engine::connect(&endpoint).await?;
         if !engine.has_alike(name, &fingerprint).await? {

@@ -24,7 +24,12 @@ impl Explain for Error {
     fn help(&self) -> Vec<String> {
         let name = "name it with --binary PATH or CI_BUILD_FRONTEND_BINARY".to_owned();
         match self {
-            Error::Nowhere(places) => vec![format!("put it at {}", quoted(places)), format!("or {name}")],
+            Error::Nowhere(places) => vec![
+                "the Debian package and the archive have it, `cargo install` does not (docs/install.md)"
+                    .into(),
+                format!("put it at {}", quoted(places)),
+                format!("or {name}"),
+            ],
             Error::NotAFile(_) | Error::Unreadable { .. } => vec![name],
         }
     }

@@ -13,9 +13,9 @@ Examples:
   docker build --build-arg BUILDKIT_SYNTAX=\"$(ci-build frontend install)\" .
   DOCKER_HOST=tcp://docker:2375 ci-build frontend install --name localhost/frontend:test
 
-The engine is the one that docker itself would use: DOCKER_HOST, else DOCKER_CONTEXT, else the
+The engine is the one that docker itself would use: DOCKER_HOST, else DOCKER_CONTEXT, else the \
 current context.
-The default name is in no registry, so that no engine finds a stranger's image under it.
+The default name is in no registry, so that no engine finds a stranger's image under it. \
 A builder of the docker-container driver has a store of its own and needs `ci-build frontend push`.";
 
 /// Load the image into the Docker engine, and print its name

@@ -2,22 +2,22 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use tracing::field::Empty;
 
 use super::Nobody;
-use crate::commands::{build, duration, event_loop, lock, recover, tell_why};
+use crate::commands::bounds::Bounds;
+use crate::commands::{event_loop, lock, recover, tell_why};
 use crate::engine::containerd::{Address, Containerd, DEFAULT, Namespace, is_identifier};
 use crate::error::Failure;
 use crate::failpoint;
-use crate::journal::{Journal, Owner, Place, Record};
-use crate::process::{Ended, Limits, Vigil};
+use crate::journal::{EngineAt, Journal, Owner, Record};
+use crate::process::{Ended, Vigil};
 use crate::recover::Here;
 use crate::run::containerd::{self, Asked, Options, Source, Volume};
-use crate::store::{Identity, Patience, Store};
-use crate::switch;
+use crate::store::{Identity, Store};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,11 +25,11 @@ Examples:
   ci-build run --containerd --namespace k8s.io --timeout 10m -v \"$PWD:/src\" -w /src golang:1.25 go test ./...
   ci-build run --containerd --archive image.tar -- make test
 
---containerd stands first. The options are docker's where they have its names; there are no others of docker's. The container has no
-network, or with --net host the host's. The container, its snapshot and its lease go with this command, however it ends;
+--containerd stands first. The options are docker's where they have its names; there are no others of docker's. The container has no \
+network, or with --net host the host's. The container, its snapshot and its lease go with this command, however it ends; \
 `ci-build recover`, or the next run, removes what it could not.
 
-Exit codes: the container's (126 and 127 as docker has them, 128 + n for signal n), 75 gave up waiting for the lock, 2 wrong
+Exit codes: the container's (126 and 127 as docker has them, 128 + n for signal n), 75 gave up waiting for the lock, 2 wrong \
 usage, 125 our own failure";
 
 /// Run a container on a containerd without docker, which leaves nothing however it ends
@@ -92,18 +92,8 @@ pub(crate) struct Arguments {
     /// Remove it when it has ended, which is so in any case
     #[arg(long, hide = true)]
     rm: bool,
-    /// How long it may run; then it is ended [default: as long as it takes]
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_TIMEOUT", value_parser = duration::parse)]
-    timeout: Option<Duration>,
-    /// How long it may take to end, before it is killed
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_GRACE", default_value = "10s", value_parser = duration::parse)]
-    grace: Duration,
-    /// Do not look first for what killed commands left
-    #[arg(long, env = "CI_BUILD_NO_RECOVER", value_parser = switch::parse)]
-    no_recover: bool,
-    /// How long to wait for the lock; 0 is not at all
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
-    wait: Duration,
+    #[command(flatten)]
+    bounds: Bounds,
     /// A store by its name, whose lock is taken [default: the namespace of this containerd]
     #[arg(long, value_name = "NAME", env = "CI_BUILD_STORE")]
     store: Option<Identity>,
@@ -144,7 +134,7 @@ pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failur
     failpoint::reach("run.asked");
     let asked = arguments.asked()?;
     let vigil = Vigil::keep(asked.limits.owner, "the container")?;
-    let Arguments { address, namespace, wait, store, .. } = arguments;
+    let Arguments { address, namespace, bounds, store, .. } = arguments;
     let shown = format!("{} {}", asked.source, asked.words.join(" "));
     let shown = format!("containerd run {}", shown.trim());
     let journal = Journal::open()?;
@@ -154,20 +144,21 @@ pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failur
         let server = engine.server().await?;
         Ok::<_, crate::engine::containerd::Error>((engine, server))
     })?;
-    let place = Place::Containerd {
+    let place = EngineAt::Containerd {
         address: address.to_string(),
         server: server.clone(),
         namespace: namespace.to_string(),
     };
-    if !arguments.no_recover {
+    if !bounds.no_recover {
         let here = Here::Containerd { engine: &engine, server: &server };
         events.block_on(recover::first(&journal, here, recover::FIRST));
     }
     failpoint::reach("run.recovered");
 
     let store = Store::open(store.clone().unwrap_or_else(|| place.store()))?;
-    let (patience, started) = (Patience { wait: *wait, polite: Duration::ZERO }, Instant::now());
-    let _guard = store.share(&shown, patience, |notice| lock::tell(store.identity(), notice, started))?;
+    let started = Instant::now();
+    let _guard =
+        store.share(&shown, bounds.patience(), |notice| lock::tell(store.identity(), notice, started))?;
     failpoint::reach("run.locked");
     let scratch = store.scratch()?;
     let owner = Owner::this().ok_or(Nobody)?;
@@ -184,7 +175,7 @@ pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failur
         }
         Err(_) => span.record("outcome", "not-started"),
     };
-    tell_why(outcome.stopped, arguments.timeout, "the container", "ran for");
+    tell_why(outcome.stopped, bounds.timeout, "the container", "ran for");
     if let Some(reason) = outcome.left {
         super::left(&reason);
     }
@@ -222,7 +213,6 @@ impl Arguments {
             Some((name, value)) if !name.starts_with("ci-build.") => Ok((name.to_owned(), value.to_owned())),
             _ => Err(Unasked::Label(label.clone())),
         };
-        let timeout = self.timeout.filter(|limit| !limit.is_zero());
         Ok(Asked {
             source,
             snapshotter: self.snapshotter.clone(),
@@ -242,7 +232,7 @@ impl Arguments {
             },
             words: words.collect(),
             is_interactive: self.interactive,
-            limits: Limits { timeout, grace: Some(self.grace), owner: build::owner() },
+            limits: self.bounds.limits(),
         })
     }
 }

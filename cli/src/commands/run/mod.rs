@@ -5,24 +5,23 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tracing::field::Empty;
 
+use super::bounds::Bounds;
 use super::store::DockerStore;
-use super::{build, duration, event_loop, flags_of, lock, recover, tell_why};
+use super::{event_loop, flags_of, lock, recover, tell_why};
 use crate::build::words::OurFlag;
-use crate::engine::{self, Deletion, Engine, OWNER_LABEL, OwnedContainer};
+use crate::engine::{Engine, OWNER_LABEL};
 use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
-use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
-use crate::process::survivors::Inmates;
-use crate::process::{self, Ended, Limits, Vigil};
+use crate::journal::{JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
+use crate::process::{self, Ended, Vigil};
 use crate::recover::Here;
+use crate::run::aftermath::{Aftermath, Notice};
 use crate::run::words::{self, Asked, part};
 use crate::run::{unstarted, volumes};
-use crate::store::{Guard as _, HeldLease, Lease, Leases, Patience, Process, Quiet, Store, Term, job};
-use crate::switch;
+use crate::store::{Guard as _, HeldLease, Lease, Leases, Process, Quiet, Store, Term, job};
 
 pub(super) mod containerd;
 
@@ -35,13 +34,13 @@ Examples:
   ci-build run --timeout 10m -it -v \"$PWD:/src\" -w /src golang:1.25 go test ./...
   ci-build run -d --name db postgres:17
 
-All other arguments are those of `docker run`: ours stand before the image. `ci-build run -- --help` shows docker's help,
+All other arguments are those of `docker run`: ours stand before the image. `ci-build run -- --help` shows docker's help, \
 `ci-build run --containerd --help` that of runs on a containerd without docker.
 
-The container and its anonymous volumes go with this command, however it ends. With -d the container goes with the CI job:
+The container and its anonymous volumes go with this command, however it ends. With -d the container goes with the CI job: \
 `ci-build recover`, or the next build or run, removes it then.
 
-Exit codes: the container's (125 to 127 as docker has them, 128 + n for signal n), 75 gave up waiting for the
+Exit codes: the container's (125 to 127 as docker has them, 128 + n for signal n), 75 gave up waiting for the \
 lock, 2 wrong usage, 125 our own failure";
 
 /// Run a container as docker run does, which leaves nothing however it ends
@@ -51,18 +50,8 @@ lock, 2 wrong usage, 125 our own failure";
 pub(crate) struct Arguments {
     #[command(subcommand)]
     other: Option<Other>,
-    /// How long it may run; then it is ended [default: as long as it takes]
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_TIMEOUT", value_parser = duration::parse)]
-    timeout: Option<Duration>,
-    /// How long it may take to end, before it is killed
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_GRACE", default_value = "10s", value_parser = duration::parse)]
-    grace: Duration,
-    /// Do not look first for what killed commands left
-    #[arg(long, env = "CI_BUILD_NO_RECOVER", value_parser = switch::parse)]
-    no_recover: bool,
-    /// How long to wait for the lock; 0 is not at all
-    #[arg(long, value_name = "TIME", env = "CI_BUILD_WAIT", default_value = "1h", value_parser = duration::parse)]
-    wait: Duration,
+    #[command(flatten)]
+    bounds: Bounds,
     #[command(flatten)]
     store: DockerStore,
     /// What docker run gets
@@ -124,15 +113,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.asked");
+    let Arguments { bounds, words, .. } = arguments;
     // First of all: the later one looks, the likelier is it that nobody is left who wanted the run.
-    let limits = arguments.limits();
+    let limits = bounds.limits();
     let vigil = Vigil::keep(limits.owner, "docker run")?;
-    let asked = Asked::read(&arguments.words);
-    let shown = format!("docker run {}", words::shown(&arguments.words));
+    let asked = Asked::read(words);
+    let shown = format!("docker run {}", words::shown(words));
     let journal = Journal::open()?;
     let events = event_loop()?;
     let (engine, place) = events.block_on(recover::here())?;
-    if !arguments.no_recover {
+    if !bounds.no_recover {
         let here = Here::Docker { engine: &engine, place: &place };
         events.block_on(recover::first(&journal, here, recover::FIRST));
     }
@@ -140,12 +130,13 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
     let identity = arguments.store.name().cloned().unwrap_or_else(|| place.store());
     let store = Store::open(identity)?;
-    let (patience, started) = (Patience { wait: arguments.wait, polite: Duration::ZERO }, Instant::now());
-    let guard = store.share(&shown, patience, |notice| lock::tell(store.identity(), notice, started))?;
+    let started = Instant::now();
+    let guard =
+        store.share(&shown, bounds.patience(), |notice| lock::tell(store.identity(), notice, started))?;
     guard.pass_on()?;
     failpoint::reach("run.locked");
     let leases = store.leases()?;
-    let lease = lease(&events, &engine, &asked, &store, &leases, arguments.wait)?;
+    let lease = lease(&events, &engine, &asked, &store, &leases, bounds.wait)?;
     failpoint::reach("run.leased");
 
     let owner = Owner::this().ok_or(Nobody)?;
@@ -159,11 +150,13 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
     drop(lease);
-    let settle =
-        |ended, entry| Aftermath { arguments, events: &events, engine: &engine, ended }.settle(entry);
+    let settle = |ended, entry| {
+        let aftermath = Aftermath { engine: &engine, ended, grace: bounds.grace, tell: &tell };
+        events.block_on(aftermath.settle(entry))
+    };
     match ended {
         Ok(ended) => {
-            tell_why(ended.stopped, arguments.timeout, "the container", "ran for");
+            tell_why(ended.stopped, bounds.timeout, "the container", "ran for");
             settle(ended, entry)?;
             Ok(ExitCode::from(ended.code))
         }
@@ -215,126 +208,22 @@ fn lease<'a>(
 ) -> Result<Option<HeldLease<'a>>, Failure> {
     let (Some(image), Some(us)) = (&asked.image, Process::this()) else { return Ok(None) };
     // From the look at the engine until the lease is there nobody deletes an image.
-    let _quiet = Quiet::for_addition(leases, wait)?;
+    let _quiet = events.block_on(Quiet::for_addition(leases, wait))?;
     let Ok(Some(id)) = events.block_on(engine.image_id(image)) else { return Ok(None) };
     let lease = Lease::new(store.identity(), image.clone(), id, Term::Owner(us));
     Ok(Some(leases.hold(&lease)?))
 }
 
-impl Arguments {
-    fn limits(&self) -> Limits {
-        let timeout = self.timeout.filter(|limit| !limit.is_zero());
-        Limits { timeout, grace: Some(self.grace), owner: build::owner() }
-    }
-}
-
-/// docker has ended; what did it leave?
-struct Aftermath<'a> {
-    arguments: &'a Arguments,
-    events: &'a Runtime,
-    engine: &'a Engine,
-    ended: Ended,
-}
-
-impl Aftermath<'_> {
-    /// Removes the container, or hands it over to the job where it is to run on.
-    fn settle(&self, entry: Entry<'_, Intended>) -> Result<(), Failure> {
-        let found = self.events.block_on(async {
-            let found = self.engine.labelled(RUN_LABEL, Some(entry.name()), false).await?;
-            let Some(container) = found.into_iter().next() else { return Ok(None) };
-            let runs = self.engine.runs(&container.id).await?;
-            Ok::<_, engine::Error>(Some((container, runs)))
-        });
-        failpoint::reach("run.found");
-        let container = match found {
-            Ok(found) => found,
-            Err(error) => {
-                left(&with_cause(&error));
-                return Ok(());
-            }
-        };
-        match container {
-            None => {
-                self.kill_survivors(entry.name(), entry.since());
-                Ok(entry.never_made()?)
-            }
-            Some((container, true)) => self.running(entry, &container),
-            Some((container, false)) => {
-                self.remove(entry.created(container.id.clone()).removing(), &container.id)
-            }
+fn tell(notice: Notice) {
+    match notice {
+        Notice::NotHandedOver(error) => {
+            Failure::from(error).warn("the container cannot be the job's, and ends now");
         }
-    }
-
-    fn running(&self, entry: Entry<'_, Intended>, container: &OwnedContainer) -> Result<(), Failure> {
-        let Ended { code, stopped } = self.ended;
-        let mut entry = entry.created(container.id.clone()).running();
-        let job = job::process().filter(|_| code == 0 && stopped.is_none());
-        if let Some(job) = job {
-            // docker came back without an end: the container is detached.
-            failpoint::reach("run.handing-over");
-            match entry.hand_over(Owner::of(job)) {
-                Ok(()) => {
-                    failpoint::reach("run.handed-over");
-                    return Ok(());
-                }
-                Err(refused) => {
-                    let (kept, error) = *refused;
-                    Failure::from(error).warn("the container cannot be the job's, and ends now");
-                    entry = kept;
-                }
-            }
-        }
-        failpoint::reach("run.stopping");
-        // Who had its time to end and did not use it gets no more.
-        let grace = if code == 137 { Duration::ZERO } else { self.arguments.grace };
-        if let Err(error) = self.events.block_on(self.engine.stop(&container.id, grace)) {
-            anstream::eprintln!("warning: {}", with_cause(&error));
-        }
-        failpoint::reach("run.stopped");
-        self.remove(entry.removing(), &container.id)
-    }
-
-    /// The container is gone. Unless it ended well, its shim may have been killed, and its processes run on.
-    fn kill_survivors(&self, run: &str, since: Timestamp) {
-        if self.ended.code == 0 {
-            return;
-        }
-        // What the engine does not remember is nobody's to find.
-        let told = self.events.block_on(self.engine.containers_since(RUN_LABEL, run, since));
-        let ids = told.unwrap_or_default();
-        let inmates = Inmates::of(ids.iter().map(String::as_str));
-        for id in &ids {
-            told_of(inmates.kill(id));
-        }
-    }
-
-    fn remove(&self, entry: Entry<'_, crate::journal::Removing>, id: &str) -> Result<(), Failure> {
-        let inmates = Inmates::of([id]);
-        failpoint::reach("run.removing");
-        let removal = self.events.block_on(self.engine.remove(id));
-        failpoint::reach("run.removed");
-        let reason = match removal {
-            Ok(Deletion::Done | Deletion::Gone) => {
-                told_of(inmates.kill(id));
-                entry.gone()?;
-                failpoint::reach("run.forgotten");
-                return Ok(());
-            }
-            Ok(Deletion::Refused(reason)) => reason,
-            Err(error) => with_cause(&error),
-        };
-        left(&reason);
-        entry.failed(reason);
-        Ok(())
-    }
-}
-
-/// Processes that had outlived their shim were killed.
-fn told_of(killed: usize) {
-    if killed > 0 {
-        anstream::eprintln!(
-            "warning: the container's shim was killed: {killed} of its processes ran on, and are ended"
-        );
+        Notice::NotEnded(error) => anstream::eprintln!("warning: {}", with_cause(&error)),
+        Notice::Survived(count) => anstream::eprintln!(
+            "warning: the container's shim was killed: {count} of its processes ran on, and are ended"
+        ),
+        Notice::Left(reason) => left(&reason),
     }
 }
 

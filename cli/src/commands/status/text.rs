@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::Seen;
 use crate::journal;
-use crate::store::{self, Lease, Mode, Overview, Record, Role, Term};
+use crate::lapse;
+use crate::store::{Lease, Mode, Overview, Record, Role, Term};
 
 type Row<const N: usize> = [String; N];
 
@@ -94,7 +95,7 @@ fn failure(record: &journal::Record, now: Timestamp) -> Option<Row<6>> {
     let failure = record.failure.as_ref()?;
     let again = match failure.rest(now) {
         rest if rest.is_zero() => "the next run".into(),
-        rest => store::shown(rest),
+        rest => lapse::shown(rest),
     };
     let job = record.job.clone().unwrap_or_else(|| "-".into());
     let tried = if failure.times == 1 { "once".into() } else { format!("{} times", failure.times) };
@@ -109,7 +110,7 @@ fn prune(store: &Overview, now: Timestamp) -> Option<Row<5>> {
 }
 
 fn age(since: Timestamp, now: Timestamp) -> String {
-    store::shown(now.duration_since(since).try_into().unwrap_or_default())
+    lapse::shown(now.duration_since(since).try_into().unwrap_or_default())
 }
 
 /// Columns as wide as they need to be. What stands in a record is others' text, and shown without control
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
     use crate::disk::Space;
     use crate::engine::{ImageStore, Info};
-    use crate::journal::{Owner, Place};
+    use crate::journal::{EngineAt, Owner};
     use crate::store::{Identity, LastPrune};
 
     #[test]
@@ -183,7 +184,7 @@ mod tests {
                 failed: 1,
             }),
         };
-        let place = Place::Docker { address: "unix:///x".into(), engine: "E".into() };
+        let place = EngineAt::Docker { address: "unix:///x".into(), engine: "E".into() };
         let hour = jiff::SignedDuration::from_hours(1);
         let mut left = journal::Record::new(place, Owner::this().unwrap(), "docker run x");
         (left.since, left.job) = (now - hour, Some("GitLab 7".into()));

@@ -21,10 +21,10 @@ Examples:
   ci-build sweep --touch /data/hub/models--bert-base
   ci-build sweep --preset tmp --install systemd
 
-What was not used for --older-than goes, and of the rest the least recently used until --max-size and --max-files hold. What is open,
+What was not used for --older-than goes, and of the rest the least recently used until --max-size and --max-files hold. What is open, \
 locked, mounted, or was used since it was looked at stays. No symbolic link is followed. docs/sweep.md tells the rest.
 
-Exit codes: 0 fine, or another sweep is at work there; 1 something could not be removed; 2 wrong usage, or a directory that is not
+Exit codes: 0 fine, or another sweep is at work there; 1 something could not be removed; 2 wrong usage, or a directory that is not \
 swept; 125 our own failure";
 
 /// Remove from caches what was not used for long, and nothing that is in use

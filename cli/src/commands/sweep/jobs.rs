@@ -21,7 +21,7 @@ impl Arguments {
     pub(super) fn jobs(&self) -> Result<Vec<Job>, Failure> {
         let template = self.job()?;
         let places = || self.preset.iter().filter_map(|name| name.preset()).flat_map(|preset| &preset.places);
-        let of_place = |place: &presets::Place, path: PathBuf| {
+        let of_place = |place: &presets::CacheDirectory, path: PathBuf| {
             let mut job = template.clone();
             job.path = path;
             job.layout = place.layout;
@@ -38,7 +38,7 @@ impl Arguments {
             ([], []) => Err(Usage::Nothing.into()),
             (directories, []) => Ok(directories.iter().map(job_of).collect()),
             ([], _) => {
-                let there = |place: &presets::Place| {
+                let there = |place: &presets::CacheDirectory| {
                     place.path(|name| std::env::var_os(name)).filter(|path| path.is_dir())
                 };
                 let jobs: Vec<Job> =

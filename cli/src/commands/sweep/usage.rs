@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Blame, Explain};
-use crate::store::shown;
+use crate::lapse::shown;
 
 /// What makes no sense together.
 #[derive(Debug, thiserror::Error)]

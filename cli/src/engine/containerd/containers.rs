@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::error::if_there;
-use super::types::{Any, Empty, Labels};
+use super::types::{Any, Empty, Filters, Labels};
 use super::{Containerd, Error, PATIENCE, with_label};
 
 /// What runs a container, as `ctr` has it by default.
@@ -65,12 +65,6 @@ struct Id {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct List {
-    #[prost(string, repeated, tag = "1")]
-    filters: Vec<String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
 struct Listed {
     #[prost(message, repeated, tag = "1")]
     containers: Vec<Wire>,
@@ -112,7 +106,7 @@ impl Containerd {
     /// When containerd does not list them in time.
     pub async fn containers_with(&self, label: &str) -> Result<Vec<Container>, Error> {
         let method = "/containerd.services.containers.v1.Containers/List";
-        let asked = List { filters: vec![with_label(label)] };
+        let asked = Filters { filters: vec![with_label(label)] };
         let listed: Listed = self.call(method, "list its containers", PATIENCE, asked).await?;
         Ok(listed.containers.into_iter().map(Container::from).collect())
     }

@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::error::if_there;
-use super::types::{Empty, Labels};
+use super::types::{Empty, Filters, Labels};
 use super::{Containerd, Error, LONG, PATIENCE, with_label};
 
 /// A lease.
@@ -40,12 +40,6 @@ struct Delete {
     id: String,
     #[prost(bool, tag = "2")]
     sync: bool,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct List {
-    #[prost(string, repeated, tag = "1")]
-    filters: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -95,7 +89,7 @@ impl Containerd {
     /// When containerd does not list them in time.
     pub async fn leases_with(&self, label: &str) -> Result<Vec<Lease>, Error> {
         let method = "/containerd.services.leases.v1.Leases/List";
-        let asked = List { filters: vec![with_label(label)] };
+        let asked = Filters { filters: vec![with_label(label)] };
         let Listed { leases } = self.call(method, "list its leases", PATIENCE, asked).await?;
         Ok(leases)
     }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use futures_util::{Stream, stream};
 use http::uri::PathAndQuery;
 use prost::Message;
 use tonic::client::Grpc;
@@ -138,12 +139,7 @@ impl Containerd {
         Q: Message + 'static,
         A: Message + Default + 'static,
     {
-        let answered = async {
-            let mut grpc = self.ready().await?;
-            let codec = ProstCodec::<Q, A>::default();
-            grpc.server_streaming(self.request(question), PathAndQuery::from_static(method), codec).await
-        };
-        self.soon(task, answered).await
+        self.exchange(method, task, stream::once(async { question })).await
     }
 
     /// Asks one thing after the other.
@@ -151,7 +147,7 @@ impl Containerd {
         &self,
         method: &'static str,
         task: &'static str,
-        questions: impl futures_util::Stream<Item = Q> + Send + 'static,
+        questions: impl Stream<Item = Q> + Send + 'static,
     ) -> Result<Streaming<A>, Error>
     where
         Q: Message + 'static,
@@ -162,15 +158,7 @@ impl Containerd {
             let codec = ProstCodec::<Q, A>::default();
             grpc.streaming(self.request(questions), PathAndQuery::from_static(method), codec).await
         };
-        self.soon(task, answered).await
-    }
-
-    async fn soon<A>(
-        &self,
-        task: &'static str,
-        answer: impl Future<Output = Result<tonic::Response<Streaming<A>>, Status>>,
-    ) -> Result<Streaming<A>, Error> {
-        let answer = tokio::time::timeout(PATIENCE, answer).await;
+        let answer = tokio::time::timeout(PATIENCE, answered).await;
         let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer")));
         Ok(answer.map_err(|status| self.failed(task, status))?.into_inner())
     }

@@ -24,6 +24,13 @@ pub(super) struct FieldMask {
     pub paths: Vec<String>,
 }
 
+/// Which are asked for, in the list requests of containers and of leases.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Filters {
+    #[prost(string, repeated, tag = "1")]
+    pub filters: Vec<String>,
+}
+
 /// One blob (`descriptor.proto`).
 #[derive(Clone, PartialEq, Message)]
 pub struct Descriptor {

@@ -27,11 +27,11 @@ use crate::image::{Digest, Image, MANIFEST};
 
 /// A repository in a registry.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct Repository<'a> {
     /// The registry.
     pub client: &'a Client,
-    /// The repository's name there.
-    pub repository: &'a str,
+    /// Its name there.
+    pub name: &'a str,
 }
 
 /// How images are copied.
@@ -131,8 +131,8 @@ impl Copier {
     /// When a registry fails for good. What is there by then stays, and the next time it is gone on from there.
     pub async fn copy(
         &self,
-        from: Place<'_>,
-        to: Place<'_>,
+        from: Repository<'_>,
+        to: Repository<'_>,
         target: &Target,
         tag: Option<&str>,
     ) -> Result<Copied, CopyError> {
@@ -152,7 +152,7 @@ impl Copier {
     ///
     /// # Errors
     /// When the registry fails for good.
-    pub async fn push(&self, image: &Image, to: Place<'_>, tag: &str) -> Result<(), CopyError> {
+    pub async fn push(&self, image: &Image, to: Repository<'_>, tag: &str) -> Result<(), CopyError> {
         for blob in [&image.layer, &image.config] {
             let bytes = Bytes::from(blob.bytes.clone());
             self.blob(Source::Memory(&bytes), to, &blob.digest, bytes.len() as u64).await?;
@@ -169,8 +169,8 @@ impl Copier {
     /// What a manifest needs, and then the manifest itself.
     fn tree<'a>(
         &'a self,
-        from: Place<'a>,
-        to: Place<'a>,
+        from: Repository<'a>,
+        to: Repository<'a>,
         manifest: &'a Manifest,
         tag: Option<&'a str>,
     ) -> LocalBoxFuture<'a, Result<(), CopyError>> {
@@ -194,14 +194,19 @@ impl Copier {
     }
 
     /// Sends a manifest, and tells whether the registry keeps the list of what refers to its subject.
-    async fn put(&self, to: Place<'_>, manifest: &Manifest, tag: Option<&str>) -> Result<bool, CopyError> {
+    async fn put(
+        &self,
+        to: Repository<'_>,
+        manifest: &Manifest,
+        tag: Option<&str>,
+    ) -> Result<bool, CopyError> {
         let name = tag.unwrap_or(manifest.digest.as_str());
         let response = self
             .patiently(
                 to.client,
                 || format!("manifest {name}"),
                 async || {
-                    let mut ask = Ask::to_write(Method::PUT, to.repository, &format!("manifests/{name}"))
+                    let mut ask = Ask::to_write(Method::PUT, to.name, &format!("manifests/{name}"))
                         .header(header::CONTENT_TYPE, &manifest.media_type);
                     ask.body = Some(manifest.bytes.clone().into());
                     to.client.send(ask, self.limits).await
@@ -211,38 +216,46 @@ impl Copier {
         Ok(response.headers().contains_key("oci-subject"))
     }
 
-    pub(super) async fn manifest(&self, from: Place<'_>, target: &Target) -> Result<Manifest, CopyError> {
-        let get = async || from.client.manifest(from.repository, target, self.limits).await;
-        self.patiently(from.client, || format!("manifest {}{target}", from.repository), get).await
+    pub(super) async fn manifest(
+        &self,
+        from: Repository<'_>,
+        target: &Target,
+    ) -> Result<Manifest, CopyError> {
+        let get = async || from.client.manifest(from.name, target, self.limits).await;
+        self.patiently(from.client, || format!("manifest {}{target}", from.name), get).await
     }
 
     /// What a tag points to; none where there is no such tag.
-    pub(super) async fn resolve(&self, place: Place<'_>, tag: &str) -> Result<Option<Digest>, CopyError> {
-        let resolve = async || match place.client.resolve(place.repository, tag, self.limits).await {
+    pub(super) async fn resolve(
+        &self,
+        repository: Repository<'_>,
+        tag: &str,
+    ) -> Result<Option<Digest>, CopyError> {
+        let resolve = async || match repository.client.resolve(repository.name, tag, self.limits).await {
             Err(failure) if failure.is_absence() => Ok(None),
             resolved => resolved,
         };
-        self.patiently(place.client, || format!("tag {}:{tag}", place.repository), resolve).await
+        self.patiently(repository.client, || format!("tag {}:{tag}", repository.name), resolve).await
     }
 
-    async fn has_manifest(&self, place: Place<'_>, digest: &Digest) -> Result<bool, CopyError> {
-        self.has(place, &format!("manifests/{digest}")).await
+    async fn has_manifest(&self, repository: Repository<'_>, digest: &Digest) -> Result<bool, CopyError> {
+        self.has(repository, &format!("manifests/{digest}")).await
     }
 
     /// Whether there is something at this path.
-    async fn has(&self, place: Place<'_>, path: &str) -> Result<bool, CopyError> {
+    async fn has(&self, repository: Repository<'_>, path: &str) -> Result<bool, CopyError> {
         let look = async || {
-            let mut ask = Ask::to_read(Method::HEAD, place.repository, path);
+            let mut ask = Ask::to_read(Method::HEAD, repository.name, path);
             if path.starts_with("manifests/") {
                 ask = ask.header(header::ACCEPT, super::manifest::ACCEPTED);
             }
-            match place.client.send(ask, self.limits).await {
+            match repository.client.send(ask, self.limits).await {
                 Ok(_) => Ok(true),
                 Err(failure) if failure.is_absence() => Ok(false),
                 Err(failure) => Err(failure),
             }
         };
-        self.patiently(place.client, || format!("{}/{path}", place.repository), look).await
+        self.patiently(repository.client, || format!("{}/{path}", repository.name), look).await
     }
 
     /// Does something again and again, as long as it can succeed.

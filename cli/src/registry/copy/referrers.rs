@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Copier, CopyError, Place};
+use super::{Copier, CopyError, Repository};
 use crate::image::{Digest, INDEX};
 use crate::registry::answer::small_body;
 use crate::registry::client::Ask;
@@ -22,8 +22,8 @@ impl Copier {
     /// Copies what refers to a manifest and to its children, and tells how many there were.
     pub(super) async fn referrers(
         &self,
-        from: Place<'_>,
-        to: Place<'_>,
+        from: Repository<'_>,
+        to: Repository<'_>,
         top: &Manifest,
     ) -> Result<usize, CopyError> {
         let children = top.children().iter().map(|child| child.digest.clone());
@@ -53,7 +53,12 @@ impl Copier {
         Ok(copied)
     }
 
-    async fn referrer(&self, from: Place<'_>, to: Place<'_>, digest: &Digest) -> Result<(), CopyError> {
+    async fn referrer(
+        &self,
+        from: Repository<'_>,
+        to: Repository<'_>,
+        digest: &Digest,
+    ) -> Result<(), CopyError> {
         if self.has_manifest(to, digest).await? {
             return Ok(());
         }
@@ -68,9 +73,9 @@ impl Copier {
     }
 
     /// The digests of what refers to a manifest.
-    async fn list(&self, from: Place<'_>, subject: &Digest) -> Result<Vec<Digest>, CopyError> {
+    async fn list(&self, from: Repository<'_>, subject: &Digest) -> Result<Vec<Digest>, CopyError> {
         let list = async || {
-            let ask = Ask::to_read(Method::GET, from.repository, &format!("referrers/{subject}"));
+            let ask = Ask::to_read(Method::GET, from.name, &format!("referrers/{subject}"));
             match from.client.send(ask, self.limits).await {
                 Ok(response) => {
                     let bytes = small_body(response, LONGEST as usize, self.limits.window).await?;
@@ -89,18 +94,22 @@ impl Copier {
         Ok(told.iter().flat_map(|index| index.children()).map(|child| child.digest.clone()).collect())
     }
 
-    async fn by_tag(&self, place: Place<'_>, subject: &Digest) -> Result<Option<Manifest>, CopyError> {
+    async fn by_tag(
+        &self,
+        repository: Repository<'_>,
+        subject: &Digest,
+    ) -> Result<Option<Manifest>, CopyError> {
         let tag = fallback(subject);
-        if self.resolve(place, &tag).await?.is_none() {
+        if self.resolve(repository, &tag).await?.is_none() {
             return Ok(None);
         }
-        self.manifest(place, &Target::Tag(tag)).await.map(Some)
+        self.manifest(repository, &Target::Tag(tag)).await.map(Some)
     }
 
     /// Adds a referrer to the list that stands under a tag (distribution specification 1.1, "Referrers Tag Schema").
     async fn list_by_tag(
         &self,
-        to: Place<'_>,
+        to: Repository<'_>,
         subject: &Digest,
         referrer: &Manifest,
     ) -> Result<(), CopyError> {

@@ -11,7 +11,7 @@ use reqwest::{Method, Response, StatusCode, Url, header};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::{Copier, CopyError, Place};
+use super::{Copier, CopyError, Repository};
 use crate::image::Digest;
 use crate::registry::client::Ask;
 use crate::registry::failure::Failure;
@@ -21,7 +21,7 @@ use crate::registry::fetch::{Event, Watch, goes_on_from};
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Source<'a> {
     /// In a registry.
-    Registry(Place<'a>),
+    Registry(Repository<'a>),
     /// Here.
     Memory(&'a Bytes),
 }
@@ -67,7 +67,7 @@ impl Copier {
     pub(super) async fn blob(
         &self,
         from: Source<'_>,
-        to: Place<'_>,
+        to: Repository<'_>,
         digest: &Digest,
         size: u64,
     ) -> Result<(), CopyError> {
@@ -82,7 +82,7 @@ impl Copier {
         } else {
             counts.mounted.fetch_add(1, Ordering::Relaxed);
         }
-        self.known().insert(digest.clone(), to.repository.into());
+        self.known().insert(digest.clone(), to.name.into());
         Ok(())
     }
 
@@ -90,19 +90,19 @@ impl Copier {
     async fn begin(
         &self,
         from: Source<'_>,
-        to: Place<'_>,
+        to: Repository<'_>,
         digest: &Digest,
     ) -> Result<Option<Upload>, CopyError> {
         let there = match from {
             Source::Registry(from) if from.client.address().host == to.client.address().host => {
-                Some(from.repository.to_owned())
+                Some(from.name.to_owned())
             }
             Source::Registry(_) | Source::Memory(_) => None,
         };
         let elsewhere = self.known().get(digest).cloned().or(there);
-        let elsewhere = elsewhere.filter(|repository| repository != to.repository);
+        let elsewhere = elsewhere.filter(|repository| repository != to.name);
         let begin = async || {
-            let mut ask = Ask::to_write(Method::POST, to.repository, "blobs/uploads/");
+            let mut ask = Ask::to_write(Method::POST, to.name, "blobs/uploads/");
             ask = ask.header(header::CONTENT_LENGTH, "0");
             if let Some(elsewhere) = &elsewhere {
                 ask.path.push_str(&format!("?mount={digest}&from={elsewhere}"));
@@ -122,7 +122,7 @@ impl Copier {
     async fn send(
         &self,
         from: Source<'_>,
-        to: Place<'_>,
+        to: Repository<'_>,
         digest: &Digest,
         size: u64,
         mut upload: Upload,
@@ -147,7 +147,7 @@ impl Copier {
                 self.watch.clone(),
                 digest.clone(),
             );
-            let mut ask = Ask::at(Method::PATCH, &upload.location, to.repository);
+            let mut ask = Ask::at(Method::PATCH, &upload.location, to.name);
             ask = ask.header(header::CONTENT_TYPE, "application/octet-stream");
             ask.body = Some(reqwest::Body::wrap_stream(body));
             let answer = to.client.send_without_limit(ask);
@@ -174,7 +174,7 @@ impl Copier {
         let got: Digest = lock(&upload.flow).hash.clone().into();
         if got != *digest {
             // The registry forgets it by itself too.
-            let forget = Ask::at(Method::DELETE, &upload.location, to.repository);
+            let forget = Ask::at(Method::DELETE, &upload.location, to.name);
             let _ = to.client.send(forget, self.limits).await;
             let failure = Failure::WrongDigest { expected: digest.clone(), got };
             return Err(CopyError { registry: from.name().into(), what, failure });
@@ -183,11 +183,11 @@ impl Copier {
             let mut url = Url::parse(&upload.location)
                 .map_err(|_| Failure::Malformed(format!("it points to '{}'", upload.location)))?;
             url.query_pairs_mut().append_pair("digest", digest.as_str());
-            let ask = Ask::at(Method::PUT, url.as_str(), to.repository).header(header::CONTENT_LENGTH, "0");
+            let ask = Ask::at(Method::PUT, url.as_str(), to.name).header(header::CONTENT_LENGTH, "0");
             match to.client.send(ask, self.limits).await {
                 // An answer that was lost on its way: the first request did it.
                 Err(failure) if failure.is_absence() => {
-                    let there = Ask::to_read(Method::HEAD, to.repository, &format!("blobs/{digest}"));
+                    let there = Ask::to_read(Method::HEAD, to.name, &format!("blobs/{digest}"));
                     to.client.send(there, self.limits).await.map(drop).map_err(|_| failure)
                 }
                 answer => answer.map(drop),
@@ -203,7 +203,7 @@ impl Copier {
             Source::Registry(from) => from,
             Source::Memory(bytes) => return Ok(answer_of(bytes, at)),
         };
-        let response = from.client.blob(from.repository, digest, at, self.limits).await?;
+        let response = from.client.blob(from.name, digest, at, self.limits).await?;
         if goes_on_from(&response, at)? {
             Ok(response)
         } else {
@@ -215,11 +215,11 @@ impl Copier {
     async fn resume(
         &self,
         from: Source<'_>,
-        to: Place<'_>,
+        to: Repository<'_>,
         digest: &Digest,
         upload: Upload,
     ) -> Result<Upload, CopyError> {
-        let asked = Ask::at(Method::GET, &upload.location, to.repository);
+        let asked = Ask::at(Method::GET, &upload.location, to.name);
         let asked = to.client.send(asked, self.limits).await;
         // One of its own: the connection that was given up may not have noticed yet.
         let flow = lock(&upload.flow).clone();
@@ -252,7 +252,7 @@ fn end_of(response: &Response) -> Option<u64> {
     Some(last + 1)
 }
 
-fn location(to: Place<'_>, response: &Response) -> Result<String, Failure> {
+fn location(to: Repository<'_>, response: &Response) -> Result<String, Failure> {
     let location = response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
     let location = location.ok_or_else(|| Failure::Malformed("no address for the upload".into()))?;
     to.client.join(response.url(), location)

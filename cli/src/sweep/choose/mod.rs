@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::pattern::Pattern;
 use super::tree::{Entry, Id, Kind, Marks, Tree};
 use super::unit::{Unit, Units};
-use crate::store::shown;
+use crate::lapse::shown;
 
 mod patterns;
 mod room;

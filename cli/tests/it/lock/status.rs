@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ci_build::journal::{Journal, Owner, Place, Record};
+use ci_build::journal::{EngineAt, Journal, Owner, Record};
 
 use super::command::{HOLD, Holder, ci_build};
 
@@ -52,7 +52,7 @@ fn what_could_not_be_removed_is_shown() {
         String::from_utf8(output.stdout).unwrap()
     };
     let journal = Journal::open_in(&state).unwrap();
-    let engine = Place::Docker { address: "unix:///x".into(), engine: "E".into() };
+    let engine = EngineAt::Docker { address: "unix:///x".into(), engine: "E".into() };
     let record = Record::new(engine, Owner::this().unwrap(), "docker run debian:12 make");
     let entry = journal.intend(record).unwrap();
     let none: serde_json::Value = serde_json::from_str(&shown("status --format json")).unwrap();

@@ -86,7 +86,7 @@ struct Cache<'a> {
 }
 
 /// What tells the directories of caches apart: the cache, and the part of it that is mounted.
-type Place<'a> = (CacheKey, &'a str);
+type DirectoryKey<'a> = (CacheKey, &'a str);
 
 /// Adds the primer of a plan that has one, and gives its row.
 pub(super) fn add<'a>(
@@ -100,7 +100,7 @@ pub(super) fn add<'a>(
     let mut inputs = vec![(table.add(Row::Image(image), Vec::new()), 0)];
 
     // In the order of their keys: that is the order in which all take their locks.
-    let mut wanted = BTreeMap::<Place<'a>, MountRef>::new();
+    let mut wanted = BTreeMap::<DirectoryKey<'a>, MountRef>::new();
     for at in &planned.mounts {
         let (_, original) = table.step(graph, at.step)?;
         let vertex = original.vertex;
@@ -138,12 +138,12 @@ fn mountpoints_in<'a>(
     table: &Table<'a>,
     graph: &BuildGraph,
     plan: &Plan,
-    wanted: &BTreeMap<Place<'a>, MountRef>,
-) -> Result<BTreeMap<Place<'a>, Mountpoints<'a>>, WriteError> {
+    wanted: &BTreeMap<DirectoryKey<'a>, MountRef>,
+) -> Result<BTreeMap<DirectoryKey<'a>, Mountpoints<'a>>, WriteError> {
     let gated = plan.edits.iter().filter(|(_, edit)| !edit.after.is_empty()).map(|(step, _)| *step);
     let gated: BTreeSet<_> =
         gated.chain(plan.primer.iter().flat_map(|primer| primer.before.iter().copied())).collect();
-    let mut all = BTreeMap::<Place<'a>, Mountpoints<'a>>::new();
+    let mut all = BTreeMap::<DirectoryKey<'a>, Mountpoints<'a>>::new();
     for step in gated {
         let (_, original) = table.step(graph, step)?;
         let vertex = original.vertex;

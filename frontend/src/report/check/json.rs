@@ -26,12 +26,12 @@ pub(in crate::report) struct Finding<'c> {
     stage: Option<&'c str>,
     line: Option<u32>,
     message: &'c str,
-    related: Vec<Place<'c>>,
+    related: Vec<Related<'c>>,
     strategy: String,
 }
 
 #[derive(Serialize, PartialEq, Eq, Clone, Copy)]
-struct Place<'c> {
+struct Related<'c> {
     stage: Option<&'c str>,
     line: Option<u32>,
 }
@@ -75,7 +75,7 @@ pub(in crate::report) fn finding<'c>(graph: &'c BuildGraph, mended: &'c Mended) 
     }
 }
 
-fn place(graph: &BuildGraph, at: MountRef) -> Place<'_> {
+fn place(graph: &BuildGraph, at: MountRef) -> Related<'_> {
     let step = graph.step(at.step);
-    Place { stage: step.stage.as_deref(), line: step.location.as_ref().map(|location| location.line) }
+    Related { stage: step.stage.as_deref(), line: step.location.as_ref().map(|location| location.line) }
 }

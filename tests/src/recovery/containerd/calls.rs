@@ -2,18 +2,15 @@
 //! command has no more of them.
 
 use std::process::ExitStatus;
-use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
+use super::super::calls::{Trial, one_by_one};
 use super::super::raw::Row;
 use super::ground::Ground;
 use super::scenario::{ENDS, IS_STOPPED, UNPACKS};
 use crate::proxy::Fate;
 use crate::proxy::grpc::Proxy;
-
-/// No command has so many calls.
-const MOST: usize = 200;
 
 /// What gRPC calls an error of the server itself.
 const INTERNAL: u16 = 13;
@@ -71,37 +68,24 @@ impl Call {
 /// Lets one call after the other of a command fail in one way.
 ///
 /// # Errors
-/// When the command does not end, or not well once no call fails.
+/// When the command does not end well once no call fails.
 pub fn repeat(engine: &str, ground: &Ground, call: Call, fault: &(&str, Fate)) -> Result<Row> {
-    let (mut left, started) = (Vec::new(), Instant::now());
     let (how, fate) = fault;
-    for number in 1..=MOST {
-        let fate = fate.clone();
-        let judge = move |at, _: &str| if at == number { fate.clone() } else { Fate::Passes };
-        let proxy = Proxy::new(&ground.stage.engine.socket(), judge)?;
-        let place = || format!("{}, call {number} {how}", call.name());
-        let status = call.play(ground, &proxy).with_context(place)?;
-        let calls = proxy.calls();
-        let said = |lines: Vec<String>| {
-            let method = calls.get(number - 1).cloned().unwrap_or_default();
-            lines.into_iter().map(move |line| format!("call {number} ({method}): {line}"))
-        };
-        if status.is_none() {
-            left.extend(said(vec!["it does not end".into()]));
-        }
-        left.extend(said(ground.lies()?));
-        left.extend(said(ground.leftovers().with_context(place)?));
-        if calls.len() < number {
-            // Its container is ended by its time limit, else it is successful.
-            let is_well = status.is_some_and(|status| status.success())
-                || matches!(call, Call::Run(_, words) if words == IS_STOPPED);
-            ensure!(is_well, "{} ended {status:?}, though nothing failed", call.name());
-            let times = u32::try_from(number - 1)?;
-            let (engine, scenario) = (engine.to_owned(), format!("{}, one request of it {how}", call.name()));
-            let place = format!("1 to {times}");
-            let seconds = started.elapsed().as_secs_f32();
-            return Ok(Row { engine, scenario, place, times, killed: times, left, seconds });
-        }
-    }
-    anyhow::bail!("{} has more than {MOST} calls", call.name())
+    let scenario = format!("{}, one request of it {how}", call.name());
+    // Its container is ended by its time limit, else it is successful.
+    let is_stopped = matches!(call, Call::Run(_, words) if words == IS_STOPPED);
+    one_by_one(
+        engine,
+        scenario,
+        |status| status.success() || is_stopped,
+        |number| {
+            let fate = fate.clone();
+            let judge = move |at, _: &str| if at == number { fate.clone() } else { Fate::Passes };
+            let proxy = Proxy::new(&ground.stage.engine.socket(), judge)?;
+            let status = call.play(ground, &proxy)?;
+            let requests = proxy.calls();
+            let left = [ground.lies()?, ground.leftovers()?].concat();
+            Ok(Trial { status, requests, left })
+        },
+    )
 }

@@ -12,8 +12,9 @@ use serde_json::Value;
 use xtask::containerd::Kind;
 use xtask::{command, poll};
 
-use super::super::moments;
-use super::scenario::{RUNS_ON, is_killed};
+use super::super::ground::unexplained;
+use super::super::{killing, moments};
+use super::scenario::RUNS_ON;
 use crate::containerd::{IMAGE, Stage, has_cgroup};
 use crate::host;
 
@@ -112,8 +113,7 @@ impl Ground {
     /// # Errors
     /// When it cannot be made.
     pub fn leave(&self) -> Result<()> {
-        let status = self.run(RUNS_ON).env("CI_BUILD_TEST_KILL_AT", "run.started").status()?;
-        ensure!(is_killed(status), "the run was not killed");
+        ensure!(killing::at("run.started", &mut self.run(RUNS_ON))?, "the run was not killed");
         Ok(())
     }
 
@@ -129,12 +129,7 @@ impl Ground {
         let ours = there.difference(&self.staying).filter_map(|thing| Some((thing, run_of(thing)?)));
         let unknown = ours.filter(|(_, run)| !names.contains(*run));
         let mut lies: Vec<String> = unknown.map(|(thing, _)| format!("no record of {thing}")).collect();
-        for record in journal.failures()? {
-            let reason = record.failure.map(|failure| failure.reason).unwrap_or_default();
-            if reason.trim().is_empty() {
-                lies.push(format!("a failure without a reason: {}", record.command));
-            }
-        }
+        lies.extend(unexplained(&journal)?);
         Ok(lies)
     }
 

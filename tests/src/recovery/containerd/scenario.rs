@@ -1,12 +1,8 @@
 //! What is killed and where, on containerd.
 
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
-
 use anyhow::{Result, ensure};
-use ci_build::failpoint;
 
-use super::super::moments;
+use super::super::killing;
 use super::ground::{ARCHIVE, Ground, LIMIT, LONG};
 use crate::containerd::IMAGE;
 
@@ -137,29 +133,17 @@ impl Scenario {
     /// When something else happens than what is played.
     pub fn play(&self, ground: &Ground, place: &str, time: u32) -> Result<bool> {
         match self.way {
-            Way::Run(words) => {
-                Ok(is_killed(ground.run(words).env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?))
-            }
-            Way::Anytime => {
-                let whole = moments::whole(&mut ground.run(ENDS))?;
-                let mut child = ground.run(ENDS).spawn()?;
-                std::thread::sleep(moments::moment(whole, time));
-                let ended = child.try_wait()?.is_some();
-                let _ = child.kill();
-                child.wait()?;
-                Ok(!ended)
-            }
+            Way::Run(words) => killing::at(place, &mut ground.run(words)),
+            Way::Anytime => killing::anytime(|| ground.run(ENDS), time),
             Way::Recovery => {
                 ground.leave()?;
-                let mut recover = ground.quiet(ground.stage.ours(&["recover"]));
-                Ok(is_killed(recover.env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?))
+                killing::at(place, &mut ground.quiet(ground.stage.ours(&["recover"])))
             }
             Way::FailingRecovery => {
                 ground.leave()?;
                 let mut recover = ground.quiet(ground.stage.ours(&["recover"]));
                 // Who it is, its namespaces, the leases, the containers, and then the removal.
-                recover.env("CI_BUILD_TEST_FAIL_CALL", "5");
-                Ok(is_killed(recover.env("CI_BUILD_TEST_KILL_AT", known(place)?).status()?))
+                killing::at(place, recover.env("CI_BUILD_TEST_FAIL_CALL", "5"))
             }
             Way::Reboot => {
                 ground.leave()?;
@@ -171,15 +155,4 @@ impl Scenario {
             }
         }
     }
-}
-
-/// A place that is in the list, so that nobody waits for one that is not.
-fn known(place: &str) -> Result<&str> {
-    ensure!(failpoint::ALL.contains(&place), "no such place: {place}");
-    Ok(place)
-}
-
-/// Whether SIGKILL ended it.
-pub(super) fn is_killed(status: ExitStatus) -> bool {
-    status.signal() == Some(9)
 }

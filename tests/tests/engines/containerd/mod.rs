@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use ci_build_tests::containerd::{IMAGE, Stage, report};
 use ci_build_tests::recovery::containerd::{Ground, SCENARIOS, calls, repeat};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
 use serde_json::Value;
 use xtask::{command, poll};
@@ -117,12 +118,17 @@ pub(crate) fn as_asked(kind: Kind) -> Result<()> {
     cat.stdin.take().context("no input")?.write_all(b"to and fro")?;
     ensure!(cat.wait_with_output()?.stdout == b"to and fro");
 
-    // More than any buffer holds, to somebody who is slow to read it.
-    let mut much = stage.run(&[IMAGE, "dd", "if=/dev/zero", "bs=1M", "count=4"]);
-    let mut much = much.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    std::thread::sleep(Duration::from_secs(3));
+    // More than any buffer holds, to somebody who reads only when no more goes in.
+    let (mut reader, writer) = std::io::pipe()?;
+    let much = [IMAGE, "dd", "if=/dev/zero", "bs=1M", "count=4"];
+    let mut much = stage.run(&much).stdout(writer.try_clone()?).stderr(Stdio::null()).spawn()?;
+    let is_full = || {
+        rustix::event::poll(&mut [PollFd::new(&writer, PollFlags::OUT)], Some(&Timespec::default())) == Ok(0)
+    };
+    poll::until(PATIENCE, || Ok(is_full().then_some(())))?.context("nothing comes")?;
+    drop(writer);
     let mut bytes = Vec::new();
-    much.stdout.take().context("no output")?.read_to_end(&mut bytes)?;
+    reader.read_to_end(&mut bytes)?;
     ensure!(much.wait()?.success() && bytes.len() == 4 << 20, "{} bytes came", bytes.len());
     is_clean(&stage, &before)
 }
