@@ -1,17 +1,17 @@
 //! Who signals a command while it runs: whoever signals us, its time limit, the end of those who wanted it.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
+use super::owner::{Owner, Watched};
 use super::proc;
 
 /// How long a command may run, and with whom. Without limits it ends by itself, or by signals that we pass on.
@@ -22,7 +22,7 @@ pub struct Limits {
     /// How long it may take to end, once it was asked to; then it gets SIGKILL.
     pub grace: Option<Duration>,
     /// Its end is asked for when this process ends.
-    pub owner: Option<u32>,
+    pub owner: Option<Owner>,
 }
 
 /// What a command was asked to end for.
@@ -62,7 +62,7 @@ impl Watch {
     /// its pid once that may be another's.
     pub(super) fn until_end(mut self, pid: Pid, limits: Limits) -> io::Result<Option<Stopped>> {
         let mut control = Control::new(limits);
-        let mut owner = limits.owner.and_then(Owner::of);
+        let mut owner = limits.owner.and_then(Owner::watched);
         loop {
             for signal in self.signals.pending().filter(|signal| *signal != SIGCHLD) {
                 let asked = control.on(Event::Signal(signal));
@@ -82,11 +82,11 @@ impl Watch {
     }
 
     /// Until a signal comes, the owner ends, or the time is over.
-    fn wait(&self, owner: Option<&Owner>, rest: Option<Duration>) -> io::Result<()> {
+    fn wait(&self, owner: Option<&Watched>, rest: Option<Duration>) -> io::Result<()> {
         // A time that the kernel cannot count is never over.
         let rest = rest.and_then(|rest| Timespec::try_from(rest).ok());
         let mut waited = vec![PollFd::new(self.signals.get_read(), PollFlags::IN)];
-        if let Some(Owner::Alive(handle)) = owner {
+        if let Some(Watched::Alive(handle)) = owner {
             waited.push(PollFd::new(handle, PollFlags::IN));
         }
         match poll(&mut waited, rest.as_ref()) {
@@ -160,36 +160,6 @@ fn has_ended(pid: Pid) -> io::Result<bool> {
     }
 }
 
-/// Whoever wanted the command.
-pub(super) enum Owner {
-    /// What the kernel tells of its end by.
-    Alive(OwnedFd),
-    /// It was gone before.
-    Ended,
-}
-
-impl Owner {
-    /// None on a kernel without pidfds (before 5.3): there nobody tells.
-    pub(super) fn of(pid: u32) -> Option<Self> {
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
-        match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(handle) => Some(Self::Alive(handle)),
-            Err(Errno::SRCH) => Some(Self::Ended),
-            Err(_) => None,
-        }
-    }
-
-    fn has_ended(&self) -> bool {
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        match self {
-            Self::Alive(handle) => {
-                poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
-            }
-            Self::Ended => true,
-        }
-    }
-}
-
 /// A terminal sends its interrupt to the command as well; two of them make docker end without cleaning up.
 fn is_heard_by_all(signal: i32) -> bool {
     let is_foreground =
@@ -223,7 +193,7 @@ mod tests {
     #[test]
     fn a_command_ends_with_who_wanted_it() {
         let mut owner = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let limits = Limits { owner: Some(owner.id()), ..Limits::default() };
+        let limits = Limits { owner: Some(Owner::of(owner.id())), ..Limits::default() };
         let waiting = std::thread::spawn(move || sh("exec sleep 60", limits));
         drop(owner.stdin.take());
         owner.wait().unwrap();

@@ -16,6 +16,7 @@ mod bound;
 pub(crate) mod cgroup;
 mod control;
 pub(crate) mod discretion;
+mod owner;
 pub(crate) mod proc;
 mod requests;
 pub(crate) mod shims;
@@ -25,6 +26,7 @@ pub(crate) mod survivors;
 pub(crate) use abbreviation::abbreviated;
 pub use bound::{bound, exec_bound};
 pub use control::{Limits, Stopped};
+pub use owner::{Owner, Vigil};
 pub(crate) use requests::{Request, Requests};
 
 use control::Watch;

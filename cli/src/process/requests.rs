@@ -11,8 +11,9 @@ use signal_hook::consts::SIGWINCH;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::control::{Control, Event, Limits, Owner, Stopped};
+use super::control::{Control, Event, Limits, Stopped};
 use super::heard;
+use super::owner::{Owner, Watched};
 
 /// What comes of whoever signals us, of a time limit, and of the end of who wanted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +48,13 @@ impl Requests {
                 while stream.recv().await.is_some() && sender.send(Heard::Signal(number)).is_ok() {}
             }));
         }
-        match limits.owner.and_then(Owner::of) {
+        match limits.owner.and_then(Owner::watched) {
             // It ends with the process, if not before.
-            Some(Owner::Alive(handle)) => {
+            Some(Watched::Alive(handle)) => {
                 std::thread::Builder::new().spawn(move || tell_end(&handle, &sender)).map(drop)?;
             }
             // The receiver is there.
-            Some(Owner::Ended) => drop(sender.send(Heard::Ownerless)),
+            Some(Watched::Ended) => drop(sender.send(Heard::Ownerless)),
             None => {}
         }
         Ok(Self { control: Control::new(limits), heard: receiver, listeners })
@@ -127,7 +128,7 @@ mod tests {
             assert_eq!(late.next().await, Request::Signal(Signal::KILL));
 
             let mut owner = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-            let limits = Limits { timeout: None, grace, owner: Some(owner.id()) };
+            let limits = Limits { timeout: None, grace, owner: Some(Owner::of(owner.id())) };
             let mut orphaned = Requests::new(limits).unwrap();
             owner.kill().unwrap();
             owner.wait().unwrap();

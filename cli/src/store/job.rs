@@ -1,18 +1,18 @@
 //! The CI job that a command belongs to: what it is called, and which process lives as long as it does.
 
 use super::owner::Process;
-use crate::process::proc;
+use crate::process::{Owner, proc};
 
 /// One CI system, as data: docs/locks.md has the table for people.
 struct System {
     name: &'static str,
     /// What the job is called: the first of these that is set.
     job: &'static [&'static str],
-    owner: Owner,
+    known: Known,
 }
 
 /// How the process of a job is known among the parents of a command.
-enum Owner {
+enum Known {
     /// It has these words in its command line, each as the last part of a path.
     Is(&'static [&'static str]),
     /// It is the child of the process with these words, which serves many jobs.
@@ -20,15 +20,15 @@ enum Owner {
 }
 
 const SYSTEMS: [System; 4] = [
-    System { name: "GitHub Actions", job: &["GITHUB_RUN_ID"], owner: Owner::Is(&["Runner.Worker"]) },
-    System { name: "GitLab", job: &["CI_JOB_URL", "CI_JOB_ID"], owner: Owner::Below(&["gitlab-runner"]) },
+    System { name: "GitHub Actions", job: &["GITHUB_RUN_ID"], known: Known::Is(&["Runner.Worker"]) },
+    System { name: "GitLab", job: &["CI_JOB_URL", "CI_JOB_ID"], known: Known::Below(&["gitlab-runner"]) },
     System {
         name: "Buildkite",
         job: &["BUILDKITE_BUILD_URL", "BUILDKITE_JOB_ID"],
-        owner: Owner::Is(&["buildkite-agent", "bootstrap"]),
+        known: Known::Is(&["buildkite-agent", "bootstrap"]),
     },
     // The agent serves many jobs; what durable-task starts is one `sh` step.
-    System { name: "Jenkins", job: &["BUILD_URL", "BUILD_TAG"], owner: Owner::Below(&["agent.jar"]) },
+    System { name: "Jenkins", job: &["BUILD_URL", "BUILD_TAG"], known: Known::Below(&["agent.jar"]) },
 ];
 
 /// What the job of this process is called, such as "GitLab 4711".
@@ -47,6 +47,19 @@ fn name_of(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
 /// of our parents, else our parent.
 pub fn process() -> Option<Process> {
     Process::of(*parents().last()?)
+}
+
+/// Whose end is that of the job, which may have ended already: whoever is orphaned before it looks is the child of a process of another
+/// session, and what it still knows of those who wanted it is the leader of its own.
+pub fn owner() -> Option<Owner> {
+    let us = std::process::id();
+    let lost = || {
+        let own = proc::stat(us)?;
+        let is_led = own.session != us && own.session != 0;
+        let is_orphan = proc::stat(own.parent).is_some_and(|parent| parent.session != own.session);
+        (is_led && is_orphan).then_some(own.session)
+    };
+    lost().or_else(|| parents().last().copied()).map(Owner::of)
 }
 
 /// Whom a lease can be of that is this job's: the process that lives as long as it does, and those between it and us.
@@ -74,9 +87,9 @@ fn owner_among(lines: &[Vec<String>]) -> Option<usize> {
         words.iter().all(|word| line.iter().any(|part| part.rsplit('/').next() == Some(word)))
     };
     (0..lines.len()).find(|&index| {
-        SYSTEMS.iter().any(|system| match system.owner {
-            Owner::Is(words) => has(&lines[index], words),
-            Owner::Below(words) => lines.get(index + 1).is_some_and(|parent| has(parent, words)),
+        SYSTEMS.iter().any(|system| match system.known {
+            Known::Is(words) => has(&lines[index], words),
+            Known::Below(words) => lines.get(index + 1).is_some_and(|parent| has(parent, words)),
         })
     })
 }

@@ -10,6 +10,7 @@ pub mod containerd;
 pub mod deaths;
 mod ground;
 pub mod many;
+mod missing;
 mod moments;
 mod on;
 mod raw;

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use super::missing::missing;
 use super::raw::{Left, Many, Raw, Row, Speed, Wedge};
 use crate::prunes::speed::median;
 use crate::results::{list, origin};
@@ -125,6 +126,7 @@ fn write(raw: &Raw, page: &mut String) -> fmt::Result {
             )?;
         }
     }
+    list(page, "Not run", missing(raw))?;
     list(page, "Not as promised", complaints(raw))
 }
 

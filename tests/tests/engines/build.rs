@@ -243,6 +243,52 @@ pub(crate) fn orphaned(subject: &Subject) -> Result<()> {
     nothing_left(&host, &mark)
 }
 
+/// A build that looks for its job when that has ended already does not begin.
+pub(crate) fn orphaned_before(subject: &Subject) -> Result<()> {
+    let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
+    fs::write(dir.path().join("Dockerfile"), "FROM local/busybox\nRUN true\n")?;
+    let built = |script: &str| -> Result<bool> {
+        let mut job = host.session(script);
+        // Ended is who writes here: the build.
+        let output = job.args(["job", "build", "--quiet", "--tag", "orphan:1"]).arg(dir.path()).output()?;
+        let is_built = command::succeeds(subject.client.docker().args(["image", "rm", "orphan:1"]))?;
+        ensure!(is_built || output.stdout.is_empty(), "{output:?}");
+        Ok(is_built)
+    };
+    // Ended is also who was not buried yet, which we do only when all is said.
+    let ended = "[ \"$(cut -d' ' -f3 /proc/$$/stat 2>/dev/null || echo Z)\" = Z ]";
+    let orphan = format!("(until {ended}; do :; done; exec \"$CI_BUILD\" \"$@\") & kill -9 $$");
+    ensure!(built("\"$CI_BUILD\" \"$@\"; :")?, "with its job it is not built");
+    ensure!(!built(&orphan)?, "without its job it is built");
+    ensure!(built(&format!("trap '' HUP; {orphan}"))?, "with nohup it is not built");
+    host.quiet(PATIENCE)
+}
+
+/// Nor does one whose job ends while it waits for the lock: it does not wait on.
+pub(crate) fn orphaned_in_line(subject: &Subject) -> Result<()> {
+    let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);
+    fs::write(dir.path().join("Dockerfile"), "FROM local/busybox\nRUN true\n")?;
+    let mut holder = host.command(&["lock", "--", "sh", "-c", "echo in; cat"]);
+    let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    BufReader::new(holder.stdout.take().context("a pipe")?).read_line(&mut String::new())?;
+    let pid = dir.path().join("pid");
+    let mut job = host.session("echo $$ > \"$0\"; \"$CI_BUILD\" build --wait 1m \"$1\"; :");
+    let mut job = job.arg(&pid).arg(dir.path()).stderr(Stdio::piped()).spawn()?;
+    let mut said = BufReader::new(job.stderr.take().context("a pipe")?);
+    let mut line = String::new();
+    said.read_line(&mut line)?;
+    ensure!(line.contains("waiting for"), "{line}");
+    let leader: i32 = fs::read_to_string(&pid)?.trim().parse()?;
+    kill_process(Pid::from_raw(leader).context("a pid")?, Signal::KILL)?;
+    let mut rest = String::new();
+    said.read_to_string(&mut rest)?;
+    ensure!(!rest.contains("error:"), "it waited on: {rest}");
+    job.wait()?;
+    drop(holder.stdin.take());
+    holder.wait()?;
+    host.quiet(PATIENCE)
+}
+
 /// What takes too long is ended.
 pub(crate) fn timeout(subject: &Subject) -> Result<()> {
     let (host, dir) = (Host::new(subject)?, tempfile::tempdir()?);

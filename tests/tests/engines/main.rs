@@ -176,6 +176,8 @@ const TESTS: &[(&str, &[Kind], Test)] = &[
     ("build_ends_by_signals", NEWEST, build::signals),
     ("build_ends_when_it_is_killed", ENDS, build::killed),
     ("build_ends_with_its_job", NEWEST, build::orphaned),
+    ("build_that_finds_its_job_ended_does_not_begin", NEWEST, build::orphaned_before),
+    ("build_that_waits_ends_with_its_job", NEWEST, build::orphaned_in_line),
     ("build_ends_in_time", NEWEST, build::timeout),
     ("build_leases_what_it_made", INTERFACES, build::lease),
     ("build_exit_codes_are_buildxs", NEWEST, build::exit_codes),

@@ -18,7 +18,7 @@ use crate::error::Failure;
 use crate::failpoint;
 use crate::image::ImageName;
 use crate::journal::Journal;
-use crate::process::{self, Limits};
+use crate::process::{self, Limits, Owner, Vigil};
 use crate::recover::Here;
 use crate::store::{Guard as _, Patience, Store, job};
 use crate::switch;
@@ -101,6 +101,9 @@ pub(super) fn arrange(mut words: Vec<OsString>) -> Vec<OsString> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("build.asked");
+    // First of all: the later one looks, the likelier is it that nobody is left who wanted the build.
+    let owner = owner();
+    let vigil = Vigil::keep(owner, "docker buildx build")?;
     let Arguments { wait, words, .. } = arguments;
     let variable = |name: &str| std::env::var_os(name);
     let config = DockerConfig::of(variable);
@@ -124,7 +127,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut command = prepared.command(&buildx, &asked)?;
     let followed = prepared.mark().and_then(|mark| Followed::start(mark, &asked, &store));
     failpoint::reach("build.started");
-    let limits = Limits { timeout: arguments.limit(), grace: Some(arguments.grace), owner: owner() };
+    drop(vigil);
+    let limits = Limits { timeout: arguments.limit(), grace: Some(arguments.grace), owner };
     let ended = super::ended_in(tracing::info_span!("build", exit_code = Empty, outcome = Empty), || {
         process::run_within(&mut command, limits)
     })?;
@@ -142,8 +146,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// Who wants a command: the CI job, whose end is the command's too, unless the caller asked with nohup to live on.
-pub(super) fn owner() -> Option<u32> {
-    if process::is_ignored(signal_hook::consts::SIGHUP) { None } else { job::process().map(|job| job.pid) }
+pub(super) fn owner() -> Option<Owner> {
+    if process::is_ignored(signal_hook::consts::SIGHUP) { None } else { job::owner() }
 }
 
 impl Arguments {

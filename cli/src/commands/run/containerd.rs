@@ -13,7 +13,7 @@ use crate::engine::containerd::{Address, Containerd, DEFAULT, Namespace, is_iden
 use crate::error::Failure;
 use crate::failpoint;
 use crate::journal::{Journal, Owner, Place, Record};
-use crate::process::{Ended, Limits};
+use crate::process::{Ended, Limits, Vigil};
 use crate::recover::Here;
 use crate::run::containerd::{self, Asked, Options, Source, Volume};
 use crate::store::{Identity, Patience, Store};
@@ -143,6 +143,7 @@ fn volume(text: &str) -> Result<Volume, String> {
 pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.asked");
     let asked = arguments.asked()?;
+    let vigil = Vigil::keep(asked.limits.owner, "the container")?;
     let Arguments { address, namespace, wait, store, .. } = arguments;
     let shown = format!("{} {}", asked.source, asked.words.join(" "));
     let shown = format!("containerd run {}", shown.trim());
@@ -173,6 +174,7 @@ pub(in crate::commands) fn run(arguments: &Arguments) -> Result<ExitCode, Failur
     let entry = journal.intend(Record::new(place, owner.clone(), &shown))?;
     failpoint::reach("run.intended");
     let span = tracing::info_span!("run", exit_code = Empty, outcome = Empty);
+    drop(vigil);
     let run = containerd::run(&engine, &asked, &owner, scratch.path(), entry);
     let outcome = span.in_scope(|| events.block_on(run))?;
     match outcome.code {

@@ -17,7 +17,7 @@ use crate::error::{Blame, Explain, Failure, with_cause};
 use crate::failpoint;
 use crate::journal::{Entry, Intended, JOB_LABEL, Journal, Owner, RUN_LABEL, Record};
 use crate::process::survivors::Inmates;
-use crate::process::{self, Ended, Limits};
+use crate::process::{self, Ended, Limits, Vigil};
 use crate::recover::Here;
 use crate::run::unstarted;
 use crate::run::words::{self, Asked, part};
@@ -124,6 +124,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.asked");
+    // First of all: the later one looks, the likelier is it that nobody is left who wanted the run.
+    let limits = arguments.limits();
+    let vigil = Vigil::keep(limits.owner, "docker run")?;
     let asked = Asked::read(&arguments.words);
     let shown = format!("docker run {}", words::shown(&arguments.words));
     let journal = Journal::open()?;
@@ -150,9 +153,8 @@ fn on_docker(arguments: &Arguments) -> Result<ExitCode, Failure> {
     failpoint::reach("run.intended");
     let ended = super::ended_in(tracing::info_span!("run", exit_code = Empty, outcome = Empty), || {
         let mut command = command(arguments, &asked, &owner, entry.name())?;
-        unstarted::beside(&events, &engine, entry.name(), || {
-            process::run_within(&mut command, arguments.limits())
-        })
+        drop(vigil);
+        unstarted::beside(&events, &engine, entry.name(), || process::run_within(&mut command, limits))
     });
     failpoint::reach("run.ended");
     // From here on the container speaks for its image, where there is one.
