@@ -17,9 +17,8 @@ use super::error::Error;
 pub struct Trail {
     file: File,
     path: PathBuf,
-    /// What all lines of this sweep begin with.
-    sweep: String,
-    directory: String,
+    /// What all lines of this sweep have in common: fields of JSON, each behind a comma.
+    common: String,
 }
 
 /// One line.
@@ -85,12 +84,9 @@ impl Serialize for Shown<'_> {
 }
 
 #[derive(Serialize)]
-struct Whole<'a> {
-    at: Timestamp,
+struct Common<'a> {
     sweep: &'a str,
     directory: &'a str,
-    #[serde(flatten)]
-    line: &'a Line<'a>,
 }
 
 impl Trail {
@@ -101,8 +97,11 @@ impl Trail {
     pub fn new(mut file: File, path: &Path, sweep: String, directory: &Path) -> Result<Self, Error> {
         // Somebody may have been killed in the middle of a line.
         end_line(&mut file).map_err(|source| Error::Trail { path: path.into(), source })?;
-        let directory = directory.to_string_lossy().into_owned();
-        Ok(Self { file, path: path.into(), sweep, directory })
+        let common = Common { sweep: &sweep, directory: &directory.to_string_lossy() };
+        let common = serde_json::to_string(&common).map_err(io::Error::from);
+        let common = common.map_err(|source| Error::Trail { path: path.into(), source })?;
+        let common = common.trim_start_matches('{').trim_end_matches('}');
+        Ok(Self { file, path: path.into(), common: format!(",{common}") })
     }
 
     /// Adds a line. Several threads may: each line is written by one call, behind the last one.
@@ -112,13 +111,20 @@ impl Trail {
     pub fn add(&self, line: &Line<'_>) -> Result<(), Error> {
         // Most fit.
         let mut text = Vec::with_capacity(512);
-        let at = Timestamp::now();
-        let whole = Whole { at, sweep: &self.sweep, directory: &self.directory, line };
-        let written = serde_json::to_writer(&mut text, &whole).map_err(io::Error::from).and_then(|()| {
-            text.push(b'\n');
-            (&self.file).write_all(&text)
-        });
+        let written = self.write(&mut text, line).and_then(|()| (&self.file).write_all(&text));
         written.map_err(|source| Error::Trail { path: self.path.clone(), source })
+    }
+
+    /// One object of when it happened, what all lines have in common, and the line itself.
+    fn write(&self, text: &mut Vec<u8>, line: &Line<'_>) -> io::Result<()> {
+        write!(text, "{{\"at\":\"{}\"", Timestamp::now())?;
+        text.extend_from_slice(self.common.as_bytes());
+        let begin = text.len();
+        serde_json::to_writer(&mut *text, line)?;
+        // Its fields go on where those ended.
+        text[begin] = b',';
+        text.push(b'\n');
+        Ok(())
     }
 }
 

@@ -8,6 +8,10 @@ use std::ffi::CStr;
 
 use rustix::fs::FileType;
 
+mod batch;
+
+pub use batch::{Batch, Name};
+
 /// An entry of a tree, by its place there. A directory comes before what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(pub(super) u32);
@@ -168,54 +172,57 @@ impl Tree {
     pub fn new(root: &Found) -> Self {
         let mut tree = Self { entries: Vec::new(), names: Vec::new(), linked: HashMap::new() };
         // The first of all has room.
-        let _ = tree.push(Id::ROOT, c"", root);
+        let _ = tree.append(Id::ROOT, &Batch::of(c"", root));
         tree
     }
 
-    /// Adds what is in a directory.
+    /// Adds what is in a directory, and says which number the first of it has; the others have those after it.
     ///
     /// # Errors
-    /// When there is no number left for it.
-    pub fn push(&mut self, parent: Id, name: &CStr, found: &Found) -> Result<Id, Full> {
-        let id = Id(u32::try_from(self.len()).ok().filter(|&id| id < u32::MAX).ok_or(Full)?);
-        let name = self.push_name(name.to_bytes_with_nul())?;
-        if found.links > 1 && found.kind != Kind::Directory {
-            let linked = self.linked.entry(found.inode).or_insert(Linked { inside: 0, all: 0 });
-            *linked = Linked { inside: linked.inside + 1, all: found.links };
+    /// When there is no number left for one of them.
+    pub fn append(&mut self, parent: Id, batch: &Batch) -> Result<Id, Full> {
+        let first = self.len();
+        let is_numbered = u32::try_from(first + batch.entries.len()).is_ok_and(|end| end < u32::MAX);
+        let first = u32::try_from(first).ok().filter(|_| is_numbered).ok_or(Full)?;
+        let names = self.append_names(&batch.names)?;
+        for &(inode, all) in &batch.linked {
+            let linked = self.linked.entry(inode).or_insert(Linked { inside: 0, all });
+            *linked = Linked { inside: linked.inside + 1, all };
         }
-        if self.entries.last().is_none_or(|piece| piece.len() == PIECE) {
-            // The first one grows with small trees.
-            let capacity = if self.entries.is_empty() { 0 } else { PIECE };
-            self.entries.push(Vec::with_capacity(capacity));
-        }
-        let marks = found.marks.and(Marks::of(Marks::LINKED, found.links > 1));
-        if let Some(piece) = self.entries.last_mut() {
-            piece.push(Entry {
-                inode: found.inode,
-                size: found.size,
-                modified: found.modified,
-                used: found.used,
-                blocks: u32::try_from(found.blocks).unwrap_or(u32::MAX),
+        let mut rest = batch.entries.as_slice();
+        while !rest.is_empty() {
+            if self.entries.last().is_none_or(|piece| piece.len() == PIECE) {
+                // The first one grows with small trees.
+                let capacity = if self.entries.is_empty() { 0 } else { PIECE };
+                self.entries.push(Vec::with_capacity(capacity));
+            }
+            let Some(piece) = self.entries.last_mut() else { return Err(Full) };
+            let (fits, later) = rest.split_at(rest.len().min(PIECE - piece.len()));
+            piece.extend(fits.iter().map(|entry| Entry {
+                name: names + entry.name,
                 parent,
-                name,
-                kind: found.kind,
-                marks,
-            });
+                ..entry.clone()
+            }));
+            rest = later;
         }
-        Ok(id)
+        Ok(Id(first))
     }
 
-    fn push_name(&mut self, name: &[u8]) -> Result<u32, Full> {
-        // A name has at most 255 bytes (NAME_MAX), so that it always fits into a piece.
-        if self.names.last().is_none_or(|piece| piece.len() + name.len() > NAMES) {
+    /// Adds names, and says where the first of them begins.
+    fn append_names(&mut self, names: &[u8]) -> Result<u32, Full> {
+        // A batch always fits into a piece. What is left at the end of one was never touched, and takes no memory.
+        if self.names.last().is_none_or(|piece| piece.len() + names.len() > NAMES) {
             let capacity = if self.names.is_empty() { 0 } else { NAMES };
             self.names.push(Vec::with_capacity(capacity));
         }
         let number = self.names.len() - 1;
         let Some(piece) = self.names.last_mut() else { return Err(Full) };
         let place = number * NAMES + piece.len();
-        piece.extend_from_slice(name);
-        u32::try_from(place).map_err(|_| Full)
+        piece.extend_from_slice(names);
+        match u32::try_from(place + names.len()) {
+            Ok(_) => u32::try_from(place).map_err(|_| Full),
+            Err(_) => Err(Full),
+        }
     }
 
     /// Says of a directory what is known when it is opened.
@@ -281,7 +288,8 @@ impl Tree {
         {
             up.push(self.entry(last).parent);
         }
-        let mut path = Vec::new();
+        // Most fit.
+        let mut path = Vec::with_capacity(128);
         for &id in up.iter().rev().skip(1) {
             if !path.is_empty() {
                 path.push(b'/');
@@ -327,13 +335,25 @@ mod tests {
     #[test]
     fn more_than_a_piece_fits_and_paths_lead_from_the_root() {
         let mut tree = Tree::new(&found(1, Kind::Directory));
-        let directory = tree.push(Id::ROOT, c"a", &found(2, Kind::Directory)).unwrap();
+        let directory = tree.append(Id::ROOT, &Batch::of(c"a", &found(2, Kind::Directory))).unwrap();
         let name = std::ffi::CString::new("n".repeat(200)).unwrap();
-        let ids: Vec<Id> = (0..100_000)
-            .map(|inode| tree.push(directory, &name, &found(3 + inode, Kind::File)).unwrap())
-            .collect();
+        let mut ids: Vec<Id> = Vec::new();
+        let mut batch = Batch::default();
+        for inodes in (0..100_000_u64).collect::<Vec<_>>().chunks(3_000) {
+            batch.clear();
+            for inode in inodes {
+                let name = batch.add_name(&name);
+                batch.add(name, &found(3 + inode, Kind::File));
+            }
+            let first = tree.append(directory, &batch).unwrap();
+            assert_eq!(first.index(), tree.len() - inodes.len());
+            ids.extend((first.0..).take(inodes.len()).map(Id));
+        }
         assert_eq!(tree.len(), 100_002);
         assert_eq!(tree.entry(ids[99_999]).inode, 3 + 99_999);
+        assert!(
+            ids.iter().all(|&id| tree.name(id) == name.as_c_str() && tree.entry(id).parent() == directory)
+        );
         assert_eq!(tree.path(ids[70_000]), [b"a/".as_slice(), name.to_bytes()].concat());
         assert_eq!(tree.path(Id::ROOT), b"");
         assert_eq!(tree.ids().count(), tree.len());
@@ -343,7 +363,7 @@ mod tests {
     fn names_of_one_file_are_counted() {
         let mut tree = Tree::new(&found(1, Kind::Directory));
         for name in [c"a", c"b"] {
-            tree.push(Id::ROOT, name, &Found { links: 3, ..found(7, Kind::File) }).unwrap();
+            tree.append(Id::ROOT, &Batch::of(name, &Found { links: 3, ..found(7, Kind::File) })).unwrap();
         }
         assert_eq!(tree.linked(7), Some(Linked { inside: 2, all: 3 }));
         assert_eq!(tree.linked(8), None);

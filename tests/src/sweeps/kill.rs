@@ -7,6 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::random::Random;
 use super::raw::Kills;
 use super::{Subject, tree};
 
@@ -28,14 +29,10 @@ pub fn run(program: &Path, kills: u64) -> Result<Kills> {
     tree::make(&directory, kills * EACH * 2)?;
     let before = old_files(&directory)?;
     let mut seen = Kills { all: kills, files: before.len() as u64, ..Kills::default() };
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = Random::default();
     for number in 0..kills {
-        // xorshift: other moments each time, the same in each run of the laboratory.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
         let length = || std::fs::metadata(&trail).map_or(0, |file| file.len());
-        let until = length() + random % (EACH * 190);
+        let until = length() + random.below(EACH * 190);
         let mut sweep =
             subject.command(&format!("--older-than 7d --io normal --batch 50 --threads {THREADS}"));
         let mut sweep = sweep.arg(&directory).stdout(Stdio::null()).spawn().context("cannot sweep")?;

@@ -1,9 +1,13 @@
-//! The sweep laboratory: swaps of directories under a sweep, sweeps that are killed, real tools beside sweeps of their caches, and how
-//! fast it is beside `find` and `systemd-tmpfiles`.
+//! The sweep laboratory: swaps of directories under a sweep, a million entries against a naive model, sweeps that are killed, real tools
+//! beside sweeps of their caches, and how fast it is beside `find` and `systemd-tmpfiles`.
 
 pub mod attack;
 pub mod caches;
 pub mod kill;
+pub mod model;
+#[path = "../../../cli/tests/it/sweep/naive.rs"]
+mod naive;
+mod random;
 pub mod raw;
 pub mod report;
 pub mod speed;
@@ -22,14 +26,16 @@ use xtask::{artifacts, command, workspace};
 use self::raw::Raw;
 use crate::results::{self, Kept};
 
-/// How many swaps on each file system, kills, runs of each tool, measurements of each, and files a run for the documentation has.
+/// How many swaps on each file system, entries for the model, kills, runs of each tool, measurements of each, and files a run for the
+/// documentation has.
 const SWAPS: u64 = 1_000_000;
+const ENTRIES: u64 = 1_000_000;
 const KILLS: u64 = 100;
 const TOOLS: u64 = 40;
 const RUNS: usize = 5;
 const FILES: [u64; 2] = [200_000, 1_000_000];
 
-/// Sweeps under attack, kills sweeps, sweeps the caches of tools while they run, and measures sweeps
+/// Sweeps under attack, holds sweeps against a model, kills them, sweeps the caches of tools while they run, and measures
 ///
 /// Without a choice, everything is run and docs/lab/sweep.json and docs/lab-sweep.md are written, which takes an hour. With one, the results go
 /// to target/lab, unless they are to update docs.
@@ -42,6 +48,9 @@ pub struct Selection {
     /// How many swaps there are on each file system
     #[arg(long, value_name = "N", default_value_t = SWAPS)]
     swaps: u64,
+    /// How many entries the tree has that is held against the model
+    #[arg(long, value_name = "N", default_value_t = ENTRIES)]
+    entries: u64,
     /// How many sweeps are killed
     #[arg(long, value_name = "N", default_value_t = KILLS)]
     kills: u64,
@@ -70,6 +79,8 @@ pub struct Selection {
 enum Part {
     /// Swaps of directories and links, on the disk and in memory
     Attack,
+    /// A tree of every kind of entry, held against a naive model
+    Model,
     /// Sweeps that are killed
     Kills,
     /// Tools beside sweeps of their caches
@@ -80,9 +91,9 @@ enum Part {
 
 impl Selection {
     fn is_all(&self) -> bool {
-        let Self { parts, swaps, kills, tools, files, runs, only_tools, .. } = self;
+        let Self { parts, swaps, entries, kills, tools, files, runs, only_tools, .. } = self;
         let is_all = parts.is_empty() && files.is_empty() && only_tools.is_empty();
-        is_all && (*swaps, *kills, *tools, *runs) == (SWAPS, KILLS, TOOLS, RUNS)
+        is_all && (*swaps, *entries, *kills, *tools, *runs) == (SWAPS, ENTRIES, KILLS, TOOLS, RUNS)
     }
 
     fn has(&self, part: Part) -> bool {
@@ -137,6 +148,9 @@ pub fn run(selection: &Selection) -> Result<bool> {
     }
     // An attack is on the library.
     let program = if selection.parts == [Part::Attack] { PathBuf::new() } else { release()? };
+    if selection.has(Part::Model) {
+        kept.add(Raw { models: vec![model::run(&program, selection.entries)?], ..Raw::default() })?;
+    }
     if selection.has(Part::Kills) {
         kept.add(Raw { kills: vec![kill::run(&program, selection.kills)?], ..Raw::default() })?;
     }

@@ -18,6 +18,9 @@ pub struct Raw {
     pub seconds: u64,
     /// Swaps of directories and links under a sweep.
     pub attacks: Vec<Attack>,
+    /// Sweeps that were held against a naive model.
+    #[serde(default)]
+    pub models: Vec<Model>,
     /// Sweeps that were killed.
     pub kills: Vec<Kills>,
     /// Tools in a loop beside sweeps of their caches.
@@ -36,6 +39,7 @@ impl Pieces for Raw {
         self.programs.extend(seen.programs);
         self.seconds += seen.seconds;
         replace(&mut self.attacks, seen.attacks, |attack| (attack.file_system.clone(), attack.who.clone()));
+        replace(&mut self.models, seen.models, |_| ());
         replace(&mut self.kills, seen.kills, |_| ());
         replace(&mut self.caches, seen.caches, |cache| cache.tool.clone());
         replace(&mut self.speeds, seen.speeds, |speed| (speed.what.clone(), speed.files, speed.is_cold));
@@ -59,6 +63,44 @@ pub struct Attack {
     pub removed: u64,
     /// How many files outside of it are gone.
     pub lost: u64,
+}
+
+/// A tree of every kind of entry, swept again and again, each time held against a naive model.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Model {
+    /// How many entries it had: of directories, names of files, and links.
+    pub entries: u64,
+    /// How many of them were no directories.
+    pub files: u64,
+    /// How many were directories.
+    pub directories: u64,
+    /// How many directories the deepest was below the tree.
+    pub deepest: u64,
+    /// How many were second and later names of a file.
+    pub hard: u64,
+    /// How many files had one more name outside of the tree.
+    pub outside: u64,
+    /// How many were symbolic links.
+    pub links: u64,
+    /// How many were sparse files.
+    pub sparse: u64,
+    /// The sweeps, in their order.
+    pub passes: Vec<Pass>,
+    /// How long it took, with the making of the tree.
+    pub seconds: u64,
+}
+
+/// One sweep that was held against the model.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Pass {
+    /// By which rule it was swept.
+    pub rule: String,
+    /// How many entries went, directories too.
+    pub removed: u64,
+    /// How many bytes that freed.
+    pub freed: u64,
+    /// What was not as the model says.
+    pub complaints: Vec<String>,
 }
 
 /// Sweeps that were killed by SIGKILL at any moment.
@@ -108,6 +150,9 @@ pub struct Speed {
     pub is_cold: bool,
     /// By who did it: `ci-build`, `find`, `systemd-tmpfiles`.
     pub ms: BTreeMap<String, Vec<f64>>,
+    /// The processor time of all threads, in milliseconds.
+    #[serde(default)]
+    pub cpu: BTreeMap<String, Vec<f64>>,
     /// The most memory that each took, in KiB.
     pub memory: BTreeMap<String, u64>,
 }

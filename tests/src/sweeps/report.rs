@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::raw::{Attack, Raw, Speed};
-use super::{FILES, KILLS, SWAPS, TOOLS};
+use super::raw::{Attack, Model, Raw, Speed};
+use super::{ENTRIES, FILES, KILLS, SWAPS, TOOLS};
 use crate::results::{escaped, list, origin};
 
 /// The name of what is looked at.
@@ -32,7 +32,9 @@ pub fn write(raw: &Raw, path: &Path) -> Result<()> {
 #[must_use]
 pub fn line(speed: &Speed) -> String {
     let of = |(name, ms): (&String, &Vec<f64>)| {
-        format!("{name} {:.0} ms, {} MiB", median(ms), speed.memory.get(name).copied().unwrap_or(0) / 1024)
+        let cpu = speed.cpu.get(name).map_or(f64::NAN, |cpu| median(cpu));
+        let memory = speed.memory.get(name).copied().unwrap_or(0) / 1024;
+        format!("{name} {:.0} ms, {cpu:.0} ms of processor time, {memory} MiB", median(ms))
     };
     let all: Vec<String> = speed.ms.iter().map(of).collect();
     format!("{} {}{}: {}", speed.what, speed.files, if speed.is_cold { ", cold" } else { "" }, all.join("; "))
@@ -62,6 +64,13 @@ pub fn complaints(raw: &Raw) -> Vec<String> {
         }
         if !is_control && (attack.lost > 0 || attack.removed == 0) {
             complaints.push(format!("{attack:?}"));
+        }
+    }
+    for pass in raw.models.iter().flat_map(|model| &model.passes) {
+        complaints
+            .extend(pass.complaints.iter().map(|wrong| format!("not as the model, {}: {wrong}", pass.rule)));
+        if pass.removed == 0 {
+            complaints.push(format!("nothing went: {}", pass.rule));
         }
     }
     for kills in &raw.kills {
@@ -99,6 +108,8 @@ pub fn not_run(raw: &Raw) -> Vec<String> {
         let mut attacks = raw.attacks.iter().filter(|attack| attack.file_system == file_system);
         expect(attacks.any(is_whole), &format!("{SWAPS} swaps on {file_system}"));
     }
+    let is_whole = |model: &Model| model.entries >= ENTRIES && model.passes.len() > 1;
+    expect(raw.models.iter().any(is_whole), &format!("{ENTRIES} entries against the model"));
     expect(raw.kills.iter().any(|kills| kills.all >= KILLS), &format!("{KILLS} kills"));
     for tool in super::caches::names() {
         let mut caches = raw.caches.iter().filter(|cache| cache.tool == tool);
@@ -149,6 +160,7 @@ fn write_page(page: &mut String, raw: &Raw) -> fmt::Result {
             attack.file_system, attack.who, attack.swaps, attack.sweeps, attack.lost
         )?;
     }
+    write_models(page, &raw.models)?;
     writeln!(page, "\n## Kills\n")?;
     for kills in &raw.kills {
         writeln!(
@@ -192,14 +204,17 @@ fn write_page(page: &mut String, raw: &Raw) -> fmt::Result {
     )?;
     writeln!(
         page,
-        "that was made anew. `find` looks at atime and mtime, as we do and `systemd-tmpfiles` is told to. Ratios are medians of those of the runs.\n"
+        "that was made anew. `find` looks at atime and mtime, as we do and `systemd-tmpfiles` is told to. Ratios are medians of those of the runs. In\nparentheses: processor time, of all threads.\n"
     )?;
     writeln!(
         page,
         "| what | files | | ci-build | find | systemd-tmpfiles | find ÷ ours | tmpfiles ÷ ours | our memory |\n|---|---|---|---|---|---|---|---|---|"
     )?;
     for speed in &raw.speeds {
-        let ms = |name: &str| speed.ms.get(name).map_or("–".into(), |ms| format!("{:.0} ms", median(ms)));
+        let ms = |name: &str| {
+            let cpu = speed.cpu.get(name).map(|cpu| format!(" ({:.0})", median(cpu))).unwrap_or_default();
+            speed.ms.get(name).map_or("–".into(), |ms| format!("{:.0} ms{cpu}", median(ms)))
+        };
         let times = |name: &str| ratio(speed, name).map_or("–".into(), |ratio| format!("{ratio:.2}"));
         writeln!(
             page,
@@ -214,6 +229,32 @@ fn write_page(page: &mut String, raw: &Raw) -> fmt::Result {
             times("systemd-tmpfiles"),
             speed.memory.get(OURS).copied().unwrap_or(0) as f64 * 1024.0 / 1e6
         )?;
+    }
+    Ok(())
+}
+
+fn write_models(page: &mut String, models: &[Model]) -> fmt::Result {
+    writeln!(page, "\n## A model\n")?;
+    for model in models {
+        writeln!(
+            page,
+            "A tree of {} entries: {} directories, the deepest {} below the tree; {} names of files and links, {} of them further names of a file \
+             that has one, {} symbolic links, {} sparse files; {} files have a name outside too; one name in five is odd: line breaks, no UTF-8, \
+             quotes, 240 bytes and more. A naive model, by paths and recursion, says what goes, what that frees, and what is left.\n",
+            model.entries,
+            model.directories,
+            model.deepest,
+            model.files,
+            model.hard,
+            model.links,
+            model.sparse,
+            model.outside
+        )?;
+        writeln!(page, "| sweep | entries removed | bytes freed | not as the model |\n|---|---|---|---|")?;
+        for pass in &model.passes {
+            let wrong = pass.complaints.len();
+            writeln!(page, "| `{}` | {} | {} | {wrong} |", pass.rule, pass.removed, pass.freed)?;
+        }
     }
     Ok(())
 }
@@ -233,7 +274,7 @@ mod tests {
     #[test]
     fn what_was_not_run_is_told() {
         let missing = not_run(&Raw::default());
-        assert_eq!(missing.len(), 2 + 1 + 4 + 8, "{missing:?}");
+        assert_eq!(missing.len(), 2 + 1 + 1 + 4 + 8, "{missing:?}");
         let attack = |swaps| Attack { file_system: "tmpfs".into(), swaps, ..Attack::default() };
         let left = |swaps| not_run(&Raw { attacks: vec![attack(swaps)], ..Raw::default() }).len();
         assert_eq!((left(SWAPS), left(SWAPS - 1)), (missing.len() - 1, missing.len()));
@@ -247,6 +288,7 @@ mod tests {
             is_cold: false,
             ms: [(OURS.to_owned(), vec![ours; 3]), ("find".to_owned(), vec![130.0; 3])].into(),
             memory: [(OURS.to_owned(), 10)].into(),
+            ..Speed::default()
         };
         let complaints = |ours| complaints(&Raw { speeds: vec![of(ours)], ..Raw::default() });
         assert_eq!(complaints(99.0), [""; 0]);

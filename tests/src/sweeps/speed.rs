@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -89,23 +90,41 @@ fn measure(speed: &mut Speed, name: &str, command: &mut Command, is_cold: bool) 
         std::fs::write("/proc/sys/vm/drop_caches", "3").context("only root measures what is cold")?;
     }
     command.stdout(Stdio::null()).stderr(Stdio::null());
+    let before = processor_time()?;
     let begin = Instant::now();
     let mut child = command.spawn().with_context(|| format!("cannot run {name}"))?;
     let status = Path::new("/proc").join(child.id().to_string()).join("status");
-    let mut most = 0;
-    let ended = loop {
-        most = most.max(peak(&status));
-        if let Some(ended) = child.try_wait()? {
-            break ended;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    let ms = begin.elapsed().as_secs_f64() * 1000.0;
-    ensure!(ended.success(), "{name} ended with {ended}");
+    let ended = AtomicBool::new(false);
+    let (exit, ms, most) = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut most = 0;
+            while !ended.load(Ordering::Relaxed) {
+                most = most.max(peak(&status));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            most
+        });
+        let exit = child.wait();
+        let ms = begin.elapsed().as_secs_f64() * 1000.0;
+        ended.store(true, Ordering::Relaxed);
+        (exit, ms, watch.join().unwrap_or(0))
+    });
+    let exit = exit?;
+    ensure!(exit.success(), "{name} ended with {exit}");
     speed.ms.entry(name.into()).or_default().push(ms);
+    speed.cpu.entry(name.into()).or_default().push(processor_time()? - before);
     let memory = speed.memory.entry(name.into()).or_default();
     *memory = most.max(*memory);
     Ok(())
+}
+
+/// The processor time of all children that were waited for, in milliseconds, to ten of them (proc_pid_stat(5), time(7)).
+fn processor_time() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").context("cannot read what the children took")?;
+    // Behind the name, which may have spaces: the state is the third field, the user and system time of children the 16th and 17th.
+    let fields = text.rsplit_once(") ").map(|(_, fields)| fields.split(' ').skip(13).take(2));
+    let ticks = fields.into_iter().flatten().map(str::parse::<f64>).sum::<Result<f64, _>>();
+    Ok(ticks.context("cannot read what the children took")? * 10.0)
 }
 
 /// The most memory that a process had so far, in KiB (proc_pid_status(5)).

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::fs::RawDir;
 
 use super::super::place::{self, Key};
-use super::super::tree::{Found, Full, Id, Kind, Marks};
+use super::super::tree::{Batch, Found, Id, Kind, Marks, Name};
 use super::queue::{Group, Open};
 use super::{Failure, Walk};
 
@@ -18,27 +18,19 @@ const BATCH: usize = 4096;
 pub(super) struct Listing {
     buffer: Vec<u8>,
     listed: Vec<Listed>,
-    /// The names, each with its zero.
-    names: Vec<u8>,
-    found: Vec<(usize, Found)>,
+    batch: Batch,
 }
 
 impl Default for Listing {
     fn default() -> Self {
-        let buffer = Vec::with_capacity(32 * 1024);
-        Self { buffer, listed: Vec::new(), names: Vec::new(), found: Vec::new() }
+        Self { buffer: Vec::with_capacity(32 * 1024), listed: Vec::new(), batch: Batch::default() }
     }
 }
 
 struct Listed {
     inode: u64,
     kind: Option<Kind>,
-    /// Where its name begins.
-    name: usize,
-}
-
-fn name_at(names: &[u8], start: usize) -> &CStr {
-    CStr::from_bytes_until_nul(&names[start..]).unwrap_or_default()
+    name: Name,
 }
 
 impl Walk<'_> {
@@ -62,7 +54,7 @@ impl Walk<'_> {
 
     /// Puts down all that is in an open directory.
     pub(super) fn list(&self, id: Id, open: Open, listing: &mut Listing) -> Result<(), Failure> {
-        let Listing { buffer, listed, names, found } = listing;
+        let Listing { buffer, listed, batch } = listing;
         let mut directories = Vec::new();
         let mut entries = RawDir::new(&open.fd, buffer.spare_capacity_mut());
         let mut end = Ok(());
@@ -75,23 +67,25 @@ impl Walk<'_> {
                         rustix::fs::FileType::Unknown => None,
                         kind => Some(Kind::from(kind)),
                     };
-                    listed.push(Listed { inode: entry.ino(), kind, name: names.len() });
-                    names.extend_from_slice(entry.file_name().to_bytes_with_nul());
+                    let name = batch.add_name(entry.file_name());
+                    listed.push(Listed { inode: entry.ino(), kind, name });
                 }
                 Some(Err(errno)) => end = Err((*errno).into()),
                 None => {}
             }
             let is_over = !matches!(entry, Some(Ok(_)));
-            if is_over || listed.len() == BATCH {
+            if is_over || listed.len() == BATCH || batch.is_full() {
                 // In the order of the inodes, which is that of the disk.
                 listed.sort_unstable_by_key(|listed| listed.inode);
-                let ask = |listed: &Listed| self.ask(&open, listed, name_at(names, listed.name));
-                found.extend(listed.iter().filter_map(|listed| Some((listed.name, ask(listed)?))));
-                let put = self.put(id, names, found, &mut directories);
-                listed.clear();
-                names.clear();
-                found.clear();
-                put?;
+                for listed in listed.drain(..) {
+                    if let Some(found) = self.ask(&open, &listed, batch.name(listed.name)) {
+                        batch.add(listed.name, &found);
+                    }
+                }
+                let first = self.lock().scan.tree.append(id, batch);
+                directories.extend(first.into_iter().flat_map(|first| batch.directories(first)));
+                batch.clear();
+                first?;
             }
             if is_over {
                 break;
@@ -101,24 +95,6 @@ impl Walk<'_> {
             self.push(Group { parent: id, fd: Some(Arc::new(open)), children: directories });
         }
         end
-    }
-
-    /// Puts down what was found.
-    fn put(
-        &self,
-        id: Id,
-        names: &[u8],
-        found: &[(usize, Found)],
-        directories: &mut Vec<Id>,
-    ) -> Result<(), Full> {
-        let mut state = self.lock();
-        for (name, found) in found {
-            let child = state.scan.tree.push(id, name_at(names, *name), found)?;
-            if found.kind == Kind::Directory && !found.marks.has(Marks::MOUNT) {
-                directories.push(child);
-            }
-        }
-        Ok(())
     }
 
     /// What has this name; none where it is gone. A directory tells of itself when it is opened.

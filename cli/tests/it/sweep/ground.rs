@@ -1,16 +1,15 @@
 //! Directories to be swept, and a sweep of them.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::super::lock::command::ci_build;
+use super::naive::{paths, set_times};
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -58,7 +57,7 @@ impl Ground {
 
     /// All directories are so old, but for the tree itself.
     pub(super) fn age_directories(&self, age: Duration) {
-        for path in paths(&self.tree()) {
+        for path in paths(&self.tree()).unwrap() {
             if path.symlink_metadata().unwrap().is_dir() {
                 set_age(&path, age, age);
             }
@@ -95,32 +94,12 @@ impl Ground {
     pub(super) fn left(&self) -> Vec<String> {
         let tree = self.tree();
         let name = |path: PathBuf| path.strip_prefix(&tree).unwrap().to_string_lossy().into_owned();
-        paths(&tree).into_iter().map(name).collect()
+        paths(&tree).unwrap().into_iter().map(name).collect()
     }
-}
-
-/// All that is below, what is in a directory after it, in the order of the names. By recursion and by paths, as nobody should.
-pub(super) fn paths(directory: &Path) -> Vec<PathBuf> {
-    let mut names: Vec<PathBuf> =
-        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    names.sort_unstable_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
-    let mut found = Vec::new();
-    for path in names {
-        let is_directory = path.symlink_metadata().unwrap().is_dir();
-        found.push(path.clone());
-        if is_directory {
-            found.extend(paths(&path));
-        }
-    }
-    found
 }
 
 /// As if it had been read and changed so long ago.
 pub(super) fn set_age(path: &Path, read: Duration, changed: Duration) {
-    let at = |ago| {
-        let time = (SystemTime::now() - ago).duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        Timespec { tv_sec: time.as_secs().try_into().unwrap(), tv_nsec: time.subsec_nanos().into() }
-    };
-    let times = Timestamps { last_access: at(read), last_modification: at(changed) };
-    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+    let now = SystemTime::now();
+    set_times(path, now - read, now - changed).unwrap();
 }

@@ -6,5 +6,6 @@ mod deep;
 mod ground;
 mod kill;
 mod model;
+mod naive;
 mod swaps;
 mod whole;

@@ -1,17 +1,18 @@
 //! What a sweep removes and what it says that freed, held against a naive model that walks by paths and looks at everything.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::{MetadataExt as _, symlink};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::ground::{Ground, paths, set_age};
+use super::ground::{Ground, set_age};
+use super::naive::{Limits, look, model};
 
 /// What is made in the tree. Directories are named by numbers: that of one that is not there yet is the tree itself.
 #[derive(Debug, Clone)]
@@ -101,87 +102,6 @@ fn build(ground: &Ground, makes: &[Make]) {
     ages.iter().for_each(|(path, age)| set_age(path, *age, *age));
 }
 
-#[derive(Debug)]
-struct Found {
-    used: i128,
-    changed: i128,
-    inode: u64,
-    bytes: u64,
-    links: u64,
-    is_directory: bool,
-}
-
-fn look(tree: &Path) -> BTreeMap<PathBuf, Found> {
-    let of = |path: PathBuf| {
-        let stat = path.symlink_metadata().unwrap();
-        let nanoseconds = |seconds: i64, part: i64| i128::from(seconds) * 1_000_000_000 + i128::from(part);
-        let changed = nanoseconds(stat.mtime(), stat.mtime_nsec());
-        let found = Found {
-            used: changed.max(nanoseconds(stat.atime(), stat.atime_nsec())),
-            changed,
-            inode: stat.ino(),
-            bytes: stat.blocks() * 512,
-            links: stat.nlink(),
-            is_directory: stat.is_dir(),
-        };
-        (path, found)
-    };
-    paths(tree).into_iter().map(of).collect()
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    older_than: Option<u64>,
-    max_size: Option<u64>,
-    max_files: Option<u64>,
-}
-
-/// What goes, and what that frees.
-fn model(found: &BTreeMap<PathBuf, Found>, limits: Limits) -> (BTreeSet<PathBuf>, u64) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as i128;
-    let old = |at: i128, hours: u64| now - at >= i128::from(hours) * 3_600_000_000_000;
-    let mut files: Vec<&PathBuf> =
-        found.iter().filter(|(_, f)| !f.is_directory).map(|(path, _)| path).collect();
-    files.sort_by_key(|path| found[*path].used);
-    let mut gone: BTreeSet<PathBuf> = BTreeSet::new();
-    let size = |gone: &BTreeSet<PathBuf>| -> u64 {
-        let left = files.iter().filter(|path| !gone.contains(**path));
-        left.map(|path| (found[*path].inode, found[*path].bytes)).collect::<HashMap<_, _>>().values().sum()
-    };
-    for path in &files {
-        if limits.older_than.is_some_and(|hours| old(found[*path].used, hours)) {
-            gone.insert((*path).clone());
-        }
-    }
-    for path in &files {
-        let is_large = limits.max_size.is_some_and(|most| size(&gone) > most);
-        let is_many = limits.max_files.is_some_and(|most| (files.len() - gone.len()) as u64 > most);
-        // The grace is ten minutes, or less where less is asked for.
-        let is_new = now - found[*path].used < 600_000_000_000 && limits.older_than != Some(0);
-        if (is_large || is_many) && !gone.contains(*path) && !is_new {
-            gone.insert((*path).clone());
-        }
-    }
-    let mut names: HashMap<u64, u64> = HashMap::new();
-    gone.iter().for_each(|path| *names.entry(found[path].inode).or_default() += 1);
-    let freed = |(inode, count): (&u64, &u64)| {
-        let file = found.values().find(|file| file.inode == *inode).unwrap();
-        if file.links == *count { file.bytes } else { 0 }
-    };
-    let freed = names.iter().map(freed).sum();
-    // Directories, the deepest first: their paths are longer.
-    for (path, directory) in found.iter().rev().filter(|(_, f)| f.is_directory) {
-        let is_empty = !found.keys().any(|other| other.parent() == Some(path) && !gone.contains(other));
-        let is_old = limits
-            .older_than
-            .map_or(now - directory.changed >= 600_000_000_000, |hours| old(directory.changed, hours));
-        if is_empty && is_old {
-            gone.insert(path.clone());
-        }
-    }
-    (gone, freed)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
@@ -197,17 +117,17 @@ proptest! {
         prop_assume!(older_than.is_some() || max_size.is_some() || max_files.is_some());
         let ground = Ground::new();
         build(&ground, &makes);
-        let before = look(&ground.tree());
+        let before = look(&ground.tree()).unwrap();
         let (gone, freed) = model(&before, limits);
         let mut flags = format!("--threads {threads}");
         older_than.iter().for_each(|hours| flags += &format!(" --older-than {hours}h"));
         max_size.iter().for_each(|size| flags += &format!(" --max-size {size}B"));
         max_files.iter().for_each(|files| flags += &format!(" --max-files {files}"));
         let expected = ground.sweep(&format!("{flags} --dry-run"));
-        prop_assert_eq!(look(&ground.tree()).len(), before.len(), "a dry run removed something");
+        prop_assert_eq!(look(&ground.tree()).unwrap().len(), before.len(), "a dry run removed something");
         prop_assert!(!ground.state().exists(), "a dry run made something");
         let told = ground.sweep(&flags);
-        let after: BTreeSet<PathBuf> = look(&ground.tree()).into_keys().collect();
+        let after: BTreeSet<PathBuf> = look(&ground.tree()).unwrap().into_keys().collect();
         let is_gone = |path: &&PathBuf| !after.contains(*path);
         let really: BTreeSet<PathBuf> = before.keys().filter(is_gone).cloned().collect();
         // Names of one file were used at the same time: which of them goes first, and empties its directory, is nobody's business.
