@@ -13,7 +13,7 @@ use super::Error;
 const WORD: &str = "__bound";
 
 /// Our own program, also when its file was replaced by another version meanwhile (proc_pid_exe(5)).
-const OURSELVES: &str = "/proc/self/exe";
+pub(crate) const OURSELVES: &str = "/proc/self/exe";
 
 /// A command that gets SIGTERM from the kernel when this process ends, also by SIGKILL. It has to be started by the
 /// thread that waits for it: the promise is about that thread (prctl(2), `PR_SET_PDEATHSIG`).

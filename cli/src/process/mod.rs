@@ -24,6 +24,7 @@ pub(crate) mod short;
 pub(crate) mod survivors;
 
 pub(crate) use abbreviation::abbreviated;
+pub(crate) use bound::OURSELVES;
 pub use bound::{bound, exec_bound};
 pub use control::{Limits, Stopped};
 pub use owner::{Owner, Vigil};

@@ -85,13 +85,12 @@ impl CacheMount {
     /// # Errors
     /// When the build cannot be begun.
     pub fn sweep(&self) -> Result<u8, CacheMountError> {
-        let program = std::env::current_exe().map_err(CacheMountError::Program)?;
         if self.image.is_none() {
-            let bytes = std::fs::read(&program).map_err(CacheMountError::Program)?;
+            let bytes = std::fs::read(process::OURSELVES).map_err(CacheMountError::Program)?;
             Architecture::of_binary(&bytes).map_err(|_| CacheMountError::Dynamic)?;
         }
         let context = tempfile::tempdir().map_err(CacheMountError::Write)?;
-        std::fs::copy(&program, context.path().join("ci-build")).map_err(CacheMountError::Write)?;
+        std::fs::copy(process::OURSELVES, context.path().join("ci-build")).map_err(CacheMountError::Write)?;
         let file = context.path().join("Dockerfile");
         std::fs::write(&file, self.dockerfile()?).map_err(CacheMountError::Write)?;
         let buildx = build::buildx(&DockerConfig::of(|name| std::env::var_os(name)))?;
