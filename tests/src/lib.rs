@@ -13,6 +13,7 @@ pub mod lab;
 pub mod proxy;
 pub mod prunes;
 pub mod pulls;
+mod random;
 pub mod recovery;
 pub mod results;
 pub mod soak;

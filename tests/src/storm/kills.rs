@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use xtask::{build, command, poll};
 
-use super::random::Random;
 use super::raw::{How, Kill, Kills};
 use crate::Subject;
 use crate::host::{Host, processes};
+use crate::random::Random;
 
 /// The last moment at which a build is ended; the step in it takes longer than all of them.
 const LATEST: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ pub(super) fn run(subject: &Subject, kills: usize, seed: u64) -> Result<Kills> {
     let plans: Vec<_> = (0..kills)
         .map(|number| {
             let how = How::ALL[number % How::ALL.len()];
-            (number, how, random.below(LATEST))
+            (number, how, random.time_below(LATEST))
         })
         .collect();
     let mut runs = Vec::new();

@@ -5,7 +5,6 @@
 
 mod jobs;
 mod kills;
-mod random;
 pub mod raw;
 pub mod report;
 

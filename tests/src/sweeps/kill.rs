@@ -7,9 +7,9 @@ use std::process::Stdio;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::random::Random;
 use super::raw::Kills;
 use super::{Subject, tree};
+use crate::random::Random;
 
 /// How many threads remove: each may have removed one thing that it did not come to tell of.
 pub const THREADS: u64 = 2;
@@ -29,7 +29,7 @@ pub fn run(program: &Path, kills: u64) -> Result<Kills> {
     tree::make(&directory, kills * EACH * 2)?;
     let before = old_files(&directory)?;
     let mut seen = Kills { all: kills, files: before.len() as u64, ..Kills::default() };
-    let mut random = Random::default();
+    let mut random = Random::new(0);
     for number in 0..kills {
         let length = || std::fs::metadata(&trail).map_or(0, |file| file.len());
         let until = length() + random.below(EACH * 190);

@@ -7,7 +7,6 @@ pub mod kill;
 pub mod model;
 #[path = "../../../cli/tests/it/sweep/naive.rs"]
 mod naive;
-mod random;
 pub mod raw;
 pub mod report;
 pub mod speed;

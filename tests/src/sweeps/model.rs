@@ -17,8 +17,8 @@ use xtask::workspace;
 
 use super::Subject;
 use super::naive::{Found, Limits, look, model, set_times};
-use super::random::Random;
 use super::raw::{Model, Pass};
+use crate::random::Random;
 
 /// What was not used for so many hours is old. No file is of about that age, so that none grows old between the model and the sweep.
 const OLD: u64 = 200;
@@ -153,13 +153,7 @@ impl Builder {
             std::fs::create_dir(directory).context("cannot create a directory")?;
         }
         let directories = vec![(tree.to_owned(), 0)];
-        Ok(Self {
-            random: Random::default(),
-            now: SystemTime::now(),
-            outside,
-            directories,
-            files: Vec::new(),
-        })
+        Ok(Self { random: Random::new(0), now: SystemTime::now(), outside, directories, files: Vec::new() })
     }
 
     fn build(mut self, entries: u64, seen: &mut Model) -> Result<()> {
