@@ -33,18 +33,17 @@ impl Engine {
     /// # Errors
     /// When the engine does not list them.
     pub async fn owned_volumes(&self) -> Result<Vec<OwnedVolume>, Error> {
-        let listed = self.listed_volumes([("label".into(), vec![OWNER_LABEL.into()])]).await?;
+        let listed = self.dangling_volumes(Some(OWNER_LABEL)).await?;
         let owned =
             |volume: bollard::models::Volume| OwnedVolume { name: volume.name, labels: volume.labels };
         Ok(listed.into_iter().map(owned).collect())
     }
 
-    async fn listed_volumes<const N: usize>(
-        &self,
-        filters: [(String, Vec<String>); N],
-    ) -> Result<Vec<bollard::models::Volume>, Error> {
-        let unused = ("dangling".into(), vec!["true".into()]);
-        let filters = Some(filters.into_iter().chain([unused]).collect());
+    async fn dangling_volumes(&self, label: Option<&str>) -> Result<Vec<bollard::models::Volume>, Error> {
+        let filters = [("dangling", Some("true")), ("label", label)];
+        let filters =
+            filters.into_iter().filter_map(|(name, value)| Some((name.into(), vec![value?.into()])));
+        let filters = Some(filters.collect());
         let listed = self.docker.list_volumes(Some(ListVolumesOptions { filters })).await;
         Ok(listed.map_err(|source| self.refused("list its volumes", source))?.volumes.unwrap_or_default())
     }
@@ -59,7 +58,7 @@ impl Engine {
             is_anonymous: volume.name.len() == 64 && volume.name.bytes().all(|b| b.is_ascii_hexdigit()),
             name: volume.name,
         };
-        Ok(self.listed_volumes([]).await?.into_iter().map(volume).collect())
+        Ok(self.dangling_volumes(None).await?.into_iter().map(volume).collect())
     }
 
     /// Deletes a volume that no container has.

@@ -14,8 +14,10 @@ pub(super) async fn recover(
     report: &mut Report,
 ) -> Result<(), Error> {
     let volumes = engine.owned_volumes().await?;
-    for task in choose(&[], volumes, recovery.options.is_eager, Timestamp::now()) {
-        // Whoever is unknown has a container or none: his volumes are told of with neither.
+    // Without a record nothing has failed before that could be tried again later.
+    let is_eager = true;
+    for task in choose(&[], volumes, is_eager, Timestamp::now()) {
+        // Those of the living stay, and those of whom nobody here can tell.
         let Task::Remove { container: OwnedVolume { name, .. }, .. } = task else { continue };
         let deletion = match recovery.options.is_dry_run {
             true => Deletion::Done,

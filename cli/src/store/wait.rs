@@ -128,25 +128,18 @@ pub(super) fn within(
     limit: Duration,
     mut tell: impl FnMut(),
 ) -> io::Result<Option<Locked>> {
-    let file = match Locked::at_once(file, mode)? {
-        Ok(locked) => return Ok(Some(locked)),
-        Err(_) if limit.is_zero() => return Ok(None),
-        Err(file) => file,
+    let (sender, granted) = channel();
+    let hand_over = move |answer| drop(sender.send(answer));
+    let limit = match begin(file, mode, limit, hand_over)? {
+        Begun::Over(locked) => return Ok(locked),
+        Begun::Waits(limit) => limit,
     };
-    let (started, limit, requests) = (Instant::now(), limit.max(LEAST), Requests::new());
-    requests.request(file, mode, Granted::Lock)?;
-    let mut next = SILENT.min(limit);
-    loop {
-        match requests.granted.recv_timeout(next.saturating_sub(started.elapsed())) {
-            Ok(Ok(Granted::Lock(locked) | Granted::Gate(locked))) => return Ok(Some(locked)),
-            Ok(Err(refused)) => return Err(refused),
-            Err(RecvTimeoutError::Timeout) if started.elapsed() < limit => {
-                tell();
-                next = limit;
-            }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
-        }
+    let mut answer = granted.recv_timeout(SILENT.min(limit));
+    if answer.is_err() && limit > SILENT {
+        tell();
+        answer = granted.recv_timeout(limit - SILENT);
     }
+    answer.ok().transpose()
 }
 
 /// As [`within`], while the event loop goes on with what else it has. Who drops this waits no more.
@@ -156,14 +149,12 @@ pub(super) async fn meanwhile(
     limit: Duration,
     mut tell: impl FnMut(),
 ) -> io::Result<Option<Locked>> {
-    let file = match Locked::at_once(file, mode)? {
-        Ok(locked) => return Ok(Some(locked)),
-        Err(_) if limit.is_zero() => return Ok(None),
-        Err(file) => file,
-    };
-    let limit = limit.max(LEAST);
     let (sender, granted) = oneshot::channel();
-    request(file, mode, move |answer| drop(sender.send(answer)))?;
+    let hand_over = move |answer| drop(sender.send(answer));
+    let limit = match begin(file, mode, limit, hand_over)? {
+        Begun::Over(locked) => return Ok(locked),
+        Begun::Waits(limit) => limit,
+    };
     let mut granted = pin!(granted);
     let mut answer = timeout(SILENT.min(limit), &mut granted).await;
     if answer.is_err() && limit > SILENT {
@@ -173,6 +164,28 @@ pub(super) async fn meanwhile(
     match answer {
         Ok(Ok(answer)) => answer.map(Some),
         Ok(Err(_)) | Err(_) => Ok(None),
+    }
+}
+
+/// What came of asking for one file.
+enum Begun {
+    /// It was free, or there is no time to wait.
+    Over(Option<Locked>),
+    /// It is waited for, for at most so long.
+    Waits(Duration),
+}
+
+/// Locks a file at once where it is free, and else waits for it in a thread where there is time for that.
+fn begin(
+    file: File,
+    mode: Mode,
+    limit: Duration,
+    hand_over: impl FnOnce(io::Result<Locked>) + Send + 'static,
+) -> io::Result<Begun> {
+    match Locked::at_once(file, mode)? {
+        Ok(locked) => Ok(Begun::Over(Some(locked))),
+        Err(_) if limit.is_zero() => Ok(Begun::Over(None)),
+        Err(file) => request(file, mode, hand_over).map(|()| Begun::Waits(limit.max(LEAST))),
     }
 }
 

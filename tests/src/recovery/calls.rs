@@ -94,10 +94,13 @@ pub(super) struct Trial {
 /// When the command does not end well once no request fails.
 pub(super) fn one_by_one(
     engine: &str,
-    scenario: String,
-    is_well: impl Fn(ExitStatus) -> bool,
+    (name, how): (&str, &str),
+    is_stopped: bool,
     play: impl Fn(usize) -> Result<Trial>,
 ) -> Result<Row> {
+    let scenario = format!("{name}, one request of it {how}");
+    // What its time limit ends is not successful.
+    let is_well = |status: ExitStatus| status.success() || is_stopped;
     let (mut left, started) = (Vec::new(), Instant::now());
     for number in 1..=MOST {
         let trial = play(number).with_context(|| format!("{scenario}: request {number}"))?;
@@ -126,21 +129,12 @@ pub(super) fn one_by_one(
 /// When the command does not end well once no request fails.
 pub fn repeat(engine: &str, socket: &Path, ground: &Ground, call: Call, fault: &(&str, Fate)) -> Result<Row> {
     let (how, fate) = fault;
-    let scenario = format!("{}, one request of it {how}", call.name());
-    // Its container is ended by its time limit, else it is successful.
     let is_stopped = matches!(call, Call::Run(_, words) if words == IS_STOPPED);
-    one_by_one(
-        engine,
-        scenario,
-        |status| status.success() || is_stopped,
-        |number| {
-            let fate = fate.clone();
-            let proxy =
-                Proxy::new(socket, move |at, _| if at == number { fate.clone() } else { Fate::Passes })?;
-            let status = call.play(ground, &proxy)?;
-            let requests = proxy.requests();
-            let left = [ground.lies()?, ground.leftovers()?].concat();
-            Ok(Trial { status, requests, left })
-        },
-    )
+    one_by_one(engine, (call.name(), how), is_stopped, |number| {
+        let fate = fate.clone();
+        let proxy = Proxy::new(socket, move |at, _| if at == number { fate.clone() } else { Fate::Passes })?;
+        let status = call.play(ground, &proxy)?;
+        let left = [ground.lies()?, ground.leftovers()?].concat();
+        Ok(Trial { status, requests: proxy.requests(), left })
+    })
 }

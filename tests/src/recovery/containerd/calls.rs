@@ -71,21 +71,13 @@ impl Call {
 /// When the command does not end well once no call fails.
 pub fn repeat(engine: &str, ground: &Ground, call: Call, fault: &(&str, Fate)) -> Result<Row> {
     let (how, fate) = fault;
-    let scenario = format!("{}, one request of it {how}", call.name());
-    // Its container is ended by its time limit, else it is successful.
     let is_stopped = matches!(call, Call::Run(_, words) if words == IS_STOPPED);
-    one_by_one(
-        engine,
-        scenario,
-        |status| status.success() || is_stopped,
-        |number| {
-            let fate = fate.clone();
-            let judge = move |at, _: &str| if at == number { fate.clone() } else { Fate::Passes };
-            let proxy = Proxy::new(&ground.stage.engine.socket(), judge)?;
-            let status = call.play(ground, &proxy)?;
-            let requests = proxy.calls();
-            let left = [ground.lies()?, ground.leftovers()?].concat();
-            Ok(Trial { status, requests, left })
-        },
-    )
+    one_by_one(engine, (call.name(), how), is_stopped, |number| {
+        let fate = fate.clone();
+        let judge = move |at, _: &str| if at == number { fate.clone() } else { Fate::Passes };
+        let proxy = Proxy::new(&ground.stage.engine.socket(), judge)?;
+        let status = call.play(ground, &proxy)?;
+        let left = [ground.lies()?, ground.leftovers()?].concat();
+        Ok(Trial { status, requests: proxy.calls(), left })
+    })
 }
