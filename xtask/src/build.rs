@@ -174,10 +174,17 @@ fn printed(output: &File) -> Result<String> {
 
 /// Removes everything that builds left in the engine's cache, the cache mounts too, so that the next one is cold.
 ///
+/// A step that was cancelled has its caches for a moment longer than its build takes, and the engine keeps what is in use.
+///
 /// # Errors
-/// When the engine does not do it.
+/// When the engine does not do it, or cache mounts stay in use.
 pub fn forget(client: &Client) -> Result<()> {
-    command::run(client.buildx().args(["prune", "--all", "--force"]))
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let is_gone = poll::until(PATIENCE, || {
+        command::run(client.buildx().args(["prune", "--all", "--force"]))?;
+        Ok((cache_mounts(client)? == 0).then_some(()))
+    })?;
+    is_gone.context("cache mounts are still in use, long after the last build")
 }
 
 /// How many cache mounts the engine keeps.

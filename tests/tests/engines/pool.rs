@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use anyhow::{Result, bail};
 use ci_build_tests::Subject;
 use ci_build_tests::durations::Durations;
-use xtask::engines::Kind;
+use xtask::{build, engines::Kind};
 
 /// The engines of one kind.
 pub(crate) struct Pool {
@@ -31,11 +31,14 @@ impl Pool {
         Self { kind, most, durations, engines: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Has a test use an engine that nobody else uses meanwhile.
+    /// Has a test use an engine that nobody else uses meanwhile, and whose cache is empty: a control that broke as it should
+    /// leaves a cache mount by which the next test's build would break, too.
     pub(crate) fn with(&self, test: impl FnOnce(&Subject) -> Result<()>) -> Result<()> {
         let lent = Lent { pool: self, subject: Some(self.take()?) };
         // It is there until it goes back.
-        lent.subject.as_ref().map_or(Ok(()), test)
+        let Some(subject) = &lent.subject else { return Ok(()) };
+        build::forget(&subject.client)?;
+        test(subject)
     }
 
     fn take(&self) -> Result<Subject> {
