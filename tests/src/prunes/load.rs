@@ -14,7 +14,7 @@ use xtask::command;
 use xtask::images::BUSYBOX;
 
 use super::job::{BIG, KINDS, Site, VARIETIES, last_lines};
-use super::raw::{Jobs, Load};
+use super::raw::{Jobs, Load, some_of};
 
 /// Who prunes.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ pub fn run(site: &Site, engine: &str, pruner: &Pruner, (each, big): (usize, usiz
         Ok(prunes)
     })?;
     let mut jobs = line.jobs.into_inner().unwrap_or_else(PoisonError::into_inner);
-    jobs.values_mut().for_each(|jobs| jobs.said = some_of(std::mem::take(&mut jobs.said)));
+    jobs.values_mut().for_each(|jobs| some_of(&mut jobs.said));
     Ok(Load {
         engine: engine.to_owned(),
         pruner: pruner.name.to_owned(),
@@ -160,14 +160,6 @@ impl Line {
     }
 }
 
-/// Different ones tell more.
-fn some_of(mut messages: Vec<String>) -> Vec<String> {
-    messages.sort();
-    messages.dedup();
-    messages.truncate(5);
-    messages
-}
-
 #[derive(Default)]
 struct Prunes {
     runs: usize,
@@ -195,6 +187,6 @@ fn prune(site: &Site, pruner: &Pruner, is_over: &AtomicBool) -> Result<Prunes> {
         }
         thread::sleep(PAUSE);
     }
-    prunes.failures = some_of(prunes.failures);
+    some_of(&mut prunes.failures);
     Ok(prunes)
 }

@@ -20,7 +20,7 @@ use xtask::{artifacts, images, machine, workspace};
 
 use self::job::Site;
 use self::load::PRUNERS;
-use self::raw::Raw;
+use self::raw::{Earlier, Raw};
 use crate::results;
 
 /// Runs CI jobs beside prunes, kills prunes, and measures them
@@ -54,6 +54,9 @@ pub struct Selection {
     /// Put the results of a choice into docs, in the place of what was there
     #[arg(long)]
     update: bool,
+    /// Put the results of a choice into docs, counted together with what was there
+    #[arg(long, conflicts_with = "update")]
+    add: bool,
     /// Run nothing: make docs/lab-prune.md anew from docs/lab/prune.json and docs/bench/prune.json
     #[arg(long)]
     report: bool,
@@ -77,6 +80,15 @@ impl Selection {
             && pruners.is_empty()
             && parts.is_empty()
             && (*jobs, *control_jobs, *big, *kills) == (1000, 100, 1000, 100)
+    }
+
+    /// Whether results go into docs beside others.
+    fn is_part_of_docs(&self) -> bool {
+        self.update || self.add
+    }
+
+    fn earlier(&self) -> Earlier {
+        if self.add { Earlier::Counts } else { Earlier::Goes }
     }
 
     fn has(&self, part: Part) -> bool {
@@ -106,7 +118,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
         report::write(&results::load(&whole.raw)?, &report::speed(&whole.speed)?, &whole.page)?;
         return Ok(true);
     }
-    let places = if selection.is_all() || selection.update {
+    let places = if selection.is_all() || selection.is_part_of_docs() {
         whole
     } else {
         let dir = workspace::target()?.join("lab");
@@ -117,7 +129,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
         }
     };
     let begin = Instant::now();
-    let mut raw = if selection.update { results::load(&places.raw)? } else { Raw::default() };
+    let mut raw = if selection.is_part_of_docs() { results::load(&places.raw)? } else { Raw::default() };
     raw.machine = machine::description()?;
     let before = Duration::from_secs(raw.seconds);
     let kinds = if selection.engines.is_empty() { Kind::ALL.to_vec() } else { selection.engines.clone() };
@@ -130,7 +142,7 @@ pub fn run(selection: &Selection) -> Result<bool> {
         let speed = speed::run(&kinds)?;
         results::save(&speed, &places.speed)?;
         speed
-    } else if selection.update {
+    } else if selection.is_part_of_docs() {
         report::speed(&places.speed)?
     } else {
         speed::Speed::default()
@@ -188,7 +200,7 @@ fn engine(
         let mut work = |site: &Site, raw: &mut Raw| {
             let load = load::run(site, kind.name(), pruner, (jobs, selection.big))?;
             eprintln!("{}", report::line(&load));
-            raw.put_load(load);
+            raw.put_load(load, selection.earlier());
             Ok(())
         };
         on_engine(&mut work, raw)?;
@@ -197,7 +209,7 @@ fn engine(
         let mut work = |site: &Site, raw: &mut Raw| {
             let kills = kill::run(site, kind.name(), selection.kills)?;
             eprintln!("{kills:?}");
-            raw.put_kills(kills);
+            raw.put_kills(kills, selection.earlier());
             Ok(())
         };
         on_engine(&mut work, raw)?;

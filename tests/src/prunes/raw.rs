@@ -67,22 +67,109 @@ pub struct Kills {
     pub complaints: Vec<String>,
 }
 
+/// What becomes of what was seen earlier of the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// It makes place for what is seen now.
+    Goes,
+    /// It counts together with what is seen now.
+    Counts,
+}
+
+/// As many different messages as tell enough.
+pub fn some_of(messages: &mut Vec<String>) {
+    messages.sort();
+    messages.dedup();
+    messages.truncate(5);
+}
+
 impl Raw {
-    /// In the place of that of the same engine and pruner.
-    pub fn put_load(&mut self, load: Load) {
-        let is_same = |earlier: &Load| (&earlier.engine, &earlier.pruner) == (&load.engine, &load.pruner);
-        match self.loads.iter_mut().find(|earlier| is_same(earlier)) {
-            Some(place) => *place = load,
+    /// Keeps what was seen of an engine beside a pruner.
+    pub fn put_load(&mut self, load: Load, earlier: Earlier) {
+        let is_same = |kept: &Load| (&kept.engine, &kept.pruner) == (&load.engine, &load.pruner);
+        match self.loads.iter_mut().find(|kept| is_same(kept)) {
+            Some(kept) if earlier == Earlier::Counts => kept.count(load),
+            Some(kept) => *kept = load,
             None => self.loads.push(load),
         }
         // The pruners of an engine stay in their order.
         self.loads.sort_by(|one, other| one.engine.cmp(&other.engine));
     }
 
-    /// In the place of those of the same engine.
-    pub fn put_kills(&mut self, kills: Kills) {
-        self.kills.retain(|earlier| earlier.engine != kills.engine);
-        self.kills.push(kills);
+    /// Keeps what became of an engine's killed prunes.
+    pub fn put_kills(&mut self, kills: Kills, earlier: Earlier) {
+        match self.kills.iter_mut().find(|kept| kept.engine == kills.engine) {
+            Some(kept) if earlier == Earlier::Counts => kept.count(kills),
+            Some(kept) => *kept = kills,
+            None => self.kills.push(kills),
+        }
         self.kills.sort_by(|one, other| one.engine.cmp(&other.engine));
+    }
+}
+
+impl Load {
+    fn count(&mut self, later: Self) {
+        self.seconds += later.seconds;
+        self.prunes += later.prunes;
+        self.deleted += later.deleted;
+        self.failed_prunes.extend(later.failed_prunes);
+        some_of(&mut self.failed_prunes);
+        self.has_died |= later.has_died;
+        for (kind, jobs) in later.jobs {
+            let kept = self.jobs.entry(kind).or_default();
+            kept.all += jobs.all;
+            kept.failed += jobs.failed;
+            kept.said.extend(jobs.said);
+            some_of(&mut kept.said);
+        }
+    }
+}
+
+impl Kills {
+    fn count(&mut self, later: Self) {
+        self.all += later.all;
+        self.killed += later.killed;
+        self.between += later.between;
+        self.complaints.extend(later.complaints);
+        some_of(&mut self.complaints);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(failed: usize) -> Load {
+        let said = vec!["no such image".to_owned(); failed];
+        Load {
+            engine: "docker-28.5".into(),
+            pruner: "nobody".into(),
+            seconds: 2,
+            prunes: 3,
+            deleted: 4,
+            failed_prunes: Vec::new(),
+            has_died: failed > 0,
+            jobs: [("pull then run".to_owned(), Jobs { all: 10, failed, said })].into(),
+        }
+    }
+
+    #[test]
+    fn what_was_seen_earlier_counts_or_goes() {
+        let mut raw = Raw::default();
+        raw.put_load(load(2), Earlier::Counts);
+        raw.put_load(load(1), Earlier::Counts);
+        let [kept] = &*raw.loads else { panic!("{:?}", raw.loads) };
+        assert_eq!((kept.seconds, kept.prunes, kept.deleted, kept.has_died), (4, 6, 8, true));
+        let jobs = &kept.jobs["pull then run"];
+        assert_eq!((jobs.all, jobs.failed, &*jobs.said), (20, 3, &["no such image".to_owned()][..]));
+        raw.put_load(load(0), Earlier::Goes);
+        let [kept] = &*raw.loads else { panic!("{:?}", raw.loads) };
+        assert_eq!((kept.seconds, kept.has_died, kept.jobs["pull then run"].all), (2, false, 10));
+        for (earlier, all) in [(Earlier::Counts, 5), (Earlier::Counts, 10), (Earlier::Goes, 5)] {
+            let kills =
+                Kills { engine: "docker-28.5".into(), all: 5, killed: 4, between: 3, complaints: vec![] };
+            raw.put_kills(kills, earlier);
+            assert_eq!(raw.kills.iter().map(|kills| kills.all).collect::<Vec<_>>(), [all]);
+        }
     }
 }
