@@ -269,8 +269,9 @@ impl<'a, 'l> Remover<'a, 'l> {
 
     /// Removes one name, and says how many bytes that freed.
     fn remove(&mut self, id: Id) -> Result<u64, Kept> {
-        let (parent, checked) = self.check(id)?;
+        // Before the last look, which is the last only if nobody waits behind it.
         self.pace.wait();
+        let (parent, checked) = self.check(id)?;
         match fs::unlinkat(parent.as_fd(), self.directories.name(id), AtFlags::empty()) {
             Ok(()) if checked.stat.stx_nlink > 1 => Ok(0),
             Ok(()) => Ok(checked.stat.stx_blocks * 512),

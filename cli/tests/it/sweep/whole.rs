@@ -1,5 +1,6 @@
 //! A unit of several directories goes whole or stays whole, also where something gets in the way of its removal.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ci_build::sweep::{Allowed, By, Empty, Event, How, Job, Layout, Looked, Owners, Rules};
@@ -17,19 +18,7 @@ fn a_unit_that_cannot_go_keeps_all_of_its_names() {
     }
     ground.age_directories(30 * DAY);
     let before = ground.left();
-    let job = Job {
-        path: ground.tree(),
-        layout: Layout::Cargo,
-        rules: Rules { older_than: Some(7 * DAY), ..Rules::default() },
-        by: By::Mtime,
-        how: How { owners: Owners::Any, batch: 1000, per_second: None, empty: Empty::Never },
-        allowed: Allowed::default(),
-        locks: Vec::new(),
-        wait: Duration::ZERO,
-        threads: 1,
-        state: ground.state(),
-        trail: None,
-    };
+    let job = job(&ground, Layout::Cargo);
     // While the first repository goes, the name is taken that the second one's `db` would get, whose `checkouts` come before that.
     let mut blocked = None;
     let mut failed = Vec::new();
@@ -49,6 +38,48 @@ fn a_unit_that_cannot_go_keeps_all_of_its_names() {
         "{left:?}"
     );
     assert!(!left.iter().any(|path| path.ends_with("HEAD") && !path.contains(blocked)), "the other one went");
+}
+
+/// What waits for its turn is looked at after that: a tool puts a new file there meanwhile.
+#[test]
+fn what_is_new_when_its_turn_comes_stays() {
+    let ground = Ground::new();
+    let files: Vec<PathBuf> = (0..3).map(|number| ground.file(number.to_string(), 30 * DAY)).collect();
+    let mut job = job(&ground, Layout::Files);
+    job.how.per_second = Some(2);
+    let (begun, is_begun) = std::sync::mpsc::channel();
+    let tool = std::thread::spawn(move || {
+        is_begun.recv().unwrap();
+        for file in &files {
+            std::fs::write(file.with_extension("new"), "new").unwrap();
+            std::fs::rename(file.with_extension("new"), file).unwrap();
+        }
+    });
+    job.sweep(job.open().unwrap(), |_, event| {
+        if matches!(event, Event::Removed { .. }) {
+            let _ = begun.send(());
+        }
+    })
+    .unwrap();
+    tool.join().unwrap();
+    assert_eq!(ground.left(), ["0", "1", "2"]);
+}
+
+/// A sweep of what is older than a week.
+fn job(ground: &Ground, layout: Layout) -> Job {
+    Job {
+        path: ground.tree(),
+        layout,
+        rules: Rules { older_than: Some(7 * DAY), ..Rules::default() },
+        by: By::Mtime,
+        how: How { owners: Owners::Any, batch: 1000, per_second: None, empty: Empty::Never },
+        allowed: Allowed::default(),
+        locks: Vec::new(),
+        wait: Duration::ZERO,
+        threads: 1,
+        state: ground.state(),
+        trail: None,
+    }
 }
 
 /// Takes the name under which the `db` of the repository would go that is not the one of this entry, and tells which that is.
