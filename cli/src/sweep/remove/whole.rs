@@ -44,6 +44,7 @@ impl Remover<'_, '_> {
         if let Err((id, errno)) = self.put_all_aside(parts) {
             return self.ledger.failed(id, errno);
         }
+        self.make_writable(&entries);
         for id in units.entries(unit) {
             if let Some(needed) = self.needed.get_mut(&id) {
                 *needed -= 1;
@@ -95,12 +96,25 @@ impl Remover<'_, '_> {
         Ok(())
     }
 
-    /// Gives a directory that goes whole another name, and its owner the right to remove what is in it.
+    /// Gives the owner of directories that go the right to remove what is in them: Go takes it from all of a module's.
+    fn make_writable(&mut self, entries: &[Id]) {
+        for &id in entries.iter().filter(|&&id| self.ground.tree.entry(id).is_directory()) {
+            // Whoever may not do that, or finds another one there, is told so by what is in it.
+            if let Ok(fd) = self.directories.open(id)
+                && let Ok(mode) = place::look(&fd).map(|stat| stat.stx_mode)
+                && mode & 0o700 != 0o700
+            {
+                let _ = fs::fchmod(&fd, Mode::from_raw_mode((mode & 0o7777) as u32 | 0o700));
+            }
+        }
+    }
+
+    /// Gives a directory that goes whole another name.
     fn put_aside(&mut self, id: Id) -> Result<(), Errno> {
         let tree = self.ground.tree;
         let parent = self.directories.open(tree.entry(id).parent())?;
         // So that it is known by its number, whatever stands there by now.
-        let fd = self.directories.open(id)?;
+        self.directories.open(id)?;
         let name = tree.name(id).to_bytes();
         if name.starts_with(ON_ITS_WAY.as_bytes()) {
             return Ok(());
@@ -111,7 +125,6 @@ impl Remover<'_, '_> {
         let rename = |from: &CStr, to: &CStr| {
             fs::renameat_with(parent.as_fd(), from, parent.as_fd(), to, RenameFlags::NOREPLACE)
         };
-        let mode = place::look(&fd)?.stx_mode;
         rename(tree.name(id), &aside)?;
         // Somebody may have put another one there since it was opened: that one gets its name again.
         let wrong = match place::look_at(parent.as_fd(), &aside) {
@@ -122,9 +135,6 @@ impl Remover<'_, '_> {
             return rename(&aside, tree.name(id)).and(Err(errno));
         }
         self.directories.rename(id, aside);
-        if mode & 0o700 != 0o700 {
-            let _ = fs::fchmod(&fd, Mode::from_raw_mode((mode & 0o7777) as u32 | 0o700));
-        }
         Ok(())
     }
 

@@ -1,6 +1,9 @@
 //! A unit of several directories goes whole or stays whole, also where something gets in the way of its removal.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use ci_build::sweep::{Allowed, By, Empty, Event, How, Job, Layout, Looked, Owners, Rules};
@@ -63,6 +66,35 @@ fn what_is_new_when_its_turn_comes_stays() {
     .unwrap();
     tool.join().unwrap();
     assert_eq!(ground.left(), ["0", "1", "2"]);
+}
+
+/// Go takes the right to write from all directories of a module, so that nobody changes it.
+#[test]
+fn a_module_of_go_goes_whole() {
+    let ground = Ground::new();
+    for path in ["x.go", "sub/y.go", "sub/deep/z.go"] {
+        ground.file(format!("example.org/m@v1.0.0/{path}"), 30 * DAY);
+    }
+    ground.file("cache/download/example.org/m/@v/v1.0.0.zip", 30 * DAY);
+    ground.age_directories(30 * DAY);
+    for path in ["sub/deep", "sub", ""] {
+        let directory = ground.tree().join("example.org/m@v1.0.0").join(path);
+        std::fs::set_permissions(directory, Permissions::from_mode(0o555)).unwrap();
+    }
+    // Root may do all that as long as it has the capabilities.
+    let sweep = ground.command("--older-than 7d --preset go --empty never --format json");
+    let mut unprivileged = Command::new("setpriv");
+    unprivileged.args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"]);
+    unprivileged.arg(sweep.get_program()).args(sweep.get_args());
+    for (name, value) in sweep.get_envs() {
+        unprivileged.env(name, value.unwrap_or_default());
+    }
+    let output = unprivileged.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["directories"][0]["removed_files"], 4, "{output:?}");
+    let left = ["cache", "cache/download", "cache/download/example.org", "cache/download/example.org/m"];
+    assert_eq!(ground.left(), [&left[..], &["cache/download/example.org/m/@v", "example.org"]].concat());
 }
 
 /// A sweep of what is older than a week.
