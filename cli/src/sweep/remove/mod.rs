@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{self, AtFlags};
 use rustix::io::Errno;
@@ -53,7 +54,7 @@ pub enum Empty {
 pub struct How {
     /// Whose files may go.
     pub owners: Owners,
-    /// After so many removals it is looked again who has what open, and tools get their locks.
+    /// After so many removals, or a second, it is looked again who has what open, and tools get their locks.
     pub batch: usize,
     /// So many removals a second at most.
     pub per_second: Option<u32>,
@@ -103,6 +104,9 @@ pub struct Ground<'a> {
     /// How many threads remove, where each file is a unit and nobody is to be waited for.
     pub threads: usize,
 }
+
+/// A batch ends after so long, however few it removed: a tool waits no longer for its lock, and who has what open is not known from longer ago.
+const LONGEST_BATCH: Duration = Duration::from_secs(1);
 
 /// So many entries a thread takes at a time: few directories, so that no two threads are often in one.
 const SHARE: u32 = 1024;
@@ -158,6 +162,8 @@ struct Remover<'a, 'l> {
     pace: Pace,
     /// How many removals since the last look.
     in_batch: usize,
+    /// When the first of them was about to begin: what a tool's lock was waited for does not count.
+    begun: Instant,
     /// Of entries that several units need: how many of those are still there.
     needed: HashMap<Id, usize>,
     /// Of units of several entries: those whose turn it was.
@@ -174,6 +180,7 @@ impl<'a, 'l> Remover<'a, 'l> {
             tools,
             pace: Pace::new(ground.how.per_second),
             in_batch: 0,
+            begun: Instant::now(),
             needed: HashMap::new(),
             done: HashSet::new(),
         }
@@ -227,12 +234,17 @@ impl<'a, 'l> Remover<'a, 'l> {
     }
 
     fn unit(&mut self, unit: Unit, cause: Cause) -> Result<(), Error> {
-        if self.in_batch >= self.ground.how.batch {
+        if self.in_batch >= self.ground.how.batch
+            || (self.in_batch > 0 && self.begun.elapsed() >= LONGEST_BATCH)
+        {
             self.begin_batch();
         }
         if !self.tools.take(self.ground.place) {
             self.ledger.stays(unit, Reason::ToolLocked);
             return Ok(());
+        }
+        if self.in_batch == 0 {
+            self.begun = Instant::now();
         }
         match self.ground.units {
             Units::Files { .. } => self.entry(unit, cause, Id(unit.0)),

@@ -1,12 +1,15 @@
 //! A unit of several directories goes whole or stays whole, also where something gets in the way of its removal.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ci_build::sweep::{Allowed, By, Empty, Event, How, Job, Layout, Looked, Owners, Rules};
+use rustix::fs::{FlockOperation, flock};
 
 use super::ground::{DAY, Ground};
 
@@ -66,6 +69,37 @@ fn what_is_new_when_its_turn_comes_stays() {
     .unwrap();
     tool.join().unwrap();
     assert_eq!(ground.left(), ["0", "1", "2"]);
+}
+
+/// However few files a second go, a tool is not kept from its cache for long.
+#[test]
+fn a_tool_gets_its_lock_in_the_midst_of_a_slow_sweep() {
+    const FILES: usize = 12;
+    let ground = Ground::new();
+    (0..FILES).for_each(|number| drop(ground.file(number.to_string(), 30 * DAY)));
+    let lock = ground.file("lock", Duration::ZERO);
+    let mut job = job(&ground, Layout::Files);
+    job.how.per_second = Some(4);
+    (job.locks, job.wait) = (vec!["lock".into()], Duration::from_secs(60));
+    let removed = Arc::new(AtomicUsize::new(0));
+    let (begun, is_begun) = std::sync::mpsc::channel();
+    let seen = removed.clone();
+    let tool = std::thread::spawn(move || {
+        is_begun.recv().unwrap();
+        let lock = File::open(lock).unwrap();
+        flock(&lock, FlockOperation::LockExclusive).unwrap();
+        seen.load(Ordering::Relaxed)
+    });
+    job.sweep(job.open().unwrap(), |_, event| {
+        if matches!(event, Event::Removed { .. }) {
+            removed.fetch_add(1, Ordering::Relaxed);
+            let _ = begun.send(());
+        }
+    })
+    .unwrap();
+    let before = tool.join().unwrap();
+    assert!(before < FILES, "it had to wait for the end");
+    assert_eq!(removed.load(Ordering::Relaxed), FILES);
 }
 
 /// Go takes the right to write from all directories of a module, so that nobody changes it.
