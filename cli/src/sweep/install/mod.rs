@@ -61,32 +61,12 @@ impl Scheduler {
     }
 }
 
-/// The words of a command line without those that ask for this.
-pub fn without(words: &[String]) -> Vec<String> {
-    let mut rest = Vec::new();
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        if ["--install", "--install-to"].contains(&word.as_str()) {
-            words.next();
-        } else if !word.starts_with("--install=") && !word.starts_with("--install-to=") {
-            rest.push(word.clone());
-        }
-    }
-    rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn words(line: &[&str]) -> Vec<String> {
         line.iter().map(|&word| word.into()).collect()
-    }
-
-    #[test]
-    fn what_asks_for_it_is_left_out() {
-        let line = words(&["sweep", "--install", "cron", "--keep", "a b%c's", "--install-to=/x", "/cache"]);
-        assert_eq!(without(&line), words(&["sweep", "--keep", "a b%c's", "/cache"]));
     }
 
     #[test]

@@ -257,31 +257,6 @@ fn a_link_in_the_place_of_one_directory_keeps_nobody_from_the_others() {
     assert!(told.starts_with("/tree/mine: 1 of 1 files removed") && told.lines().count() == 1, "{told}");
 }
 
-#[test]
-fn what_is_installed_is_what_is_asked_for_by_variables_too() {
-    let ground = Ground::new();
-    let install = |directories: &str, scheduler: &str| {
-        let line = format!("sweep --older-than 3d --trail log/trail --install {scheduler}");
-        let mut install = super::super::lock::command::ci_build(&ground.state(), &line);
-        install.env("CI_BUILD_SWEEP_DIR", directories).env("CI_BUILD_SWEEP_MAX_SIZE", "5GB");
-        install.current_dir(ground.path()).output().unwrap()
-    };
-    let output = install("tree:/b", "cron");
-    let told = text(&output.stdout, &ground);
-    assert!(told.contains("\nCI_BUILD_SWEEP_DIR=/tree:/b\nCI_BUILD_SWEEP_MAX_SIZE=5GB\n"), "{told}");
-    assert!(told.ends_with("sweep --older-than 3d --trail /log/trail\n\n"), "{told}");
-    let told = text(&install("tree", "systemd").stdout, &ground);
-    assert!(told.contains("\nReadWritePaths=-/tree -/log\n"), "{told}");
-    assert!(told.contains("\nEnvironment=CI_BUILD_SWEEP_DIR=/tree\n"), "{told}");
-    // What a line of cron cannot hold is no line of cron.
-    let output = install("/a\n* * * * * root true", "cron");
-    assert!(output.stdout.is_empty() && output.status.code() == Some(2), "{output:?}");
-    insta::assert_snapshot!(text(&output.stderr, &ground), @r"
-    error: a file of cron cannot hold 'CI_BUILD_SWEEP_DIR=/a\n* * * * * root true': it has a line break or another control character
-      help: give it another name, or take --install systemd, which can say it
-    ");
-}
-
 /// More names than a thread takes at a time, so that two threads could meet at one file.
 #[test]
 fn a_file_with_two_names_is_freed_once_however_many_threads_remove() {
