@@ -17,7 +17,7 @@ impl Arguments {
         self.threads.map_or_else(cores, |threads| threads.get() as usize)
     }
 
-    /// What is to be swept. Presets whose caches are not there are passed over.
+    /// What is to be swept. Caches of presets are passed over where they are not there, unless it is to be swept later, when they may be.
     pub(super) fn jobs(&self) -> Result<Vec<Job>, Failure> {
         let template = self.job()?;
         let places = || self.preset.iter().filter_map(|name| name.preset()).flat_map(|preset| &preset.places);
@@ -39,7 +39,8 @@ impl Arguments {
             (directories, []) => Ok(directories.iter().map(job_of).collect()),
             ([], _) => {
                 let there = |place: &presets::CacheDirectory| {
-                    place.path(|name| std::env::var_os(name)).filter(|path| path.is_dir())
+                    let path = place.path(|name| std::env::var_os(name));
+                    path.filter(|path| self.install.is_some() || path.is_dir())
                 };
                 let jobs: Vec<Job> =
                     places().filter_map(|place| Some(of_place(place, there(place)?))).collect();

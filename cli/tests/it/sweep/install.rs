@@ -50,6 +50,19 @@ fn words_that_look_like_paths_keep_their_meaning_and_paths_are_absolute() {
     assert!(words(&output, &ground).ends_with(" --trail=/log /hub"), "{output:?}");
 }
 
+/// What the service may not write to it could not sweep, once it is there.
+#[test]
+fn a_cache_that_is_not_there_yet_may_be_swept_later() {
+    let ground = Ground::new();
+    let home = ground.tree();
+    let output = install(&ground, "--preset go,pip --install systemd", &[("HOME", home.to_str().unwrap())]);
+    let told = text(&output.stdout, &ground);
+    let paths = told.lines().find(|line| line.starts_with("ReadWritePaths=-"));
+    let all = "ReadWritePaths=-/tree/go/pkg/mod -/tree/.cache/go-build -/tree/.cache/pip";
+    assert_eq!(paths, Some(all), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
 #[test]
 fn what_a_file_says_is_installed_too() {
     let ground = Ground::new();
