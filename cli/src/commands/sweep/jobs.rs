@@ -1,14 +1,26 @@
 //! From what is asked for to what is done: the directories, and how each is swept.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::usage::Usage;
+use super::words::absolute;
 use super::{Arguments, note, users};
 use crate::error::Failure;
 use crate::store::Sweeping;
 use crate::sweep::{Allowed, Empty, How, Job, Layout, Owners, Rules, presets};
+
+/// Refuses a part of a cache whose tool has its lock in the directory above, where it would not be asked for.
+fn not_above(path: &Path, locks: &[PathBuf]) -> Result<(), Usage> {
+    let path = absolute(path);
+    match path.parent() {
+        Some(whole) if locks.iter().any(|lock| whole.join(lock).exists()) => {
+            Err(Usage::Part { whole: whole.into(), path })
+        }
+        _ => Ok(()),
+    }
+}
 
 impl Arguments {
     pub(super) fn threads(&self) -> usize {
@@ -51,6 +63,7 @@ impl Arguments {
             }
             (directories, [_]) => {
                 let place = places().next().ok_or(Usage::Nothing)?;
+                directories.iter().try_for_each(|path| not_above(path, &place.locks))?;
                 Ok(directories.iter().map(|path| of_place(place, path.clone())).collect())
             }
             _ => Err(Usage::Kinds.into()),

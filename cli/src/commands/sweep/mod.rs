@@ -136,6 +136,13 @@ fn sweep(
             let path = String::from_utf8_lossy(&path);
             note(&format!("cannot read {}: {}", path.escape_debug(), io::Error::from(*errno)));
         }
+        // Where it was the preset that said where its cache is, there may be nothing in it.
+        if !arguments.directories.is_empty() && looked.units.is_empty() && looked.plan.files > 0 {
+            let (path, files) = (looked.place.path().display(), looked.plan.files);
+            note(&format!(
+                "none of the {files} files in '{path}' is what the preset knows: name its cache itself"
+            ));
+        }
     };
     if arguments.dry_run {
         let looked = job.look(place)?;

@@ -141,6 +141,14 @@ fn wrong_usage_is_told() {
     assert!(
         refused("sweep --preset pip,npm /x").starts_with("error: directories are given with several presets")
     );
+    ground.file("home/.package-cache", DAY);
+    ground.file("home/registry/cache/x/a.crate", DAY);
+    let registry = ground.tree().join("home/registry");
+    insta::assert_snapshot!(refused(&format!("sweep --preset cargo {}", registry.display())), @r"
+    error: '/tree/home/registry' is but a part of a cache: its tool has its lock in '/tree/home'
+      help: name '/tree/home'
+    ");
+    std::fs::remove_dir_all(ground.tree().join("home")).unwrap();
     // One that is refused is reason enough to touch none.
     ground.file("old", 30 * DAY);
     let tree = ground.tree();
@@ -210,6 +218,20 @@ fn a_preset_sweeps_a_directory_by_its_units() {
     assert!(
         lock.exists() && !ground.left().iter().any(|path| path.contains("old") || path.contains("swept"))
     );
+}
+
+#[test]
+fn a_directory_in_which_a_preset_knows_nothing_is_told() {
+    let ground = Ground::new();
+    let told = |preset: &str| text(&ground.run(&format!("--preset {preset} --by mtime")).stderr, &ground);
+    ground.file("hub/models--a/blobs/old", 30 * DAY);
+    assert_eq!(
+        told("npm"),
+        "note: none of the 1 files in '/tree' is what the preset knows: name its cache itself\n"
+    );
+    // What all of it is in may be named too.
+    assert_eq!((told("huggingface").as_str(), ground.left().len()), ("", 3));
+    assert_eq!(told("npm"), "");
 }
 
 /// Root sweeps the caches of two users, one of whom put a link to somewhere else in the place of the cache.
