@@ -2,10 +2,12 @@
 //!
 //! A unit is a revision: its directory of links in `snapshots`, the names in `refs` that mean it, and the blobs that its links lead to.
 //! A blob of several revisions goes with the last of them. A blob that no link leads to, such as a download that was broken off, is a
-//! unit of its own. While something is downloaded into a repository its lock file in `.locks` is held. All of it may be in `hub`, as in a
+//! unit of its own. While something is downloaded into a repository its lock file in `.locks` is held. A revision may get a link to a blob
+//! that is there already, which leaves no sign but in the directory of the link: so all of `snapshots` is watched. All of it may be in `hub`, as in a
 //! cache mount of all that Hugging Face caches.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::super::tree::{Id, Kind};
 use super::super::unit::Parts;
@@ -24,8 +26,12 @@ pub(super) fn parts(index: &Index<'_>, read: Read<'_>) -> Vec<Parts> {
 
 fn repository(index: &Index<'_>, read: Read<'_>, hub: Id, id: Id) -> Vec<Parts> {
     let in_it = |name: &[u8]| index.child(id, name).filter(|&id| index.tree.entry(id).is_directory());
-    let locks = index.child(hub, b".locks").and_then(|locks| index.child(locks, index.name(id)));
-    let locks: Vec<Id> = locks.map_or_else(Vec::new, |locks| index.files(locks).collect());
+    let all_locks = index.child(hub, b".locks");
+    let own_locks = all_locks.and_then(|locks| index.child(locks, index.name(id)));
+    let locks: Vec<Id> = own_locks.map_or_else(Vec::new, |locks| index.files(locks).collect());
+    let snapshots = in_it(b"snapshots");
+    let below = snapshots.iter().flat_map(|&id| index.directories_below(id));
+    let watched: Arc<[Id]> = own_locks.or(all_locks).into_iter().chain(snapshots).chain(below).collect();
     let blobs = in_it(b"blobs");
     let by_name: HashMap<&[u8], Id> =
         blobs.iter().flat_map(|&blobs| index.files(blobs)).map(|id| (index.name(id), id)).collect();
@@ -39,7 +45,7 @@ fn repository(index: &Index<'_>, read: Read<'_>, hub: Id, id: Id) -> Vec<Parts> 
     }
     let mut led_to = HashSet::new();
     let mut units = Vec::new();
-    for revision in in_it(b"snapshots").iter().flat_map(|&snapshots| index.directories(snapshots)) {
+    for revision in snapshots.iter().flat_map(|&snapshots| index.directories(snapshots)) {
         let mut parts = index.whole(revision);
         let links: Vec<Id> = parts.entries.iter().copied().filter(|&id| is_link(index, id)).collect();
         if let Some(missing) = in_it(b".no_exist").and_then(|all| index.child(all, index.name(revision))) {
@@ -55,10 +61,13 @@ fn repository(index: &Index<'_>, read: Read<'_>, hub: Id, id: Id) -> Vec<Parts> 
         }
         led_to.extend(own);
         parts.locks.clone_from(&locks);
+        parts.watched.clone_from(&watched);
         units.push(parts);
     }
     let alone = blobs.iter().flat_map(|&blobs| index.files(blobs)).filter(|blob| !led_to.contains(blob));
-    units.extend(alone.map(|blob| Parts { locks: locks.clone(), ..Index::single(blob) }));
+    let alone =
+        alone.map(|blob| Parts { locks: locks.clone(), watched: watched.clone(), ..Index::single(blob) });
+    units.extend(alone);
     units
 }
 

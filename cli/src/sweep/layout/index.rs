@@ -103,7 +103,7 @@ impl<'a> Index<'a> {
     pub(super) fn whole(&self, id: Id) -> Parts {
         let mut entries = self.below(id);
         entries.push(id);
-        Parts { head: Some(id), entries, whole: vec![id], locks: Vec::new() }
+        Parts { head: Some(id), entries, whole: vec![id], ..Parts::default() }
     }
 
     /// A file as one unit.

@@ -39,9 +39,13 @@ impl Remover<'_, '_> {
             return Ok(());
         }
         self.directories.close(id);
+        let is_as_known = self.watch.is_as_known(entry.parent(), &mut self.directories);
         match fs::unlinkat(parent.as_fd(), &name, AtFlags::REMOVEDIR) {
             Ok(()) => {
                 self.in_batch += 1;
+                if is_as_known {
+                    self.watch.changed(entry.parent(), &mut self.directories);
+                }
                 self.ledger.directory(id)
             }
             // Somebody put something there, or works there, or removed it.

@@ -3,7 +3,7 @@
 //! Between that last look and the removal are some microseconds. Whoever puts another file in its place in just these loses the name of
 //! that file; nothing outside of the directory can be met, since a name is removed from an open directory, and never followed.
 //!
-//! [`check`] looks at an entry once more, [`whole`] removes units of several entries, [`emptied`] the directories that are empty then,
+//! [`check`] looks at an entry once more, [`whole`] removes units of several entries, [`watch`] knows of some who else needs them, [`emptied`] the directories that are empty then,
 //! [`ledger`] has all of it written down and told.
 
 use std::collections::{HashMap, HashSet};
@@ -31,10 +31,12 @@ use super::walk::Owners;
 mod check;
 mod emptied;
 mod ledger;
+mod watch;
 mod whole;
 
 use check::Kept;
 use ledger::Ledger;
+use watch::Watch;
 
 /// Which empty directories go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
@@ -168,6 +170,7 @@ struct Remover<'a, 'l> {
     needed: HashMap<Id, usize>,
     /// Of units of several entries: those whose turn it was.
     done: HashSet<Unit>,
+    watch: Watch,
 }
 
 impl<'a, 'l> Remover<'a, 'l> {
@@ -183,6 +186,7 @@ impl<'a, 'l> Remover<'a, 'l> {
             begun: Instant::now(),
             needed: HashMap::new(),
             done: HashSet::new(),
+            watch: Watch::default(),
         }
     }
 

@@ -41,8 +41,15 @@ impl Remover<'_, '_> {
                 Err(Kept::Failed(errno)) => return self.ledger.failed(id, errno),
             }
         }
+        if self.is_needed_by_new_ones(parts) {
+            self.ledger.stays(unit, Reason::Touched);
+            return Ok(());
+        }
         if let Err((id, errno)) = self.put_all_aside(parts) {
             return self.ledger.failed(id, errno);
+        }
+        if !parts.watched.is_empty() {
+            self.watch.put_aside(entries.iter().copied().filter(|&id| tree.entry(id).is_directory()));
         }
         self.make_writable(&entries);
         for id in units.entries(unit) {
@@ -53,11 +60,21 @@ impl Remover<'_, '_> {
         for id in entries {
             if tree.entry(id).is_directory() {
                 self.directory(id)?;
-            } else {
-                self.entry(unit, cause, id)?;
+                continue;
             }
+            // What is left of it is no half of anything: nothing leads to it, but what is new.
+            if !self.watch.is_aside(tree.entry(id).parent()) && self.is_needed_by_new_ones(parts) {
+                self.ledger.stays(unit, Reason::Touched);
+                return Ok(());
+            }
+            self.entry(unit, cause, id)?;
         }
         Ok(())
+    }
+
+    /// Whether something came since the scan that may need what is in the unit.
+    fn is_needed_by_new_ones(&mut self, parts: &Parts) -> bool {
+        self.watch.is_changed(&parts.watched, &mut self.directories, self.ground.tree)
     }
 
     /// Whether units that stay need it. It is told on the way which of them went.
@@ -125,7 +142,12 @@ impl Remover<'_, '_> {
         let rename = |from: &CStr, to: &CStr| {
             fs::renameat_with(parent.as_fd(), from, parent.as_fd(), to, RenameFlags::NOREPLACE)
         };
+        let above = tree.entry(id).parent();
+        let is_as_known = self.watch.is_as_known(above, &mut self.directories);
         rename(tree.name(id), &aside)?;
+        if is_as_known {
+            self.watch.changed(above, &mut self.directories);
+        }
         // Somebody may have put another one there since it was opened: that one gets its name again.
         let wrong = match place::look_at(parent.as_fd(), &aside) {
             Ok(found) => (found.stx_ino != tree.entry(id).inode).then_some(Errno::NOENT),

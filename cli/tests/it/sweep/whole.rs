@@ -1,17 +1,17 @@
 //! A unit of several directories goes whole or stays whole, also where something gets in the way of its removal.
 
 use std::fs::{File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ci_build::sweep::{Allowed, By, Empty, Event, How, Job, Layout, Looked, Owners, Rules};
+use ci_build::sweep::{Allowed, By, Empty, Event, How, Job, Layout, Looked, Owners, Reason, Rules};
 use rustix::fs::{FlockOperation, flock};
 
-use super::ground::{DAY, Ground};
+use super::ground::{DAY, Ground, set_age};
 
 const REPOSITORIES: [&str; 2] = ["a-1", "b-1"];
 
@@ -146,6 +146,53 @@ fn job(ground: &Ground, layout: Layout) -> Job {
         state: ground.state(),
         trail: None,
     }
+}
+
+/// To link a blob that is there already leaves no sign on the blob, and needs none of the tool's locks.
+#[test]
+fn a_blob_stays_that_a_new_revision_needs() {
+    let ground = Ground::new();
+    for repository in ["models--a", "models--b"] {
+        for (revision, blobs) in [("one", ["x", "both"]), ("two", ["y", "both"])] {
+            for blob in blobs {
+                ground.file(format!("{repository}/blobs/{blob}"), 30 * DAY);
+                link(&ground, repository, revision, blob);
+            }
+        }
+    }
+    ground.age_directories(30 * DAY);
+    let mut job = job(&ground, Layout::Huggingface);
+    job.how.empty = Empty::Now;
+    let mut new = None;
+    let mut stay = Vec::new();
+    job.sweep(job.open().unwrap(), |looked, event| match event {
+        Event::Removed { id, .. } if new.is_none() => {
+            let path = String::from_utf8(looked.scan.tree.path(*id)).unwrap();
+            let other = if path.starts_with("models--a") { "models--b" } else { "models--a" };
+            link(&ground, other, "new", "both");
+            new = Some(other);
+        }
+        Event::Stays(_, reason) => stay.push(*reason),
+        _ => {}
+    })
+    .unwrap();
+    let new = new.unwrap();
+    assert_eq!(stay, [Reason::Touched; 2]);
+    for revision in ["one", "two", "new"] {
+        let link = ground.tree().join(new).join("snapshots").join(revision).join("both");
+        assert!(link.exists(), "{revision}: {:?}", ground.left());
+    }
+    // Where nobody else changed anything, what we did ourselves keeps no revision.
+    assert!(ground.left().iter().all(|path| path.starts_with(new)), "{:?}", ground.left());
+}
+
+/// A link of a revision to a blob.
+fn link(ground: &Ground, repository: &str, revision: &str, blob: &str) {
+    let directory = ground.tree().join(repository).join("snapshots").join(revision);
+    std::fs::create_dir_all(&directory).unwrap();
+    let link = directory.join(blob);
+    symlink(format!("../../blobs/{blob}"), &link).unwrap();
+    set_age(&link, 30 * DAY, 30 * DAY);
 }
 
 /// Takes the name under which the `db` of the repository would go that is not the one of this entry, and tells which that is.
