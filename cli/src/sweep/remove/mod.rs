@@ -3,7 +3,7 @@
 //! Between that last look and the removal are some microseconds. Whoever puts another file in its place in just these loses the name of
 //! that file; nothing outside of the directory can be met, since a name is removed from an open directory, and never followed.
 //!
-//! [`check`] looks at an entry once more, [`whole`] removes units of several entries, [`watch`] knows of some who else needs them, [`emptied`] the directories that are empty then,
+//! [`check`] looks at an entry once more, [`beside`] knows its lock files, [`whole`] removes units of several entries, [`watch`] knows of some who else needs them, [`emptied`] the directories that are empty then,
 //! [`ledger`] has all of it written down and told.
 
 use std::collections::{HashMap, HashSet};
@@ -28,12 +28,14 @@ use super::tree::{Id, Marks, Tree};
 use super::unit::{Unit, Units};
 use super::walk::Owners;
 
+mod beside;
 mod check;
 mod emptied;
 mod ledger;
 mod watch;
 mod whole;
 
+use beside::Beside;
 use check::Kept;
 use ledger::Ledger;
 use watch::Watch;
@@ -130,16 +132,19 @@ pub fn remove(
     (ledger.into_seen_in_use(), done)
 }
 
-fn run<'a>(ground: Ground<'a>, plan: &Plan, tools: ToolLocks, ledger: &'a Ledger<'_>) -> Result<(), Error> {
+fn run(ground: Ground<'_>, plan: &Plan, tools: ToolLocks, ledger: &Ledger<'_>) -> Result<(), Error> {
     let Ground { place, units, how, threads, .. } = ground;
     let was_empty = (how.empty == Empty::Later).then(|| ledger.empty());
     let in_use = Arc::new(InUse::look(place.key().device));
     let is_plain = matches!(units, Units::Files { .. }) && tools.is_empty() && how.per_second.is_none();
     let others = if is_plain { threads.saturating_sub(1) } else { 0 };
-    let mut remover = Remover::new(ground, ledger, in_use.clone(), tools);
+    // The tools of caches with units have locks of their own.
+    let beside = if let Units::Files { .. } = units { Beside::of(ground.tree) } else { Beside::default() };
+    let mut remover = Remover::new(ground, &beside, ledger, in_use.clone(), tools);
     let next = AtomicU32::new(0);
     std::thread::scope(|scope| {
-        let share = || Remover::new(ground, ledger, in_use.clone(), ToolLocks::default()).share(plan, &next);
+        let share =
+            || Remover::new(ground, &beside, ledger, in_use.clone(), ToolLocks::default()).share(plan, &next);
         // Whoever gets no thread does with those there are.
         let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, share).ok();
         let threads: Vec<_> = (0..others).map_while(spawn).collect();
@@ -149,7 +154,7 @@ fn run<'a>(ground: Ground<'a>, plan: &Plan, tools: ToolLocks, ledger: &'a Ledger
             Err(panic) => std::panic::resume_unwind(panic),
         })
     })?;
-    remover.linked(plan)?;
+    remover.those_with_others(plan)?;
     remover.tools.release();
     remover.emptied(was_empty.as_deref())
 }
@@ -157,6 +162,7 @@ fn run<'a>(ground: Ground<'a>, plan: &Plan, tools: ToolLocks, ledger: &'a Ledger
 /// One thread that removes.
 struct Remover<'a, 'l> {
     ground: Ground<'a>,
+    beside: &'a Beside,
     ledger: &'a Ledger<'l>,
     directories: Directories<'a>,
     in_use: Arc<InUse>,
@@ -174,9 +180,16 @@ struct Remover<'a, 'l> {
 }
 
 impl<'a, 'l> Remover<'a, 'l> {
-    fn new(ground: Ground<'a>, ledger: &'a Ledger<'l>, in_use: Arc<InUse>, tools: ToolLocks) -> Self {
+    fn new(
+        ground: Ground<'a>,
+        beside: &'a Beside,
+        ledger: &'a Ledger<'l>,
+        in_use: Arc<InUse>,
+        tools: ToolLocks,
+    ) -> Self {
         Self {
             ground,
+            beside,
             ledger,
             directories: Directories::new(ground.place, ground.tree, ground.threads),
             in_use,
@@ -201,28 +214,28 @@ impl<'a, 'l> Remover<'a, 'l> {
             }
             let share = (first..all.min(first.saturating_add(SHARE))).map(Id);
             for id in share {
-                if !self.is_linked(id) {
+                if !self.has_others(id) {
                     self.units_of(plan, id)?;
                 }
             }
         }
     }
 
-    /// Removes what goes of the files with several names: one thread does, since whoever removes one of the names has the file locked, and
-    /// only the last one frees it.
-    fn linked(&mut self, plan: &Plan) -> Result<(), Error> {
+    /// Removes what goes of the files with several names, or with lock files: one thread does, since whoever removes one of the names has the
+    /// file locked, and only the last one frees it.
+    fn those_with_others(&mut self, plan: &Plan) -> Result<(), Error> {
         for id in self.ground.tree.ids() {
-            if self.is_linked(id) {
+            if self.has_others(id) {
                 self.units_of(plan, id)?;
             }
         }
         Ok(())
     }
 
-    /// Whether it is a file by itself that has several names.
-    fn is_linked(&self, id: Id) -> bool {
+    /// Whether it is a file by itself that has several names, or has or is a lock file.
+    fn has_others(&self, id: Id) -> bool {
         matches!(self.ground.units, Units::Files { .. })
-            && self.ground.tree.entry(id).marks.has(Marks::LINKED)
+            && (self.ground.tree.entry(id).marks.has(Marks::LINKED) || self.beside.has(id))
     }
 
     fn units_of(&mut self, plan: &Plan, id: Id) -> Result<(), Error> {

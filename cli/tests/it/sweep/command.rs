@@ -68,6 +68,25 @@ fn what_somebody_has_stays() {
     assert_eq!(told["removed_files"], 4);
 }
 
+/// As tools do that lock a file beside the one they work on, such as those with python's filelock.
+#[test]
+fn a_file_stays_while_the_lock_beside_it_is_held() {
+    let ground = Ground::new();
+    let locks = ["model.bin.lock", "sub/.data.lock", "free.lock"].map(|name| ground.file(name, HOUR));
+    for name in ["model.bin", "sub/data", "free", "other"] {
+        ground.file(name, 30 * DAY);
+    }
+    let held = [&locks[0], &locks[1]].map(|lock| File::open(lock).unwrap());
+    held.iter().for_each(|file| flock(file, FlockOperation::LockExclusive).unwrap());
+    let told = ground.sweep("--empty never");
+    let stays = serde_json::json!({"tool-locked": 2, "young": 3});
+    assert_eq!((&told["removed_files"], &told["stays"]), (&2.into(), &stays));
+    drop(held);
+    // They were no use of the files themselves.
+    assert_eq!(ground.sweep("--empty never")["removed_files"], 2);
+    assert_eq!(ground.left(), ["free.lock", "model.bin.lock", "sub", "sub/.data.lock"]);
+}
+
 #[test]
 fn what_is_no_plain_file_stays_and_links_are_not_followed() {
     let ground = Ground::new();
