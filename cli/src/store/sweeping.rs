@@ -21,8 +21,8 @@ const LONGEST_TRAIL: u64 = 64 << 20;
 /// When files of a device were seen in use.
 const USES: &str = "uses-";
 
-/// Of so many files at most it is known when they were seen in use: the latest.
-const MOST_USES: usize = 100_000;
+/// Of so many files of a device at most it is known when they were seen in use: the latest. A million are 30 MB.
+const MOST_USES: usize = 1_000_000;
 
 /// The state of one directory's sweeps.
 #[derive(Debug)]
@@ -52,12 +52,12 @@ impl Sweeping {
         Ok(all.map(|all| read_uses(&all, device)).unwrap_or_default())
     }
 
-    /// Keeps when files of a device were seen in use.
+    /// Keeps when files of a device were seen in use. Tells of how many of these: there are as many as are kept at most.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn add_uses(state: &Path, device: &str, uses: HashMap<u64, i64>) -> Result<(), Error> {
-        add_uses(&Directory::state(state)?.directory("sweep")?, device, uses)
+    pub fn add_uses(state: &Path, device: &str, uses: HashMap<u64, i64>) -> Result<usize, Error> {
+        add_uses(&Directory::state(state)?.directory("sweep")?, device, uses, MOST_USES)
     }
 
     /// The state directory of this process.
@@ -98,23 +98,25 @@ impl Sweeping {
     }
 }
 
-fn add_uses(all: &Directory, device: &str, uses: HashMap<u64, i64>) -> Result<(), Error> {
+fn add_uses(all: &Directory, device: &str, uses: HashMap<u64, i64>, most: usize) -> Result<usize, Error> {
     let _turn = Locked::wait(all.lock_file("uses-lock")?, Mode::Exclusive)
         .map_err(|source| Error::refused("lock", all.path(), source))?;
     let mut known = read_uses(all, device);
-    for (inode, at) in uses {
+    for (&inode, &at) in &uses {
         let latest = known.entry(inode).or_insert(at);
         *latest = at.max(*latest);
     }
     let mut latest: Vec<(u64, i64)> = known.into_iter().collect();
     latest.sort_unstable_by_key(|&(inode, at)| (std::cmp::Reverse(at), inode));
-    latest.truncate(MOST_USES);
+    latest.truncate(most);
+    let kept = latest.iter().filter(|(inode, _)| uses.contains_key(inode)).count();
     let mut text = String::new();
     for (inode, at) in latest {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{inode} {at}");
     }
-    all.replace(&format!("{USES}{device}"), text.as_bytes())
+    all.replace(&format!("{USES}{device}"), text.as_bytes())?;
+    Ok(kept)
 }
 
 /// What cannot be read is not known.
@@ -153,13 +155,17 @@ mod tests {
     fn the_latest_use_is_kept() {
         let state = tempfile::tempdir().unwrap();
         let all = Directory::state(&state.path().join("state")).unwrap();
-        add_uses(&all, "8.1", HashMap::from([(5, 1_700_000_000_000_000_000), (7, -1)])).unwrap();
-        add_uses(&all, "8.1", HashMap::from([(5, 3), (8, 4)])).unwrap();
+        let add = |uses: &[(u64, i64)], most| add_uses(&all, "8.1", uses.iter().copied().collect(), most);
+        assert_eq!(add(&[(5, 1_700_000_000_000_000_000), (7, -1)], 9).unwrap(), 2);
+        assert_eq!(add(&[(5, 3), (8, 4)], 9).unwrap(), 2);
         let known = HashMap::from([(5, 1_700_000_000_000_000_000), (7, -1), (8, 4)]);
         assert_eq!(read_uses(&all, "8.1"), known);
         assert_eq!(read_uses(&all, "8.2"), HashMap::new());
         std::fs::write(state.path().join("state/uses-8.2"), "5 6\nodd\n").unwrap();
         assert_eq!(read_uses(&all, "8.2"), HashMap::from([(5, 6)]));
+        // Who has no room is told so.
+        assert_eq!(add(&[(1, 9), (2, 9), (3, 9)], 3).unwrap(), 2);
+        assert_eq!(read_uses(&all, "8.1"), HashMap::from([(5, 1_700_000_000_000_000_000), (1, 9), (2, 9)]));
     }
 
     #[test]

@@ -182,14 +182,24 @@ fn remember(state: &Path, looked: &Looked, seen: HashSet<u64>) -> Result<(), Err
         return Ok(());
     }
     let uses = seen.into_iter().map(|inode| (inode, looked.now)).collect();
-    Ok(Sweeping::add_uses(state, &looked.place.key().device_name(), uses)?)
+    Sweeping::add_uses(state, &looked.place.key().device_name(), uses)?;
+    Ok(())
 }
 
-/// Writes down that a file, or all in a directory, is used now, for mounts that do not keep it. Tells how many files that are.
+/// Files that were said to be in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Touched {
+    /// How many there are.
+    pub files: usize,
+    /// Of how many of them that is kept.
+    pub kept: usize,
+}
+
+/// Writes down that a file, or all in a directory, is used now, for mounts that do not keep it.
 ///
 /// # Errors
 /// When it cannot be looked at, or the state cannot be written.
-pub fn touch(state: &Path, path: &Path, threads: usize) -> Result<usize, Error> {
+pub fn touch(state: &Path, path: &Path, threads: usize) -> Result<Touched, Error> {
     let now = nanoseconds(Timestamp::now());
     let stat = rustix::fs::statx(rustix::fs::CWD, path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW, place::ASKED);
     let stat = stat.map_err(|source| Error::open(path, source))?;
@@ -204,9 +214,9 @@ pub fn touch(state: &Path, path: &Path, threads: usize) -> Result<usize, Error> 
     } else {
         HashMap::from([(stat.stx_ino, now)])
     };
-    let count = inodes.len();
-    Sweeping::add_uses(state, &Key::of(&stat).device_name(), inodes)?;
-    Ok(count)
+    let files = inodes.len();
+    let kept = Sweeping::add_uses(state, &Key::of(&stat).device_name(), inodes)?;
+    Ok(Touched { files, kept })
 }
 
 fn nanoseconds(at: Timestamp) -> i64 {
