@@ -1,4 +1,4 @@
-//! The state of sweeps: that one directory is swept by one at a time, what was removed, and which files were seen in use.
+//! The state of sweeps: what was removed, and which files were seen in use.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -24,22 +24,19 @@ const USES: &str = "uses-";
 /// Of so many files of a device at most it is known when they were seen in use: the latest. A million are 30 MB.
 const MOST_USES: usize = 1_000_000;
 
-/// The state of one directory's sweeps.
+/// The state of all sweeps.
 #[derive(Debug)]
 pub struct Sweeping {
     all: Directory,
-    own: Directory,
 }
 
 impl Sweeping {
-    /// Opens the state for the directory of this key in a state directory, and makes it where it is missing.
+    /// Opens the state of sweeps in a state directory, and makes it where it is missing.
     ///
     /// # Errors
     /// When the state directory cannot be used; the error says what to do.
-    pub fn open(state: &Path, key: &str) -> Result<Self, Error> {
-        let all = Directory::state(state)?.directory("sweep")?;
-        let own = all.directory(key)?;
-        Ok(Self { all, own })
+    pub fn open(state: &Path) -> Result<Self, Error> {
+        Ok(Self { all: Directory::state(state)?.directory("sweep")? })
     }
 
     /// When files of this device were seen in use, by their inodes, in nanoseconds since 1970. Makes nothing.
@@ -71,17 +68,6 @@ impl Sweeping {
     /// Locks the lock file of a tool. None where the tool has it for longer than this.
     pub fn lock_within(file: File, limit: Duration) -> Option<Locked> {
         wait::within(file, Mode::Exclusive, limit, || ()).ok().flatten()
-    }
-
-    /// Becomes the one who sweeps, as long as the lock lives. None where somebody does already.
-    ///
-    /// # Errors
-    /// When the lock file cannot be had.
-    pub fn alone(&self) -> Result<Option<Locked>, Error> {
-        let file = self.own.lock_file("lock")?;
-        let tried = Locked::at_once(file, Mode::Exclusive)
-            .map_err(|source| Error::refused("lock", self.own.path(), source))?;
-        Ok(tried.ok())
     }
 
     /// The trail, to be added to, and where it is.
@@ -140,18 +126,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_sweeps_a_directory_at_a_time() {
-        let state = tempfile::tempdir().unwrap();
-        let state = state.path().join("state");
-        let open = |key| Sweeping::open(&state, key).unwrap();
-        let (one, again, other) = (open("8.1.5"), open("8.1.5"), open("8.1.6"));
-        let alone = one.alone().unwrap();
-        assert!(alone.is_some() && again.alone().unwrap().is_none() && other.alone().unwrap().is_some());
-        drop(alone);
-        assert!(again.alone().unwrap().is_some());
-    }
-
-    #[test]
     fn the_latest_use_is_kept() {
         let state = tempfile::tempdir().unwrap();
         let all = Directory::state(&state.path().join("state")).unwrap();
@@ -172,7 +146,7 @@ mod tests {
     fn a_trail_grows_until_it_is_too_long() {
         let state = tempfile::tempdir().unwrap();
         let state = state.path().join("state");
-        let sweeping = Sweeping::open(&state, "8.1.5").unwrap();
+        let sweeping = Sweeping::open(&state).unwrap();
         for _ in 0..2 {
             let (mut file, _) = sweeping.trail().unwrap();
             file.write_all(b"line\n").unwrap();

@@ -98,7 +98,12 @@ impl Job {
     /// # Errors
     /// When it is not to be swept.
     pub fn open(&self) -> Result<Place, Error> {
-        Place::open(&self.path, self.allowed)
+        let place = Place::open(&self.path, self.allowed)?;
+        let is_of_state = self.state.canonicalize().is_ok_and(|state| place.path().starts_with(state));
+        if is_of_state || Key::at(&self.state) == Some(place.key()) {
+            return Err(Error::Refused { path: place.path().into(), refusal: Refusal::State });
+        }
+        Ok(place)
     }
 
     /// Looks at everything and decides. Changes nothing.
@@ -122,7 +127,8 @@ impl Job {
         Ok(Looked { place, scan, units, plan, clock, now })
     }
 
-    /// Sweeps the directory: looks, decides, removes, and tells of each. None where another sweep is at work there.
+    /// Sweeps the directory: looks, decides, removes, and tells of each. None where another sweep is at work
+    /// there, or somebody else has the directory locked.
     ///
     /// # Errors
     /// When it cannot be looked at, or what goes cannot be written down. What was told of is as it was told.
@@ -131,8 +137,10 @@ impl Job {
         place: Place,
         mut tell: impl FnMut(&Looked, &Event) + Send,
     ) -> Result<Option<Looked>, Error> {
-        let state = Sweeping::open(&self.state, &place.key().to_string())?;
-        let Some(_alone) = state.alone()? else { return Ok(None) };
+        let state = Sweeping::open(&self.state)?;
+        if !place.lock() {
+            return Ok(None);
+        }
         let trail = self.trail(&state, place.path())?;
         let looked = self.look(place)?;
         let ground = remove::Ground {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
+use ci_build::sweep::{Event, Layout};
 use rustix::fs::{FlockOperation, fcntl_lock, flock};
 use serde_json::Value;
 
@@ -116,20 +117,43 @@ fn a_use_that_is_told_counts() {
     assert_eq!(ground.left(), ["models", "models/used"]);
 }
 
+/// Whoever's sweep it is: the lock is that of the directory, not of the state.
 #[test]
 fn two_do_not_sweep_one_directory() {
     let ground = Ground::new();
     ground.file("old", 30 * DAY);
-    ground.sweep("");
-    let mut records =
-        std::fs::read_dir(ground.state().join("sweep")).unwrap().map(|entry| entry.unwrap().path());
-    let lock = File::open(records.find(|path| path.is_dir()).unwrap().join("lock")).unwrap();
-    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    let mut job = super::whole::job(&ground, Layout::Files);
+    job.state = ground.path().join("other-state");
+    let mut others = Vec::new();
+    job.sweep(job.open().unwrap(), |_, event| {
+        if matches!(event, Event::Removed { .. }) {
+            others.push(ground.sweep("")["skipped"].clone());
+        }
+    })
+    .unwrap();
+    assert_eq!(others, [true]);
     ground.file("old", 30 * DAY);
-    assert_eq!(ground.sweep("")["skipped"], true);
-    assert_eq!(ground.left(), ["old"]);
-    drop(lock);
     assert_eq!(ground.sweep("")["removed_files"], 1);
+}
+
+#[test]
+fn our_own_state_is_not_swept() {
+    let ground = Ground::new();
+    ground.file("old", 30 * DAY);
+    ground.sweep("");
+    for directory in [ground.state(), ground.state().join("sweep")] {
+        let mut sweep = super::super::lock::command::ci_build(&ground.state(), "sweep");
+        let output = sweep.arg(directory).output().unwrap();
+        let told = text(&output.stderr, &ground);
+        assert!(
+            told.contains("is not swept: locks and records") && output.status.code() == Some(2),
+            "{told}"
+        );
+    }
+    // In what is swept it stays.
+    let mut sweep = super::super::lock::command::ci_build(&ground.state(), "sweep --older-than 0 --grace 0");
+    let output = sweep.arg(ground.path()).output().unwrap();
+    assert!(ground.trail().exists() && output.status.success(), "{output:?}");
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn a_module_of_go_goes_whole() {
 }
 
 /// A sweep of what is older than a week.
-fn job(ground: &Ground, layout: Layout) -> Job {
+pub(super) fn job(ground: &Ground, layout: Layout) -> Job {
     Job {
         path: ground.tree(),
         layout,
