@@ -20,6 +20,7 @@ mod child;
 mod containerd;
 mod definitions;
 mod equal;
+mod figures;
 mod hazards;
 mod image;
 mod messages;
@@ -125,6 +126,7 @@ const TESTS: &[(&str, &[Kind], Test)] = &[
     ("what_options_there_are_not_is_named", ENDS, options::unknown_ones),
     ("another_frontend_may_stand_behind_ours", ENDS, options::upstream_image),
     ("comments_are_followed", ENDS, options::comments),
+    ("what_was_done_is_counted", NEWEST, figures::counted),
     ("a_check_has_our_findings_beside_upstreams", ENDS, options::lint),
     ("no_cache_may_keep_the_caches", ENDS, no_cache::own_cache),
     ("no_cache_may_keep_a_neighbours_cache", ENDS, no_cache::neighbours_cache),
