@@ -37,6 +37,7 @@ mod rewrite;
 mod run;
 mod store;
 mod sweep;
+mod terminal;
 
 use std::env;
 use std::process::ExitCode;
@@ -85,6 +86,7 @@ const NEWEST_CONTAINERD: &[containerd::Kind] = &[containerd::Kind::Containerd2_1
 /// Tests of containerd without docker, and on which ones, as for docker.
 const CONTAINERD_TESTS: &[(&str, &[containerd::Kind], ContainerdTest)] = &[
     ("run_is_as_asked", CONTAINERDS, containerd::as_asked),
+    ("run_has_the_terminal", CONTAINERDS, terminal::containerd),
     ("run_unpacks_what_is_not", CONTAINERDS, containerd::unpacks),
     ("run_of_an_archive_leaves_none_of_it", CONTAINERDS, containerd::archive),
     ("run_ends_by_signals_and_in_time", CONTAINERDS, containerd::signals),
@@ -185,6 +187,7 @@ const TESTS: &[(&str, &[Kind], Test)] = &[
     ("build_exit_codes_are_buildxs", NEWEST, build::exit_codes),
     ("build_remembers_durations", ENDS, build::durations),
     ("run_is_as_dockers", ENDS, run::as_docker),
+    ("run_has_the_terminal", ENDS, terminal::docker),
     ("run_ends_by_signals_and_in_time", ENDS, run::signals),
     ("run_ends_with_its_job", NEWEST, run::ends_with_its_job),
     ("run_that_is_detached_goes_with_its_job", NEWEST, run::detached),
