@@ -19,6 +19,7 @@ mod cancel;
 mod child;
 mod containerd;
 mod definitions;
+mod documents;
 mod equal;
 mod figures;
 mod hazards;
@@ -128,6 +129,7 @@ const TESTS: &[(&str, &[Kind], Test)] = &[
     ("what_options_there_are_not_is_named", ENDS, options::unknown_ones),
     ("another_frontend_may_stand_behind_ours", ENDS, options::upstream_image),
     ("comments_are_followed", ENDS, options::comments),
+    ("what_documents_say_is_typed", NEWEST, documents::typed),
     ("what_was_done_is_counted", NEWEST, figures::counted),
     ("a_check_has_our_findings_beside_upstreams", ENDS, options::lint),
     ("no_cache_may_keep_the_caches", ENDS, no_cache::own_cache),
