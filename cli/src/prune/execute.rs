@@ -21,8 +21,8 @@ use crate::store::{LastUses, Leases, Quiet, Store};
 /// What became of a thing that was to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is deleted.
-    Deleted,
+    /// It is deleted, for this cause: it may be another one than that it was chosen for.
+    Deleted(Cause),
     /// Somebody else deleted it.
     Gone,
     /// It stays after all.
@@ -119,16 +119,16 @@ impl<'a> Executor<'a> {
         let mut deleted = HashSet::new();
         for decision in decisions {
             let Verdict::Goes(cause) = decision.verdict else { continue };
-            let outcome = if cause == Cause::Pressure && self.room.is_made() {
+            let outcome = if self.is_enough(cause) {
                 Outcome::Stays(Reason::Room)
             } else {
-                match self.delete(decision, &deleted).await {
+                match self.delete(decision, cause, &deleted).await {
                     // An engine that stumbles over one thing may do another.
                     Err(Error::Engine(error)) if !error.is_lost() => Outcome::Failed(with_cause(&error)),
                     outcome => outcome?,
                 }
             };
-            if matches!(outcome, Outcome::Deleted | Outcome::Gone) {
+            if matches!(outcome, Outcome::Deleted(_) | Outcome::Gone) {
                 deleted.insert(decision.thing);
             }
             tell(decision, outcome);
@@ -136,7 +136,17 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    async fn delete(&self, decision: &Decision, deleted: &HashSet<Thing>) -> Result<Outcome, Error> {
+    /// Whether the disk, for whose sake alone a thing would go, has room again.
+    fn is_enough(&self, cause: Cause) -> bool {
+        cause == Cause::Pressure && self.room.is_made()
+    }
+
+    async fn delete(
+        &self,
+        decision: &Decision,
+        cause: Cause,
+        deleted: &HashSet<Thing>,
+    ) -> Result<Outcome, Error> {
         let Inventory { containers, images, build_cache, volumes, networks, .. } = self.inventory;
         let engine = self.engine;
         let outcome = match decision.thing {
@@ -150,7 +160,7 @@ impl<'a> Executor<'a> {
             Thing::Volume(index) => engine.delete_volume(&volumes[index].name).await,
             Thing::Network(index) => engine.delete_network(&networks[index].id).await,
         };
-        outcome_of(outcome)
+        outcome_of(outcome, cause)
     }
 
     async fn container(&self, id: &str) -> Result<Outcome, Error> {
@@ -159,7 +169,7 @@ impl<'a> Executor<'a> {
         };
         match self.rules().unpressed().age(ended) {
             Verdict::Stays(reason) => Ok(Outcome::Stays(reason)),
-            Verdict::Goes(_) => outcome_of(self.engine.delete_container(id).await),
+            Verdict::Goes(cause) => outcome_of(self.engine.delete_container(id).await, cause),
         }
     }
 
@@ -193,11 +203,14 @@ impl<'a> Executor<'a> {
             child: child.map(|&child| self.inventory.images[child].shown()),
             is_parent: !children.is_empty(),
         });
-        if let Verdict::Stays(reason) = verdict {
-            return Ok(Outcome::Stays(reason));
-        }
-        let outcome = outcome_of(self.engine_image(image).await)?;
-        if matches!(outcome, Outcome::Deleted | Outcome::Gone) {
+        let cause = match verdict {
+            Verdict::Stays(reason) => return Ok(Outcome::Stays(reason)),
+            // It was used since the time that it was chosen by, and only the disk asks for it now.
+            Verdict::Goes(cause) if self.is_enough(cause) => return Ok(Outcome::Stays(Reason::Room)),
+            Verdict::Goes(cause) => cause,
+        };
+        let outcome = outcome_of(self.engine_image(image).await, cause)?;
+        if matches!(outcome, Outcome::Deleted(_) | Outcome::Gone) {
             self.uses.forget(&listed.id)?;
         }
         Ok(outcome)
@@ -294,9 +307,9 @@ fn references(image: &StoredImage) -> Vec<&str> {
     image.names.iter().chain(alone).map(String::as_str).collect()
 }
 
-fn outcome_of(deletion: Result<Deletion, crate::engine::Error>) -> Result<Outcome, Error> {
+fn outcome_of(deletion: Result<Deletion, crate::engine::Error>, cause: Cause) -> Result<Outcome, Error> {
     match deletion {
-        Ok(Deletion::Done) => Ok(Outcome::Deleted),
+        Ok(Deletion::Done) => Ok(Outcome::Deleted(cause)),
         Ok(Deletion::Gone) => Ok(Outcome::Gone),
         Ok(Deletion::Refused(message)) => Ok(Outcome::Failed(message)),
         Err(error) => Err(error.into()),

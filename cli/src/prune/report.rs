@@ -178,7 +178,7 @@ impl Entry {
             }
             (_, Some(Outcome::Failed(message))) => ("failed", "failed", clean(message)),
             (_, Some(Outcome::Gone)) => ("gone", "gone", "somebody else deleted it".into()),
-            (Verdict::Goes(cause), Some(Outcome::Deleted)) => ("deleted", cause.word(), cause.to_string()),
+            (_, Some(Outcome::Deleted(cause))) => ("deleted", cause.word(), cause.to_string()),
             (Verdict::Goes(cause), None) => ("goes", cause.word(), cause.to_string()),
         };
         Self { kind, name, id, size, used: decision.used, action, cause, why }
