@@ -221,7 +221,7 @@ async fn prune(
             "the engine's disk cannot be seen from here: only what is old goes; --disk names a directory on it",
         );
     }
-    let decisions = choose::choose(&inventory, &settings, executor.is_pressed);
+    let decisions = choose::choose(&inventory, &settings, executor.pressure.is_any());
     let mut tell = |entry: Entry| {
         if arguments.shown.format == Format::Text && (arguments.dry_run || entry.action != "stays") {
             // Whoever stopped reading still wants the disk to be freed.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::choose::{Cause, Decision, Reason, Thing, Verdict};
+use super::disk::Pressure;
 use super::inventory::Error;
 use super::judge::{Facts, Rules, is_for};
 use super::pattern::{canonical, repository};
@@ -46,8 +47,8 @@ impl Room {
         Space::of(self.directory.as_ref()?).ok()
     }
 
-    fn is_made(&self) -> bool {
-        self.disk().is_none_or(|disk| !self.limits.is_still_full(disk))
+    fn is_made(&self, pressure: Pressure) -> bool {
+        self.disk().is_none_or(|disk| self.limits.is_relieved(pressure, disk))
     }
 }
 
@@ -62,8 +63,8 @@ pub struct Executor<'a> {
     pub settings: &'a Settings,
     /// The disk that room is made on.
     pub room: &'a Room,
-    /// Whether there was too little room at first.
-    pub is_pressed: bool,
+    /// What there was too little of at first.
+    pub pressure: Pressure,
     /// How long is waited for others who add leases or delete an image.
     pub wait: Duration,
     leases: Leases,
@@ -100,10 +101,10 @@ impl<'a> Executor<'a> {
             }
         }
         let (leases, uses) = (store.leases()?, store.last_uses()?);
-        let is_pressed = room.disk().is_some_and(|disk| room.limits.is_too_full(disk));
+        let pressure = room.disk().map(|disk| room.limits.pressure(disk)).unwrap_or_default();
         let wait = Duration::from_secs(60);
         let recent = RefCell::new(Recent { until: inventory.now, images: HashSet::new() });
-        Ok(Self { engine, inventory, settings, room, is_pressed, wait, leases, uses, recent, children })
+        Ok(Self { engine, inventory, settings, room, pressure, wait, leases, uses, recent, children })
     }
 
     /// Deletes one after the other what goes, and tells of each.
@@ -138,7 +139,7 @@ impl<'a> Executor<'a> {
 
     /// Whether the disk, for whose sake alone a thing would go, has room again.
     fn is_enough(&self, cause: Cause) -> bool {
-        cause == Cause::Pressure && self.room.is_made()
+        cause == Cause::Pressure && self.room.is_made(self.pressure)
     }
 
     async fn delete(
@@ -174,7 +175,7 @@ impl<'a> Executor<'a> {
     }
 
     fn rules(&self) -> Rules<'_> {
-        Rules { settings: self.settings, now: Timestamp::now(), is_pressed: self.is_pressed }
+        Rules { settings: self.settings, now: Timestamp::now(), is_pressed: self.pressure.is_any() }
     }
 
     async fn image(

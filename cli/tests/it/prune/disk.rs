@@ -33,11 +33,11 @@ fn on_a_disk(test: &str, work: impl FnOnce(&Path)) {
     assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
 }
 
-/// So many pages in so many files, of which one at least has them.
-fn write(directory: &Path, pages: usize, files: usize) {
+/// A directory of so many inodes, its own too, and with so many pages in its first file.
+fn write(directory: &Path, pages: usize, inodes: usize) {
     fs::create_dir(directory).unwrap();
     let page = rustix::fs::statvfs(directory).unwrap().f_frsize as usize;
-    for file in 1..files {
+    for file in 1..inodes {
         let pages = if file == 1 { pages } else { 0 };
         fs::write(directory.join(file.to_string()), vec![1; pages * page]).unwrap();
     }
@@ -94,5 +94,28 @@ fn images_that_turn_out_young_go_only_until_there_is_room() {
         stock.images.values_mut().for_each(|image| image.tagged = Some(hours_ago(1)));
         let (report, _) = prune(disk, stock, (4, 2), (80, 60));
         assert_eq!(counts(&report), [(("deleted", "pressure"), 5), (("stays", "room"), 15)].into());
+    });
+}
+
+/// The limit of the other, between its high and its low one, is not waited for.
+#[test]
+fn room_is_made_of_what_there_is_too_little_of() {
+    on_a_disk("room_is_made_of_what_there_is_too_little_of", |disk| {
+        let (report, _) = prune(disk, Stock::made(IMAGES, 24), (3, 2), (72, 90));
+        assert_eq!(counts(&report), [(("deleted", "pressure"), 4), (("stays", "room"), 16)].into());
+        assert_eq!(
+            report["disk_after"]["inodes_used_percent"], 82,
+            "above --inodes-low, which nobody asked for"
+        );
+    });
+}
+
+#[test]
+fn young_images_go_for_their_inodes() {
+    on_a_disk("young_images_go_for_their_inodes", |disk| {
+        let (report, left) = prune(disk, Stock::made(IMAGES, 24), (1, 3), (70, 95));
+        assert_eq!(counts(&report), [(("deleted", "pressure"), 5), (("stays", "room"), 15)].into());
+        assert_eq!(left, Vec::from_iter(5..IMAGES));
+        assert_eq!(report["disk_after"]["used_percent"], 65, "above --disk-low, which nobody asked for");
     });
 }
