@@ -126,18 +126,19 @@ impl Inventory {
     /// When it cannot be written.
     pub fn remember(&self, uses: &LastUses, grace: SignedDuration) -> Result<(), store::Error> {
         let records = uses.all()?;
+        let here: HashSet<&str> = self.images.iter().map(|image| &*image.id).collect();
+        // What was recorded a moment ago may have come after the look.
+        let is_gone = |(id, used): &(&String, &Timestamp)| {
+            !here.contains(id.as_str()) && self.now.duration_since(**used) > grace
+        };
+        // First, since it makes room for the others.
+        records.iter().filter(is_gone).try_for_each(|(id, _)| uses.forget(id))?;
         for image in &self.images {
             let used = self.used(image);
             if records.get(&image.id).is_none_or(|&recorded| recorded < used) {
                 uses.record(&image.id, used)?;
             }
         }
-        let here: HashSet<&str> = self.images.iter().map(|image| &*image.id).collect();
-        // What was recorded a moment ago may have come after the look.
-        let is_gone = |(id, used): &(&String, &Timestamp)| {
-            !here.contains(id.as_str()) && self.now.duration_since(**used) > grace
-        };
-        records.iter().filter(is_gone).try_for_each(|(id, _)| uses.forget(id))?;
         uses.begin()
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::super::lock::command::ci_build;
-use super::stock::{Stock, counts, hours_ago, report};
+use super::stock::{Stock, counts, hours_ago, id, report};
 
 /// How many images there are.
 const IMAGES: usize = 20;
@@ -118,4 +118,29 @@ fn young_images_go_for_their_inodes() {
         assert_eq!(left, Vec::from_iter(5..IMAGES));
         assert_eq!(report["disk_after"]["used_percent"], 65, "above --disk-low, which nobody asked for");
     });
+}
+
+/// The state directory has no inode left for the record of a new image.
+#[test]
+fn a_full_disk_keeps_nobody_from_freeing_it() {
+    let mut looks = 0;
+    let (engine, stock) = Stock::made(3, 1000).start(move |stock, _, path| {
+        looks += usize::from(path == "/images/json");
+        if looks == 2 {
+            stock.images.extend(Stock::made(4, 1000).images.split_off(&id(3)));
+        }
+    });
+    let script = format!(
+        "export DOCKER_HOST={}; \"$ci\" prune --keep '*' 2>/dev/null >&2; number=0; \
+         while touch \"$CI_BUILD_STATE_DIR/$number\" 2>/dev/null; do number=$((number + 1)); done; \"$ci\" prune --format json",
+        engine.host()
+    );
+    let (stdout, stderr, code) = super::super::lock::disk::on_a_disk("nr_inodes=64", &script);
+    assert_eq!((stock.lock().unwrap().left(), code), (vec![3], 0), "{stderr}");
+    assert!(
+        stderr.contains("warning: the disk is full, so it is not written down which images are new\n"),
+        "{stderr}"
+    );
+    let report = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(counts(&report), [(("deleted", "old"), 3), (("stays", "grace"), 1)].into());
 }
