@@ -170,7 +170,9 @@ impl<'a> Executor<'a> {
         };
         match self.rules().unpressed().age(ended) {
             Verdict::Stays(reason) => Ok(Outcome::Stays(reason)),
-            Verdict::Goes(cause) => outcome_of(self.engine.delete_container(id).await, cause),
+            Verdict::Goes(cause) => {
+                outcome_of(self.engine.delete_container(id, self.settings.volumes).await, cause)
+            }
         }
     }
 

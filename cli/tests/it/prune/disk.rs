@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::super::lock::command::ci_build;
-use super::stock::{Stock, counts, hours_ago, id, report};
+use super::stock::{Stock, counts, hours_ago, image_id, report};
 
 /// How many images there are.
 const IMAGES: usize = 20;
@@ -127,7 +127,7 @@ fn a_full_disk_keeps_nobody_from_freeing_it() {
     let (engine, stock) = Stock::made(3, 1000).start(move |stock, _, path| {
         looks += usize::from(path == "/images/json");
         if looks == 2 {
-            stock.images.extend(Stock::made(4, 1000).images.split_off(&id(3)));
+            stock.images.extend(Stock::made(4, 1000).images.split_off(&image_id(3)));
         }
     });
     let script = format!(

@@ -4,3 +4,4 @@ mod command;
 mod disk;
 mod model;
 mod stock;
+mod switches;

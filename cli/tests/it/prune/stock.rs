@@ -14,10 +14,12 @@ use super::super::engine::{FakeEngine, message};
 pub(super) struct Stock {
     /// By their ids.
     pub(super) images: BTreeMap<String, Image>,
-    /// As the engine lists them.
-    pub(super) containers: Vec<Value>,
+    /// By their ids.
+    pub(super) containers: BTreeMap<String, Container>,
     /// What happened, as the engine tells of it.
     pub(super) events: String,
+    /// What it was asked: a method, a path and a query each.
+    pub(super) asked: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -28,8 +30,18 @@ pub(super) struct Image {
     pub(super) tagged: Option<Timestamp>,
 }
 
+#[derive(Clone)]
+pub(super) struct Container {
+    /// Its image's number.
+    pub(super) image: usize,
+    pub(super) created: Timestamp,
+    /// When it ended; none while it runs.
+    pub(super) ended: Option<Timestamp>,
+    pub(super) is_ours: bool,
+}
+
 /// The id of the image of this number.
-pub(super) fn id(number: usize) -> String {
+pub(super) fn image_id(number: usize) -> String {
     format!("sha256:{number:064x}")
 }
 
@@ -45,7 +57,10 @@ impl Stock {
             created: hours_ago(hours + images as i64 - 1 - number as i64),
             tagged: None,
         };
-        Self { images: (0..images).map(|number| (id(number), image(number))).collect(), ..Self::default() }
+        Self {
+            images: (0..images).map(|number| (image_id(number), image(number))).collect(),
+            ..Self::default()
+        }
     }
 
     /// An engine that has this. `meanwhile` happens before it answers, with the method and the path of the question.
@@ -57,8 +72,9 @@ impl Stock {
         let of_engine = Arc::clone(&stock);
         let meanwhile =
             Mutex::new(move |stock: &mut Self, method: &str, path: &str| meanwhile(stock, method, path));
-        let engine = FakeEngine::start(move |method, path, _| {
+        let engine = FakeEngine::start(move |method, path, query| {
             let mut stock = of_engine.lock().unwrap();
+            stock.asked.push(format!("{method} {path}?{query}"));
             meanwhile.lock().unwrap()(&mut stock, method, path);
             stock.answer(method, path)
         });
@@ -71,11 +87,23 @@ impl Stock {
                 let images: Vec<Value> = self.images.iter().map(|(id, image)| image.listed(id)).collect();
                 Some((200, json!(images).to_string()))
             }
-            ("GET", "/containers/json") => Some((200, json!(self.containers).to_string())),
+            ("GET", "/containers/json") => {
+                let containers = self.containers.iter().map(|(id, container)| container.listed(id));
+                Some((200, json!(containers.collect::<Vec<_>>()).to_string()))
+            }
+            ("GET", "/volumes") => Some((200, json!({ "Volumes": [] }).to_string())),
             ("GET", "/events") => Some((200, self.events.clone())),
+            ("GET", _) if path.starts_with("/containers/") => {
+                let id = path.strip_prefix("/containers/")?.strip_suffix("/json")?;
+                Some((200, self.containers.get(id)?.inspected(id)))
+            }
             ("GET", _) => {
                 let id = path.strip_prefix("/images/")?.strip_suffix("/json")?;
                 Some((200, self.images.get(id)?.inspected(id)))
+            }
+            ("DELETE", _) if path.starts_with("/containers/") => {
+                self.containers.remove(path.strip_prefix("/containers/")?);
+                Some((204, String::new()))
             }
             ("DELETE", _) => {
                 let gone = self.images.remove(path.strip_prefix("/images/")?);
@@ -102,6 +130,26 @@ impl Image {
     fn inspected(&self, id: &str) -> String {
         let metadata = json!({ "LastTagTime": self.tagged });
         json!({ "Id": id, "RepoTags": self.names, "Created": self.created, "Metadata": metadata }).to_string()
+    }
+}
+
+impl Container {
+    fn state(&self) -> &'static str {
+        if self.ended.is_some() { "exited" } else { "running" }
+    }
+
+    fn listed(&self, id: &str) -> Value {
+        let labels =
+            if self.is_ours { json!({ "ci-build.owner": "nobody", "ci-build.run": id }) } else { json!({}) };
+        json!({
+            "Id": id, "Names": [format!("/{id}")], "Image": format!("app:{}", self.image), "ImageID": image_id(self.image),
+            "State": self.state(), "Created": self.created.as_second(), "Labels": labels,
+        })
+    }
+
+    fn inspected(&self, id: &str) -> String {
+        let state = json!({ "Status": self.state(), "FinishedAt": self.ended });
+        json!({ "Id": id, "Image": image_id(self.image), "State": state }).to_string()
     }
 }
 
