@@ -100,6 +100,7 @@ async fn follow(engine: &Engine, uses: &LastUses, begin: impl FnOnce()) -> Resul
         }
     }
     // They are asked for by the first look at them; nothing is lost by that, since it is known from when on.
+    uses.begin_watch()?;
     begin();
     while let Some(event) = events.try_next().await? {
         let Some(event) = event else { continue };

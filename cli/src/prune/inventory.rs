@@ -38,12 +38,28 @@ pub struct Inventory {
 /// What is known of when images were used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ages {
-    /// The engine's events are watched.
+    /// The engine's events have been watched for as long as counts.
     Watched,
-    /// Images are known since then, and some of their uses.
-    Known(Timestamp),
-    /// This is the first look: images are as old as they were made.
+    /// Images are known, and some of their uses.
+    Known {
+        /// Since when.
+        since: Timestamp,
+        /// Since when all of their uses are, where the engine's events are watched.
+        watched: Option<Timestamp>,
+    },
+    /// This is the first look: images of which no use is known are as old as they were made.
     Made,
+}
+
+impl Ages {
+    /// Where what was not used since `old` is old.
+    fn of(since: Option<Timestamp>, watched: Option<Timestamp>, old: Timestamp) -> Self {
+        match (since, watched) {
+            (_, Some(watched)) if watched <= old => Self::Watched,
+            (Some(since), watched) => Self::Known { since, watched },
+            (None, _) => Self::Made,
+        }
+    }
 }
 
 /// Why there is no inventory.
@@ -95,12 +111,8 @@ impl Inventory {
             inventory.networks = engine.networks().await?;
         }
         inventory.used = last_uses(&inventory, &records, since.is_some(), &events);
-        let ages = match since {
-            _ if uses.is_watched()? => Ages::Watched,
-            Some(since) => Ages::Known(since),
-            None => Ages::Made,
-        };
-        Ok((inventory, ages))
+        let old = inventory.now.checked_sub(settings.older_than).unwrap_or(Timestamp::MIN);
+        Ok((inventory, Ages::of(since, uses.watched_since()?, old)))
     }
 
     /// Finds out which containers are really ours, not by their image's labels only; and whose owner lives.
@@ -186,6 +198,20 @@ fn last_uses(
 mod tests {
     use super::*;
     use crate::engine::Subject;
+
+    #[test]
+    fn a_watch_counts_that_is_as_long_as_images_stay() {
+        let time = |hours: i64| Timestamp::from_second(1_700_000_000 + hours * 3600).unwrap();
+        let (since, old) = (time(0), time(10));
+        for (first, later) in [(None, time(1)), (Some(since), time(5))] {
+            assert_eq!(Ages::of(first, Some(later), old), Ages::Watched);
+        }
+        assert_eq!(Ages::of(None, Some(time(11)), old), Ages::Made, "the watch has just begun");
+        assert_eq!(Ages::of(None, None, old), Ages::Made);
+        for watched in [None, Some(time(11))] {
+            assert_eq!(Ages::of(Some(since), watched, old), Ages::Known { since, watched });
+        }
+    }
 
     #[test]
     fn what_came_since_the_last_look_was_used_just_now() {

@@ -148,7 +148,7 @@ impl Ages {
     pub fn word(self) -> &'static str {
         match self {
             Self::Watched => "watch",
-            Self::Known(_) => "records",
+            Self::Known { .. } => "records",
             Self::Made => "creation",
         }
     }
@@ -157,12 +157,17 @@ impl Ages {
     pub fn note(self) -> Option<String> {
         match self {
             Self::Watched => None,
-            Self::Known(since) => Some(format!(
+            Self::Known { since, watched: None } => Some(format!(
                 "`ci-build watch` does not run: uses since {since:.0} are known in part, and what came since the last \
                  prune counts as used now"
             )),
+            Self::Known { watched: Some(watched), .. } => {
+                Some(format!("`ci-build watch` runs since {watched:.0}: uses before that are known in part"))
+            }
             Self::Made => Some(
-                "this is the first prune and `ci-build watch` does not run: images are as old as they were made".into(),
+                "this is the first prune, and `ci-build watch` has not run for --older-than: images of which no use is \
+                 known are as old as they were made"
+                    .into(),
             ),
         }
     }

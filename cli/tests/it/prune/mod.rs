@@ -1,5 +1,6 @@
 //! `ci-build prune`: what it chooses, held against a naive model, and what it says without an engine.
 
+mod ages;
 mod command;
 mod disk;
 mod model;
