@@ -210,18 +210,21 @@ async fn prune(
     } else {
         None
     };
-    let (inventory, ages) = Inventory::look(engine, store, &settings).await?;
+    let (mut inventory, ages) = Inventory::look(engine, store, &settings).await?;
     report.ages = ages.word();
     ages.note().iter().for_each(|text| note(text));
-    let mut executor = Executor::new(engine, store, &inventory, &settings, room)?;
-    executor.wait = arguments.wait;
     let before = room.disk();
     if before.is_none() {
         note(
             "the engine's disk cannot be seen from here: only what is old goes; --disk names a directory on it",
         );
     }
-    let decisions = choose::choose(&inventory, &settings, executor.pressure.is_any());
+    let pressure = room.pressure();
+    let mut decisions = choose::choose(&inventory, &settings, pressure.is_any());
+    if arguments.dry_run {
+        inventory.look_closer(engine, &decisions).await?;
+        decisions = choose::choose(&inventory, &settings, pressure.is_any());
+    }
     let mut tell = |entry: Entry| {
         if arguments.shown.format == Format::Text && (arguments.dry_run || entry.action != "stays") {
             // Whoever stopped reading still wants the disk to be freed.
@@ -248,6 +251,8 @@ async fn prune(
         unless_full(written, "which images are new")?;
         let stays = decisions.iter().filter(|decision| matches!(decision.verdict, Verdict::Stays(_)));
         stays.for_each(|decision| tell(Entry::new(&inventory, decision, None)));
+        let mut executor = Executor::new(engine, store, &inventory, &settings, room, pressure)?;
+        executor.wait = arguments.wait;
         let tell = |decision: &_, outcome: Outcome| tell(Entry::new(&inventory, decision, Some(&outcome)));
         failure = executor.run(&decisions, tell).await.err().map(Failure::from);
     }

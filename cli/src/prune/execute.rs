@@ -47,6 +47,11 @@ impl Room {
         Space::of(self.directory.as_ref()?).ok()
     }
 
+    /// What there is too little of.
+    pub fn pressure(&self) -> Pressure {
+        self.disk().map(|disk| self.limits.pressure(disk)).unwrap_or_default()
+    }
+
     fn is_made(&self, pressure: Pressure) -> bool {
         self.disk().is_none_or(|disk| self.limits.is_relieved(pressure, disk))
     }
@@ -83,7 +88,7 @@ struct Recent {
 }
 
 impl<'a> Executor<'a> {
-    /// An executor without a look at the disk yet.
+    /// An executor that makes room of what there is too little of.
     ///
     /// # Errors
     /// When the state directory cannot be used.
@@ -93,6 +98,7 @@ impl<'a> Executor<'a> {
         inventory: &'a Inventory,
         settings: &'a Settings,
         room: &'a Room,
+        pressure: Pressure,
     ) -> Result<Self, Error> {
         let mut children: HashMap<&str, Vec<usize>> = HashMap::new();
         for (index, image) in inventory.images.iter().enumerate() {
@@ -101,7 +107,6 @@ impl<'a> Executor<'a> {
             }
         }
         let (leases, uses) = (store.leases()?, store.last_uses()?);
-        let pressure = room.disk().map(|disk| room.limits.pressure(disk)).unwrap_or_default();
         let wait = Duration::from_secs(60);
         let recent = RefCell::new(Recent { until: inventory.now, images: HashSet::new() });
         Ok(Self { engine, inventory, settings, room, pressure, wait, leases, uses, recent, children })

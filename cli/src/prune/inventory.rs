@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Settings;
+use super::choose::{Decision, Thing, Verdict};
 use super::pattern::canonical;
 use crate::engine::{
     self, CacheRecord, Container, Engine, Event, Inherited, Network, OWNER_LABEL, StoredImage, Volume,
+    answered,
 };
 use crate::journal::{Fate, JOB_LABEL, Owner, RUN_LABEL};
 use crate::store::{self, LastUses, Lease, Store};
@@ -23,6 +25,8 @@ pub struct Inventory {
     pub containers: Vec<Container>,
     /// The ids of those whose owner lives, or the job that he belongs to.
     pub owned: HashSet<String>,
+    /// When those ended that were made long enough ago to go, by their ids.
+    pub ended: HashMap<String, Timestamp>,
     /// The records of the build cache.
     pub build_cache: Vec<CacheRecord>,
     /// The volumes without a container.
@@ -99,6 +103,7 @@ impl Inventory {
         inventory.containers = engine.containers().await?;
         if settings.containers {
             inventory.look_for_owners(engine).await?;
+            inventory.look_for_ends(engine, settings).await?;
         }
         let events = engine.events_since(Timestamp::UNIX_EPOCH).await?;
         if settings.build_cache.is_some() {
@@ -131,6 +136,37 @@ impl Inventory {
         Ok(())
     }
 
+    /// The list tells when they were made. One that was made a short while ago has not ended long ago either.
+    async fn look_for_ends(&mut self, engine: &Engine, settings: &Settings) -> Result<(), Error> {
+        let long_ago = self.now.checked_sub(settings.older_than).unwrap_or(Timestamp::MIN);
+        let is_asked = |container: &&Container| {
+            container.is_ours && container.has_ended() && container.created <= long_ago
+        };
+        for container in self.containers.iter().filter(is_asked) {
+            let ended = answered(engine.container_end(&container.id).await)?;
+            self.ended.extend(ended.map(|ended| (container.id.clone(), ended)));
+        }
+        Ok(())
+    }
+
+    /// Asks when each image that is to go was tagged last, which no list tells: for who only looks. A prune asks right before each
+    /// deletion.
+    ///
+    /// # Errors
+    /// When the engine is lost.
+    pub async fn look_closer(&mut self, engine: &Engine, decisions: &[Decision]) -> Result<(), Error> {
+        for decision in decisions {
+            let (Thing::Image(index), Verdict::Goes(_)) = (decision.thing, &decision.verdict) else {
+                continue;
+            };
+            let image = &self.images[index];
+            let tagged = answered(engine.image(&image.id).await)?.and_then(|(_, tagged)| tagged);
+            let used = tagged.map(|tagged| tagged.max(self.used(image)));
+            self.used.extend(used.map(|used| (image.id.clone(), used)));
+        }
+        Ok(())
+    }
+
     /// Writes down what is known of each image, so that the next look tells which ones have come since; and forgets those
     /// that are gone.
     ///
@@ -152,6 +188,11 @@ impl Inventory {
             }
         }
         uses.begin()
+    }
+
+    /// When a container was used last, as far as is known.
+    pub(super) fn last_of(&self, container: &Container) -> Timestamp {
+        self.ended.get(&container.id).copied().unwrap_or(container.created).min(self.now)
     }
 
     /// When an image was used last, as far as is known.

@@ -118,11 +118,19 @@ impl Report {
     /// The last lines for people: what it came to.
     pub fn summary(&self) -> String {
         let mut text = String::new();
-        let goes = self.things.iter().filter(|entry| entry.action == "goes").count();
-        let stays = self.things.iter().filter(|entry| entry.action == "stays").count();
+        let count = |is: &dyn Fn(&Entry) -> bool| self.things.iter().filter(|entry| is(entry)).count();
+        let stays = count(&|entry| entry.action == "stays");
+        let goes = count(&|entry| entry.action == "goes");
         // Writing to a string does not fail.
         let _ = match self.dry_run {
-            true => write!(text, "{goes} would go, {stays} stay"),
+            true => match count(&|entry| entry.action == "goes" && entry.cause == Cause::Pressure.word()) {
+                0 => write!(text, "{goes} would go, {stays} stay"),
+                most => write!(
+                    text,
+                    "{} would go, {most} more at most until there is room, {stays} stay",
+                    goes - most
+                ),
+            },
             false => write!(text, "{} deleted, {} failed, {stays} stay", self.deleted, self.failed),
         };
         let _ = match (self.freed_bytes, self.dry_run) {

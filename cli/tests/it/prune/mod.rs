@@ -3,6 +3,7 @@
 mod ages;
 mod command;
 mod disk;
+mod dry_run;
 mod model;
 mod stock;
 mod switches;
