@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::errors::Error::DockerResponseServerError;
+use bollard::errors::Error::{DockerContainerWaitError, DockerResponseServerError};
 use bollard::query_parameters::{
     ListContainersOptions, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
     WaitContainerOptionsBuilder,
 };
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::{Deletion, Engine, Error, OWNER_LABEL};
 use crate::failpoint;
@@ -120,14 +120,8 @@ impl Engine {
     /// # Errors
     /// When the engine does not say in time.
     pub async fn runs(&self, id: &str) -> Result<bool, Error> {
-        let inspect = async {
-            injected()?;
-            match self.docker.inspect_container(id, None).await {
-                Err(DockerResponseServerError { status_code: 404, .. }) => Ok(false),
-                answer => answer.map(|found| found.state.and_then(|state| state.running).unwrap_or(false)),
-            }
-        };
-        self.in_time(inspect, "look at a container").await
+        let state = self.inspected(id).await?.and_then(|found| found.state);
+        Ok(state.and_then(|state| state.running).unwrap_or(false))
     }
 
     /// Asks a container to end, and kills it when it has not within this time. One that is gone is no error.
@@ -172,17 +166,26 @@ impl Engine {
         }
     }
 
-    /// Waits until a container that is being removed is gone.
+    /// Waits for the end of a removal that is under way. One that fails ends the wait too (moby, `SetRemovalError`), so what
+    /// counts is whether the container is gone.
     async fn removed(&self, id: &str, message: String) -> Result<Deletion, Error> {
         let options = WaitContainerOptionsBuilder::new().condition("removed").build();
-        let wait = self.docker.wait_container(id, Some(options)).try_for_each(|_| async { Ok(()) });
-        match tokio::time::timeout(PATIENCE, wait).await {
-            Err(_) => Ok(Deletion::Refused(message)),
-            // What it ended with is told as an error too.
-            Ok(Ok(()) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(Deletion::Done),
-            Ok(Err(DockerResponseServerError { status_code: 404, .. })) => Ok(Deletion::Gone),
-            Ok(Err(source)) => Err(self.refused("remove a container", source)),
-        }
+        let wait = self.docker.wait_container(id, Some(options)).map(|ended| match ended {
+            Ok(ended) => Ok(ended.error.and_then(|error| error.message)),
+            // With what the container ended with; an error of the removal stands beside it.
+            Err(DockerContainerWaitError { error, .. }) => Ok(Some(error)),
+            Err(source) => Err(source),
+        });
+        let reason = match tokio::time::timeout(PATIENCE, wait.try_collect::<Vec<_>>()).await {
+            Err(_) => None,
+            Ok(Ok(reasons)) => reasons.into_iter().flatten().rfind(|reason| !reason.is_empty()),
+            Ok(Err(DockerResponseServerError { status_code: 404, .. })) => return Ok(Deletion::Gone),
+            Ok(Err(source)) => return Err(self.refused("remove a container", source)),
+        };
+        Ok(match self.inspected(id).await? {
+            None => Deletion::Done,
+            Some(_) => Deletion::Refused(reason.unwrap_or(message)),
+        })
     }
 }
 

@@ -1,13 +1,15 @@
-//! What builds and runs do first, where the journal names engines that are gone.
+//! Recovery of what the dead left on engines that do not play along.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Output};
 
-use ci_build::journal::{EngineAt, Journal, Owner, Record};
+use ci_build::engine::OWNER_LABEL;
+use ci_build::journal::{EngineAt, Journal, Owner, RUN_LABEL, Record};
 use ci_build::store::Process;
 
-use super::engine::FakeEngine;
+use super::engine::{FakeEngine, message};
 use super::lock::command::ci_build;
 
 fn ended() -> Owner {
@@ -19,13 +21,38 @@ fn ended() -> Owner {
 }
 
 /// `ci-build run` with a docker that does nothing.
-fn run(place: &std::path::Path, engine: &FakeEngine) -> Output {
+fn run(place: &Path, engine: &FakeEngine) -> Output {
     let docker = place.join("docker");
     std::fs::write(&docker, "#!/bin/sh\n").unwrap();
     std::fs::set_permissions(&docker, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", place.display(), std::env::var("PATH").unwrap());
     let mut command = ci_build(&place.join("state"), "run x");
     command.env("PATH", path).env("DOCKER_HOST", engine.host()).output().unwrap()
+}
+
+/// What `ci-build recover` reports.
+fn recovered(place: &Path, engine: &FakeEngine) -> serde_json::Value {
+    let mut recover = ci_build(&place.join("state"), "recover --format json");
+    let output = recover.env("DOCKER_HOST", engine.host()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no report: {said}"))
+}
+
+/// A place whose journal has a record of a dead owner for each of these containers of the engine that a [`FakeEngine`] is;
+/// and those containers as the engine lists them.
+fn left(ids: &[&str]) -> (tempfile::TempDir, Journal, String) {
+    let place = tempfile::tempdir().unwrap();
+    let journal = Journal::open_in(&place.path().join("state")).unwrap();
+    let (owner, engine) = (ended(), EngineAt::Docker { address: "unix:///x".into(), engine: "E".into() });
+    let container = |id: &&str| {
+        let record = Record::new(engine.clone(), owner.clone(), &format!("docker run {id}"));
+        let entry = journal.intend(record).unwrap();
+        let labels = serde_json::json!({ OWNER_LABEL: owner.to_string(), RUN_LABEL: entry.name() });
+        drop(entry.created((*id).into()));
+        serde_json::json!({ "Id": id, "Names": [format!("/{id}")], "ImageID": "i", "State": "exited", "Labels": labels })
+    };
+    let listed = serde_json::Value::from(ids.iter().map(container).collect::<Vec<_>>()).to_string();
+    (place, journal, listed)
 }
 
 /// How often somebody asked since the last look.
@@ -57,4 +84,41 @@ fn an_engine_that_is_gone_is_asked_for_shortly_and_not_each_time() {
     assert!(!said.contains("does not answer"), "{said}");
     assert_eq!(asked(&gone), 0, "so soon: {said}");
     assert_eq!(journal.failures().unwrap(), failures);
+}
+
+#[test]
+fn a_removal_of_somebody_else_that_fails_is_not_taken_for_an_end() {
+    // What moby says to who waits for a removal that fails: with the container's exit code, and so an error to bollard or none.
+    let failed = |code: u8| serde_json::json!({ "StatusCode": code, "Error": { "Message": "device or resource busy" } });
+    for (ended, is_there, reason) in [
+        (failed(0), true, "device or resource busy"),
+        (failed(137), true, "device or resource busy"),
+        (serde_json::json!({ "StatusCode": 7 }), true, "removal of container a is already in progress"),
+        (serde_json::json!({ "StatusCode": 7 }), false, ""),
+        (serde_json::json!({ "StatusCode": 0 }), false, ""),
+    ] {
+        let (place, journal, listed) = left(&["a"]);
+        let told = ended.clone();
+        let engine = FakeEngine::start(move |method, path, _| {
+            Some(match (method, path) {
+                ("GET", "/containers/json") => (200, listed.clone()),
+                ("DELETE", "/containers/a") => {
+                    (409, message("removal of container a is already in progress"))
+                }
+                ("POST", "/containers/a/wait") => (200, told.to_string()),
+                ("GET", "/containers/a/json") if is_there => (200, "{}".into()),
+                _ => return None,
+            })
+        });
+        let report = recovered(place.path(), &engine);
+        let failures = journal.failures().unwrap();
+        if is_there {
+            assert_eq!(report["failed"][0]["reason"], reason, "{ended}: {report}");
+            assert!(report["removed"].as_array().unwrap().is_empty(), "{ended}: {report}");
+            assert_eq!(failures[0].failure.as_ref().unwrap().reason, reason, "{ended}");
+        } else {
+            assert_eq!(report["removed"][0]["id"], "a", "{ended}: {report}");
+            assert_eq!(journal.list().unwrap(), [], "{ended}");
+        }
+    }
 }
