@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bollard::errors::Error::{DockerContainerWaitError, DockerResponseServerError};
 use bollard::query_parameters::{
-    ListContainersOptions, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
-    WaitContainerOptionsBuilder,
+    InspectContainerOptionsBuilder, ListContainersOptions, RemoveContainerOptionsBuilder,
+    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
@@ -15,6 +15,9 @@ use crate::failpoint;
 
 /// A removal is over within this time: a container of many gigabytes takes minutes.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// What takes longer to measure goes unmeasured.
+const MEASURING: Duration = Duration::from_secs(2);
 
 /// A container with our labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +34,6 @@ pub struct OwnedContainer {
     pub state: String,
     /// All its labels.
     pub labels: HashMap<String, String>,
-    /// The bytes that it wrote, where they were asked for.
-    pub written: Option<u64>,
 }
 
 /// Which containers have our labels from their image only, which was made from one of ours (`docker commit`): they are somebody
@@ -67,28 +68,19 @@ impl<'a> Inherited<'a> {
 }
 
 impl Engine {
-    /// The containers that have this label, with this value if one is given, whatever their state. With their `sizes`,
-    /// it takes the engine a walk through the files of each.
+    /// The containers that have this label, with this value if one is given, whatever their state.
     ///
     /// # Errors
     /// When the engine does not list them in time.
-    pub async fn labelled(
-        &self,
-        label: &str,
-        value: Option<&str>,
-        sizes: bool,
-    ) -> Result<Vec<OwnedContainer>, Error> {
+    pub async fn labelled(&self, label: &str, value: Option<&str>) -> Result<Vec<OwnedContainer>, Error> {
         let label = value.map_or_else(|| label.to_owned(), |value| format!("{label}={value}"));
         let filters = Some(HashMap::from([("label".to_owned(), vec![label])]));
-        let options = ListContainersOptions { all: true, size: sizes, filters, ..Default::default() };
+        let options = ListContainersOptions { all: true, filters, ..Default::default() };
         let listed = async {
             injected()?;
             self.docker.list_containers(Some(options)).await
         };
-        let listed = match sizes {
-            false => self.in_time(listed, "list its containers").await?,
-            true => listed.await.map_err(|source| self.refused("list its containers", source))?,
-        };
+        let listed = self.in_time(listed, "list its containers").await?;
         Ok(listed.into_iter().map(owned).collect())
     }
 
@@ -96,8 +88,20 @@ impl Engine {
     ///
     /// # Errors
     /// When the engine does not list them in time.
-    pub async fn owned(&self, sizes: bool) -> Result<Vec<OwnedContainer>, Error> {
-        self.labelled(OWNER_LABEL, None, sizes).await
+    pub async fn owned(&self) -> Result<Vec<OwnedContainer>, Error> {
+        self.labelled(OWNER_LABEL, None).await
+    }
+
+    /// The bytes that a container wrote, where the engine tells soon: it takes it a walk through the files, and one that is half
+    /// removed it cannot measure.
+    pub async fn written(&self, id: &str) -> Option<u64> {
+        let options = InspectContainerOptionsBuilder::new().size(true).build();
+        let inspect = async {
+            injected()?;
+            self.docker.inspect_container(id, Some(options)).await
+        };
+        let found = self.within(MEASURING, inspect, "measure a container").await;
+        found.ok()?.size_rw?.try_into().ok()
     }
 
     /// The labels of an image, which its containers have too; none where it is gone.
@@ -206,6 +210,5 @@ fn owned(listed: bollard::models::ContainerSummary) -> OwnedContainer {
         image_id: listed.image_id.unwrap_or_default(),
         state: listed.state.map(|state| state.to_string()).unwrap_or_default(),
         labels: listed.labels.unwrap_or_default(),
-        written: listed.size_rw.and_then(|bytes| bytes.try_into().ok()),
     }
 }

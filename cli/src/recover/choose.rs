@@ -147,7 +147,6 @@ mod tests {
             image_id: "sha256:1".into(),
             state: "running".into(),
             labels,
-            written: None,
         }
     }
 

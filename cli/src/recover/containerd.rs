@@ -213,8 +213,7 @@ fn settle(
                 report.failed.push(Failed { what: left.container, reason, times: 1 });
                 return Ok(());
             };
-            recovery.note(&name, &record, reason.clone())?;
-            report.failed.push(Failed::of(&record.failed(reason, Timestamp::now())));
+            recovery.fail(&name, record, reason, report)?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info};
 
@@ -118,9 +119,14 @@ impl Recovery<'_> {
         Ok(self.journal.find(name)?.and_then(|found| found.record).as_ref() == Some(record))
     }
 
-    fn note(&self, name: &str, record: &Record, reason: String) -> Result<(), Error> {
+    /// Writes down, and reports, that something could not be removed.
+    fn fail(&self, name: &str, record: Record, reason: String, report: &mut Report) -> Result<(), Error> {
         failpoint::reach("recover.failing");
-        Ok(self.journal.note(name, record, reason, &self.turn)?)
+        if !self.options.is_dry_run {
+            self.journal.note(name, &record, reason.clone(), &self.turn)?;
+        }
+        report.failed.push(Failed::of(&record.failed(reason, Timestamp::now())));
+        Ok(())
     }
 }
 
@@ -240,7 +246,7 @@ fn elsewhere<'a>(found: &'a [Found], here: Option<Here<'_>>) -> Vec<(&'a EngineA
             None => places.push((&record.place, vec![found])),
         }
     }
-    let now = jiff::Timestamp::now();
+    let now = Timestamp::now();
     let is_dead = |found: &&Found| {
         found.record.as_ref().is_some_and(|record| record.fate(found.is_held, now) == Fate::Goes)
     };
@@ -250,7 +256,7 @@ fn elsewhere<'a>(found: &'a [Found], here: Option<Here<'_>>) -> Vec<(&'a EngineA
 
 /// Why an engine that did not answer is not asked yet: what is to go there is to wait, all of it.
 fn waits(records: &[&Found], options: Options) -> Option<String> {
-    let now = jiff::Timestamp::now();
+    let now = Timestamp::now();
     let dead = records.iter().filter_map(|found| {
         found.record.as_ref().filter(|record| record.fate(found.is_held, now) == Fate::Goes)
     });
@@ -313,7 +319,7 @@ fn unreached(
     reason: &str,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let now = jiff::Timestamp::now();
+    let now = Timestamp::now();
     for found in records {
         let Some(record) =
             found.record.as_ref().filter(|record| record.fate(found.is_held, now) == Fate::Goes)
@@ -321,14 +327,11 @@ fn unreached(
             report.alive += 1;
             continue;
         };
-        let waits = record.waits(now) && !recovery.options.is_eager;
-        let failed = if waits { record.clone() } else { record.clone().failed(reason.into(), now) };
-        if !waits && !recovery.options.is_dry_run {
-            recovery.note(&found.name, record, reason.into())?;
+        if record.waits(now) && !recovery.options.is_eager {
+            report.later.push(Failed { reason: reason.into(), ..Failed::of(record) });
+        } else {
+            recovery.fail(&found.name, record.clone(), reason.into(), report)?;
         }
-        let times = failed.failure.as_ref().map_or(0, |failure| failure.times);
-        let told = Failed { what: record.command.clone(), reason: reason.into(), times };
-        if waits { &mut report.later } else { &mut report.failed }.push(told);
     }
     Ok(())
 }

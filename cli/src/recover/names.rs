@@ -42,19 +42,18 @@ async fn remove(
     (of_record, record, name): (&str, &Record, &str),
     report: &mut Report,
 ) -> Result<(), Error> {
-    let id = engine.image_id(name).await?;
-    if id.is_some() && !recovery.options.is_dry_run {
-        match engine.untag(name).await {
-            Err(error) if error.is_lost() => return Err(error.into()),
-            Err(error) => {
-                let reason = super::told(&error);
-                recovery.note(of_record, record, reason.clone())?;
-                report.failed.push(Failed::of(&record.clone().failed(reason, Timestamp::now())));
-                return Ok(());
-            }
-            Ok(()) => {}
+    let untag = async {
+        let id = engine.image_id(name).await?;
+        if id.is_some() && !recovery.options.is_dry_run {
+            engine.untag(name).await?;
         }
-    }
+        Ok::<_, crate::engine::Error>(id)
+    };
+    let id = match untag.await {
+        Ok(id) => id,
+        Err(error) if error.is_lost() => return Err(error.into()),
+        Err(error) => return recovery.fail(of_record, record.clone(), super::told(&error), report),
+    };
     recovery.forget(of_record)?;
     report.records += 1;
     report.removed.extend(id.map(|id| Removed {

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
 
 use ci_build::engine::OWNER_LABEL;
 use ci_build::journal::{EngineAt, Journal, Owner, RUN_LABEL, Record};
@@ -38,6 +39,14 @@ fn recovered(place: &Path, engine: &FakeEngine) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no report: {said}"))
 }
 
+/// One field of all of a kind, sorted.
+fn said(report: &serde_json::Value, kind: &str, field: &str) -> Vec<String> {
+    let all = report[kind].as_array().unwrap().iter();
+    let mut said: Vec<_> = all.map(|one| one[field].as_str().unwrap().to_owned()).collect();
+    said.sort_unstable();
+    said
+}
+
 /// A place whose journal has a record of a dead owner for each of these containers of the engine that a [`FakeEngine`] is;
 /// and those containers as the engine lists them.
 fn left(ids: &[&str]) -> (tempfile::TempDir, Journal, String) {
@@ -49,7 +58,7 @@ fn left(ids: &[&str]) -> (tempfile::TempDir, Journal, String) {
         let entry = journal.intend(record).unwrap();
         let labels = serde_json::json!({ OWNER_LABEL: owner.to_string(), RUN_LABEL: entry.name() });
         drop(entry.created((*id).into()));
-        serde_json::json!({ "Id": id, "Names": [format!("/{id}")], "ImageID": "i", "State": "exited", "Labels": labels })
+        serde_json::json!({ "Id": id, "Names": [format!("/{id}")], "ImageID": format!("of-{id}"), "State": "exited", "Labels": labels })
     };
     let listed = serde_json::Value::from(ids.iter().map(container).collect::<Vec<_>>()).to_string();
     (place, journal, listed)
@@ -121,4 +130,40 @@ fn a_removal_of_somebody_else_that_fails_is_not_taken_for_an_end() {
             assert_eq!(journal.list().unwrap(), [], "{ended}");
         }
     }
+}
+
+#[test]
+fn what_cannot_be_measured_or_judged_keeps_nothing_else() {
+    let (place, journal, listed) = left(&["unmeasured", "measured", "unjudged"]);
+    let there = EngineAt::Docker { address: "unix:///x".into(), engine: "E".into() };
+    drop(journal.intend(Record::new(there, ended(), "ci-build pull x").of_name("127.0.0.1:1/x")).unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let engine = FakeEngine::start(move |method, path, query| {
+        log.lock().unwrap().push(format!("{method} {path}"));
+        Some(match (method, path) {
+            // One that cannot be measured fails the whole list (moby 28.5.2, `GetContainerLayerSize`).
+            ("GET", "/containers/json") if query.contains("size=true") => {
+                (500, message("rw layer snapshot not found"))
+            }
+            ("GET", "/containers/json") => (200, listed.clone()),
+            ("GET", "/containers/unmeasured/json") => (500, message("rw layer snapshot not found")),
+            ("GET", "/containers/measured/json") => (200, r#"{"SizeRw":1000}"#.into()),
+            ("GET", "/images/of-unjudged/json" | "/images/127.0.0.1:1/x/json") => {
+                (500, message("disk is broken"))
+            }
+            ("DELETE", _) => (204, String::new()),
+            _ => return None,
+        })
+    });
+    let report = recovered(place.path(), &engine);
+    assert_eq!(said(&report, "removed", "id"), ["measured", "unmeasured"], "{report}");
+    assert_eq!(report["freed"], 1000, "{report}");
+    assert_eq!(said(&report, "failed", "what"), ["ci-build pull x", "docker run unjudged"], "{report}");
+    let failures = journal.failures().unwrap();
+    assert!(failures.iter().all(|record| record.failure.as_ref().unwrap().reason.contains("disk is broken")));
+    assert_eq!(failures.len(), 2);
+    let asked = asked.lock().unwrap();
+    let at = |what: &str| asked.iter().rposition(|asked| asked.contains(what));
+    assert!(at("DELETE /containers/") < at("/images/127.0.0.1:1/x"), "containers are the first: {asked:?}");
 }
