@@ -55,7 +55,8 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Arguments { dry_run, containerd, wait, shown: Shown { format } } = arguments;
     let journal = Journal::open()?;
-    let options = Options { is_dry_run: *dry_run, is_eager: true, wait: *wait, patience: PATIENCE };
+    let options =
+        Options { is_dry_run: *dry_run, is_eager: true, wait: *wait, patience: PATIENCE, limit: None };
     let report = block_on(async {
         let reached = match containerd {
             Some(address) => on_containerd(address).await,
@@ -103,7 +104,13 @@ pub(super) async fn here() -> Result<(Engine, EngineAt), Failure> {
 
 /// What a command does before its own work: what it cannot do within the limit is left to the next.
 pub(super) async fn first(journal: &Journal, here: Here<'_>, limit: Duration) {
-    let options = Options { is_dry_run: false, is_eager: false, wait: Duration::ZERO, patience: OTHERS };
+    let options = Options {
+        is_dry_run: false,
+        is_eager: false,
+        wait: Duration::ZERO,
+        patience: OTHERS,
+        limit: Some(limit),
+    };
     let recovery = recover::recover(journal, Some(here), options);
     match tokio::time::timeout(limit, recovery).await {
         Ok(Ok(report)) => tell(&report),

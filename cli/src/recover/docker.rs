@@ -74,16 +74,17 @@ pub(super) async fn recover(
     }
     let remove = |(container, record): (OwnedContainer, Option<(String, Record)>)| async {
         let bytes = engine.written(&container.id).await;
-        let outcome =
-            if recovery.options.is_dry_run { Ok(Deletion::Done) } else { remove(engine, &container).await };
+        let outcome = match recovery.options.is_dry_run {
+            true => Ok(Deletion::Done),
+            false => recovery.attempt(remove(engine, &container)).await,
+        };
         (container, record, bytes, outcome)
     };
     let mut removals = stream::iter(removals).map(remove).buffer_unordered(AT_ONCE);
     while let Some((container, record, bytes, outcome)) = removals.next().await {
         let reason = match outcome {
             Ok(Deletion::Done | Deletion::Gone) => None,
-            Ok(Deletion::Refused(reason)) => Some(reason),
-            Err(error) => Some(super::told(&error)),
+            Ok(Deletion::Refused(reason)) | Err(reason) => Some(reason),
         };
         if reason.is_none() && !recovery.options.is_dry_run {
             report.processes += inmates.kill(&container.id).await;

@@ -38,6 +38,8 @@ pub struct Options {
     pub wait: Duration,
     /// How long an engine that only the journal names may take to say who it is.
     pub patience: Duration,
+    /// How long all of it is to take, where somebody waits for it. A removal that does not end in half of that has failed.
+    pub limit: Option<Duration>,
 }
 
 /// Why a recovery could not be.
@@ -111,6 +113,20 @@ impl Recovery<'_> {
         }
         failpoint::reach("recover.forgotten");
         Ok(())
+    }
+
+    /// Tries a removal for as long as one may take; else why there was none.
+    async fn attempt<T, E: std::error::Error>(
+        &self,
+        removal: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, String> {
+        let removed = match self.options.limit.map(|limit| limit / 2) {
+            None => removal.await,
+            Some(limit) => tokio::time::timeout(limit, removal)
+                .await
+                .map_err(|_| format!("it did not end within {} s", limit.as_secs_f32()))?,
+        };
+        removed.map_err(|error| told(&error))
     }
 
     /// Whether a record still says what it said when its owner was seen to be dead: from then on nobody changes it, but

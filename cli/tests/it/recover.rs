@@ -167,3 +167,29 @@ fn what_cannot_be_measured_or_judged_keeps_nothing_else() {
     let at = |what: &str| asked.iter().rposition(|asked| asked.contains(what));
     assert!(at("DELETE /containers/") < at("/images/127.0.0.1:1/x"), "containers are the first: {asked:?}");
 }
+
+#[test]
+fn a_removal_that_hangs_is_written_down_and_not_tried_each_time() {
+    let (place, journal, listed) = left(&["hangs", "goes"]);
+    let engine = FakeEngine::start(move |method, path, query| {
+        Some(match (method, path) {
+            ("GET", "/containers/json") if !query.contains("ci-build.run") => (200, listed.clone()),
+            ("DELETE", "/containers/hangs") => loop {
+                std::thread::park();
+            },
+            ("DELETE", _) => (204, String::new()),
+            _ => return None,
+        })
+    });
+    let first = run(place.path(), &engine);
+    let said = String::from_utf8_lossy(&first.stderr);
+    assert!(said.contains("removed container goes"), "{said}");
+    assert!(said.contains("it did not end within 5 s"), "{said}");
+    let failures = journal.failures().unwrap();
+    assert_eq!((failures.len(), failures[0].command.as_str()), (1, "docker run hangs"), "{said}");
+
+    let second = run(place.path(), &engine);
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(!said.contains("could not remove"), "so soon: {said}");
+    assert_eq!(journal.failures().unwrap(), failures);
+}
