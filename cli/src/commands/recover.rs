@@ -111,16 +111,10 @@ pub(super) async fn first(journal: &Journal, here: Here<'_>, limit: Duration) {
         patience: OTHERS,
         limit: Some(limit),
     };
-    let recovery = recover::recover(journal, Some(here), options);
-    match tokio::time::timeout(limit, recovery).await {
-        Ok(Ok(report)) => tell(&report),
-        Ok(Err(error)) => {
+    match recover::recover(journal, Some(here), options).await {
+        Ok(report) => tell(&report),
+        Err(error) => {
             Failure::from(error).warn("what killed commands left was not looked for");
-        }
-        Err(_) => {
-            anstream::eprintln!(
-                "warning: not all that killed commands left is removed yet: `ci-build recover` goes on"
-            );
         }
     }
 }
@@ -131,5 +125,10 @@ fn tell(report: &Report) {
         for line in report.to_string().lines() {
             anstream::eprintln!("  {line}");
         }
+    }
+    if report.unfinished {
+        anstream::eprintln!(
+            "warning: not all that killed commands left is removed yet: `ci-build recover` goes on"
+        );
     }
 }

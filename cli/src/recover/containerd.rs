@@ -121,17 +121,20 @@ async fn in_namespace(
     }
     let is_dry_run = recovery.options.is_dry_run;
     let clear = |removal: Removal| async {
+        if recovery.is_late() {
+            return None;
+        }
         let cleared = match is_dry_run {
             true => Ok(Cleared::default()),
-            false => recovery.attempt(clear(engine, &removal.left)).await,
+            false => recovery.in_time(clear(engine, &removal.left)).await,
         };
-        (removal, cleared)
+        Some((removal, cleared))
     };
     let mut gone = Vec::new();
     let mut release = async |(removal, cleared): (Removal, Cleared), collection, report: &mut Report| {
         let outcome = match is_dry_run {
             true => Ok(()),
-            false => recovery.attempt(release(engine, &removal.left, collection)).await,
+            false => recovery.in_time(release(engine, &removal.left, collection)).await,
         };
         if outcome.is_ok() && !is_dry_run {
             gone.push((removal.left.names.clone(), removal.left.container.clone()));
@@ -142,14 +145,15 @@ async fn in_namespace(
     // each time.
     let mut last = None;
     let mut cleared = stream::iter(removals).map(clear).buffer_unordered(AT_ONCE);
-    while let Some((removal, cleared)) = cleared.next().await {
+    while let Some(cleared) = cleared.next().await {
         match cleared {
-            Ok(cleared) => {
+            None => report.unfinished = true,
+            Some((removal, Ok(cleared))) => {
                 if let Some(earlier) = last.replace((removal, cleared)) {
                     release(earlier, Collection::Later, report).await?;
                 }
             }
-            Err(reason) => settle(recovery, place, removal, Err(reason), report)?,
+            Some((removal, Err(reason))) => settle(recovery, place, removal, Err(reason), report)?,
         }
     }
     if let Some(last) = last {

@@ -73,24 +73,31 @@ pub(super) async fn recover(
         }
     }
     let remove = |(container, record): (OwnedContainer, Option<(String, Record)>)| async {
-        let bytes = engine.written(&container.id).await;
-        let outcome = match recovery.options.is_dry_run {
-            true => Ok(Deletion::Done),
-            false => recovery.attempt(remove(engine, &container)).await,
+        if recovery.is_late() {
+            return None;
+        }
+        let removal = async {
+            let bytes = engine.written(&container.id).await;
+            let deletion = match recovery.options.is_dry_run {
+                true => Deletion::Done,
+                false => remove(engine, &container).await?,
+            };
+            Ok::<_, crate::engine::Error>((deletion, bytes))
         };
-        (container, record, bytes, outcome)
+        let outcome = recovery.in_time(removal).await;
+        Some((container, record, outcome))
     };
     let mut removals = stream::iter(removals).map(remove).buffer_unordered(AT_ONCE);
-    while let Some((container, record, bytes, outcome)) = removals.next().await {
-        let reason = match outcome {
-            Ok(Deletion::Done | Deletion::Gone) => None,
-            Ok(Deletion::Refused(reason)) | Err(reason) => Some(reason),
+    while let Some(removal) = removals.next().await {
+        let Some((container, record, outcome)) = removal else {
+            report.unfinished = true;
+            continue;
         };
-        if reason.is_none() && !recovery.options.is_dry_run {
-            report.processes += inmates.kill(&container.id).await;
-        }
-        match (reason, record) {
-            (None, record) => {
+        match outcome {
+            Ok((Deletion::Done | Deletion::Gone, bytes)) => {
+                if !recovery.options.is_dry_run {
+                    report.processes += inmates.kill(&container.id).await;
+                }
                 if let Some((name, _)) = record {
                     recovery.forget(&name)?;
                     report.records += 1;
@@ -99,7 +106,9 @@ pub(super) async fn recover(
                 let OwnedContainer { id, name, image, .. } = container;
                 report.removed.push(Removed { kind: "container", id, name, image, bytes });
             }
-            (Some(reason), record) => fail(recovery, place, container, record, reason, report)?,
+            Ok((Deletion::Refused(reason), _)) | Err(reason) => {
+                fail(recovery, place, container, record, reason, report)?;
+            }
         }
     }
     // Without those whose containers just went with them.

@@ -4,7 +4,7 @@
 //! - `docker`, `containerd`: how containers go, on one engine; `names`: how names of images do, `volumes`: how theirs do,
 //! - [`Report`]: what went.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tracing::field::Empty;
@@ -38,7 +38,7 @@ pub struct Options {
     pub wait: Duration,
     /// How long an engine that only the journal names may take to say who it is.
     pub patience: Duration,
-    /// How long all of it is to take, where somebody waits for it. A removal that does not end in half of that has failed.
+    /// How long all of it is to take, where somebody waits for it: what begins in the first half of that has the second to end.
     pub limit: Option<Duration>,
 }
 
@@ -103,6 +103,7 @@ struct Recovery<'a> {
     journal: &'a Journal,
     turn: Alone,
     options: Options,
+    begun: Instant,
 }
 
 impl Recovery<'_> {
@@ -115,8 +116,13 @@ impl Recovery<'_> {
         Ok(())
     }
 
+    /// Whether it is too late to begin a removal.
+    fn is_late(&self) -> bool {
+        self.options.limit.is_some_and(|limit| self.begun.elapsed() >= limit / 2)
+    }
+
     /// Tries a removal for as long as one may take; else why there was none.
-    async fn attempt<T, E: std::error::Error>(
+    async fn in_time<T, E: std::error::Error>(
         &self,
         removal: impl Future<Output = Result<T, E>>,
     ) -> Result<T, String> {
@@ -153,7 +159,14 @@ impl Recovery<'_> {
 /// in the report.
 pub async fn recover(journal: &Journal, here: Option<Here<'_>>, options: Options) -> Result<Report, Error> {
     let span = tracing::info_span!("recover", outcome = Empty, freed_bytes = Empty);
-    let recovered = attempt(journal, here, options).instrument(span.clone()).await;
+    let mut report = Report::new(options.is_dry_run);
+    let attempt = attempt(journal, here, options, &mut report).instrument(span.clone());
+    let done = match options.limit {
+        None => Some(attempt.await),
+        Some(limit) => tokio::time::timeout(limit, attempt).await.ok(),
+    };
+    report.unfinished |= done.is_none();
+    let recovered = done.unwrap_or(Ok(())).map(|()| report);
     span.in_scope(|| record(&span, &recovered));
     recovered
 }
@@ -163,6 +176,7 @@ fn record(span: &Span, recovered: &Result<Report, Error>) {
     let outcome = match recovered {
         Ok(report) if report.busy => "busy",
         Ok(report) if report.dry_run => "dry-run",
+        Ok(report) if report.unfinished => "unfinished",
         Ok(_) => "done",
         Err(_) => "failed",
     };
@@ -176,15 +190,20 @@ fn record(span: &Span, recovered: &Result<Report, Error>) {
     }
 }
 
-async fn attempt(journal: &Journal, here: Option<Here<'_>>, options: Options) -> Result<Report, Error> {
+async fn attempt(
+    journal: &Journal,
+    here: Option<Here<'_>>,
+    options: Options,
+    report: &mut Report,
+) -> Result<(), Error> {
     failpoint::reach("recover.asked");
-    let mut report = Report::new(options.is_dry_run);
+    let begun = Instant::now();
     let Some(turn) = journal.turn(options.wait).await? else {
         report.busy = true;
-        return Ok(report);
+        return Ok(());
     };
     failpoint::reach("recover.turn");
-    let recovery = Recovery { journal, turn, options };
+    let recovery = Recovery { journal, turn, options, begun };
     if !options.is_dry_run {
         report.files = journal.tidy(&recovery.turn)?;
     }
@@ -203,22 +222,26 @@ async fn attempt(journal: &Journal, here: Option<Here<'_>>, options: Options) ->
         let records = found.iter().filter(|found| here.has(found)).collect::<Vec<_>>();
         match here {
             Here::Docker { engine, place } => {
-                docker::recover(&recovery, engine, place, &records, &mut report).await?;
+                docker::recover(&recovery, engine, place, &records, report).await?;
             }
             Here::Containerd { engine, server } => {
-                containerd::recover(&recovery, engine, server, &records, &mut report).await?;
+                containerd::recover(&recovery, engine, server, &records, report).await?;
             }
         }
     }
     for (place, records) in elsewhere(&found, here) {
+        if recovery.is_late() {
+            report.unfinished = true;
+            break;
+        }
         if let Some(reason) = waits(&records, options) {
-            unreached(&recovery, &records, &reason, &mut report)?;
-        } else if let Err(error) = there(&recovery, place, &records, &mut report).await {
-            unreached(&recovery, &records, &told(&error), &mut report)?;
+            unreached(&recovery, &records, &reason, report)?;
+        } else if let Err(error) = there(&recovery, place, &records, report).await {
+            unreached(&recovery, &records, &told(&error), report)?;
         }
     }
     failpoint::reach("recover.done");
-    Ok(report)
+    Ok(())
 }
 
 impl Here<'_> {

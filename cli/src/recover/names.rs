@@ -30,6 +30,7 @@ pub(super) async fn recover(
             Fate::Goes if record.waits(now) && !recovery.options.is_eager => {
                 report.later.push(Failed::of(record));
             }
+            Fate::Goes if recovery.is_late() => report.unfinished = true,
             Fate::Goes => remove(recovery, engine, (&found.name, record, name), report).await?,
         }
     }

@@ -16,6 +16,8 @@ pub struct Report {
     pub dry_run: bool,
     /// Whether another recovery is at work, so that this one did nothing.
     pub busy: bool,
+    /// Whether the time was over before all was tried.
+    pub unfinished: bool,
     /// What was removed.
     pub removed: Vec<Removed>,
     /// Processes that had outlived their container's shim and were killed.

@@ -17,6 +17,10 @@ pub(super) async fn recover(
     // Without a record nothing has failed before that could be tried again later.
     let is_eager = true;
     for task in choose(&[], volumes, is_eager, Timestamp::now()) {
+        if recovery.is_late() {
+            report.unfinished = true;
+            break;
+        }
         // Those of the living stay, and those of whom nobody here can tell.
         let Task::Remove { container: OwnedVolume { name, .. }, .. } = task else { continue };
         let deletion = match recovery.options.is_dry_run {

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ci_build::engine::OWNER_LABEL;
@@ -192,4 +193,30 @@ fn a_removal_that_hangs_is_written_down_and_not_tried_each_time() {
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(!said.contains("could not remove"), "so soon: {said}");
     assert_eq!(journal.failures().unwrap(), failures);
+}
+
+#[test]
+fn what_went_before_the_time_was_over_is_told() {
+    let ids: Vec<String> = (0..12).map(|number| format!("c{number}")).collect();
+    let (place, journal, listed) = left(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let engine = FakeEngine::start(move |method, path, query| {
+        Some(match (method, path) {
+            ("GET", "/containers/json") if !query.contains("ci-build.run") => (200, listed.clone()),
+            ("GET", path) if path.starts_with("/containers/c") => (200, r#"{"SizeRw":1000}"#.into()),
+            ("DELETE", _) if count.fetch_add(1, Ordering::Relaxed) > 0 => loop {
+                std::thread::park();
+            },
+            ("DELETE", _) => (204, String::new()),
+            _ => return None,
+        })
+    });
+    let output = run(place.path(), &engine);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("removed 1 container and 1 record, 1.0 kB"), "{said}");
+    assert!(said.contains("not all that killed commands left is removed yet"), "{said}");
+    // Eight at a time hang, and when they have failed it is too late for the other three.
+    assert_eq!((asked.load(Ordering::Relaxed), journal.failures().unwrap().len()), (9, 8), "{said}");
+    assert_eq!(journal.list().unwrap().len(), 11, "{said}");
 }
