@@ -85,6 +85,8 @@ pub enum What {
     Container,
     /// A name that an image has for a moment: that of the registry that a pull is to the engine.
     Name(String),
+    /// A volume without a container, of this name, that could not be removed.
+    Volume(String),
 }
 
 /// How far a resource got.
@@ -135,6 +137,12 @@ impl Record {
     #[must_use]
     pub fn of_name(self, name: &str) -> Self {
         Self { what: What::Name(name.into()), ..self }
+    }
+
+    /// The same for a volume.
+    #[must_use]
+    pub fn of_volume(self, name: &str) -> Self {
+        Self { what: What::Volume(name.into()), ..self }
     }
 
     /// Whether its resource may go. `is_held` tells that the record is locked.

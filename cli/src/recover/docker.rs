@@ -10,7 +10,7 @@ use super::report::{Failed, Removed, Report};
 use super::{Error, Recovery, names, volumes};
 use crate::engine::{Deletion, Engine, Inherited, OWNER_LABEL, OwnedContainer};
 use crate::failpoint;
-use crate::journal::{EngineAt, Found, Owner, RUN_LABEL, Record};
+use crate::journal::{EngineAt, Found, Owner, RUN_LABEL, Record, What};
 use crate::process::survivors::Inmates;
 use crate::store::is_unpredictable;
 
@@ -25,13 +25,21 @@ pub(super) async fn recover(
     records: &[&Found],
     report: &mut Report,
 ) -> Result<(), Error> {
-    let (names, records) = names::part(records);
+    let of = |is_of: fn(&What) -> bool| {
+        let is_of = move |found: &&&Found| found.record.as_ref().is_some_and(|record| is_of(&record.what));
+        records.iter().filter(is_of).copied().collect::<Vec<_>>()
+    };
+    let [of_containers, of_volumes, of_names] = [
+        of(|what| matches!(what, What::Container)),
+        of(|what| matches!(what, What::Volume(_))),
+        of(|what| matches!(what, What::Name(_))),
+    ];
     let containers = engine.owned().await?;
     failpoint::reach("recover.listed");
-    let tasks = choose(&records, containers, recovery.options.is_eager, Timestamp::now());
+    let tasks = choose(&of_containers, containers, recovery.options.is_eager, Timestamp::now());
     failpoint::reach("recover.chosen");
     // A volume is left where something else is, or was: who only looks before a run asks for none without that.
-    let may_have_volumes = recovery.options.is_eager || !tasks.is_empty();
+    let may_have_volumes = recovery.options.is_eager || !tasks.is_empty() || !of_volumes.is_empty();
     let gone = gone(engine, &tasks).await;
     // Looked at before anything goes: whoever is still there afterwards has outlived it.
     let inmates =
@@ -113,9 +121,9 @@ pub(super) async fn recover(
     }
     // Without those whose containers just went with them.
     if may_have_volumes {
-        volumes::recover(recovery, engine, report).await?;
+        volumes::recover(recovery, engine, place, &of_volumes, report).await?;
     }
-    names::recover(recovery, engine, &names, report).await
+    names::recover(recovery, engine, &of_names, report).await
 }
 
 /// The container that a task removes.

@@ -218,17 +218,17 @@ async fn attempt(
     let found = journal.list()?;
     let unreadable = found.iter().filter(|found| found.record.is_none() && !found.is_held);
     report.unreadable = unreadable.map(|found| found.name.clone()).collect();
-    if let Some(here) = here {
-        let records = found.iter().filter(|found| here.has(found)).collect::<Vec<_>>();
-        match here {
-            Here::Docker { engine, place } => {
-                docker::recover(&recovery, engine, place, &records, report).await?;
-            }
-            Here::Containerd { engine, server } => {
-                containerd::recover(&recovery, engine, server, &records, report).await?;
-            }
+    let of_here =
+        || found.iter().filter(|found| here.is_some_and(|here| here.has(found))).collect::<Vec<_>>();
+    let recovered_here = match here {
+        None => Ok(()),
+        Some(Here::Docker { engine, place }) => {
+            docker::recover(&recovery, engine, place, &of_here(), report).await
         }
-    }
+        Some(Here::Containerd { engine, server }) => {
+            containerd::recover(&recovery, engine, server, &of_here(), report).await
+        }
+    };
     for (place, records) in elsewhere(&found, here) {
         if recovery.is_late() {
             report.unfinished = true;
@@ -241,7 +241,8 @@ async fn attempt(
         }
     }
     failpoint::reach("recover.done");
-    Ok(())
+    // Whatever became of it, the others had their turn.
+    recovered_here
 }
 
 impl Here<'_> {

@@ -7,13 +7,6 @@ use super::{Error, Recovery};
 use crate::engine::Engine;
 use crate::journal::{Fate, Found, Record, What};
 
-/// Parts the records of names from those of containers.
-pub(super) fn part<'a>(records: &[&'a Found]) -> (Vec<&'a Found>, Vec<&'a Found>) {
-    let is_name =
-        |found: &&Found| found.record.as_ref().is_some_and(|record| matches!(record.what, What::Name(_)));
-    records.iter().copied().partition(is_name)
-}
-
 /// Takes the names of dead owners from one engine's images, and with the last name the image.
 pub(super) async fn recover(
     recovery: &Recovery<'_>,

@@ -220,3 +220,60 @@ fn what_went_before_the_time_was_over_is_told() {
     assert_eq!((asked.load(Ordering::Relaxed), journal.failures().unwrap().len()), (9, 8), "{said}");
     assert_eq!(journal.list().unwrap().len(), 11, "{said}");
 }
+
+#[test]
+fn a_volume_that_cannot_be_deleted_is_kept_in_mind() {
+    let place = tempfile::tempdir().unwrap();
+    let journal = Journal::open_in(&place.path().join("state")).unwrap();
+    let volume = |name: &str| {
+        serde_json::json!({
+            "Name": name, "Driver": "local", "Mountpoint": "/x", "Scope": "local", "Options": {},
+            "Labels": { OWNER_LABEL: ended().to_string(), RUN_LABEL: "0123456789abcdef" },
+        })
+    };
+    let listed = serde_json::json!({ "Volumes": [volume("kept"), volume("deleted")] }).to_string();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let engine = FakeEngine::start(move |method, path, _| {
+        Some(match (method, path) {
+            ("GET", "/volumes") => (200, listed.clone()),
+            ("DELETE", "/volumes/kept") => {
+                count.fetch_add(1, Ordering::Relaxed);
+                (500, message("device or resource busy"))
+            }
+            ("DELETE", _) => (204, String::new()),
+            _ => return None,
+        })
+    });
+    let times = || journal.failures().unwrap()[0].failure.as_ref().unwrap().times;
+    let report = recovered(place.path(), &engine);
+    assert_eq!(report["removed"][0]["name"], "deleted", "{report}");
+    assert_eq!(report["failed"][0]["reason"], "device or resource busy", "{report}");
+    assert_eq!(times(), 1);
+    run(place.path(), &engine);
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "so soon");
+    recovered(place.path(), &engine);
+    assert_eq!((asked.load(Ordering::Relaxed), times(), journal.list().unwrap().len()), (2, 2, 1));
+
+    let without = FakeEngine::start(|_, _, _| None);
+    let report = recovered(place.path(), &without);
+    assert_eq!((&report["records"], journal.list().unwrap().len()), (&1.into(), 0), "{report}");
+}
+
+#[test]
+fn an_engine_that_does_not_list_its_volumes_keeps_no_others_from_their_recovery() {
+    let (place, journal, _) = left(&["elsewhere"]);
+    // The record is of an engine "E"; here is another.
+    let engine = FakeEngine::start(|_, path, _| match path {
+        "/info" => Some((200, r#"{"ID":"F"}"#.into())),
+        "/volumes" => Some((500, message("disk is broken"))),
+        _ => None,
+    });
+    let report = recovered(place.path(), &engine);
+    assert_eq!(
+        said(&report, "failed", "what"),
+        ["containers that are gone", "docker run elsewhere"],
+        "{report}"
+    );
+    assert_eq!(journal.failures().unwrap().len(), 1);
+}
