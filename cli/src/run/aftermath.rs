@@ -46,7 +46,9 @@ impl Aftermath<'_> {
         failpoint::reach("run.found");
         match found {
             Err(error) => {
-                (self.tell)(Notice::Left(with_cause(&error)));
+                let reason = with_cause(&error);
+                (self.tell)(Notice::Left(reason.clone()));
+                entry.failed(reason);
                 Ok(())
             }
             Ok(None) => {

@@ -277,3 +277,22 @@ fn an_engine_that_does_not_list_its_volumes_keeps_no_others_from_their_recovery(
     );
     assert_eq!(journal.failures().unwrap().len(), 1);
 }
+
+#[test]
+fn a_container_that_cannot_be_looked_for_after_its_run_is_kept_with_the_reason() {
+    let place = tempfile::tempdir().unwrap();
+    let journal = Journal::open_in(&place.path().join("state")).unwrap();
+    let engine = FakeEngine::start(|_, path, query| {
+        (path == "/containers/json" && query.contains("ci-build.run"))
+            .then(|| (500, message("disk is broken")))
+    });
+    let output = run(place.path(), &engine);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("disk is broken"), "{said}");
+    let failures = journal.failures().unwrap();
+    assert!(failures[0].failure.as_ref().unwrap().reason.contains("disk is broken"), "{said}");
+    let status =
+        ci_build(&place.path().join("state"), "status").env("DOCKER_HOST", engine.host()).output().unwrap();
+    let status = String::from_utf8_lossy(&status.stdout);
+    assert!(status.contains("WHY IT IS STILL THERE") && status.contains("disk is broken"), "{status}");
+}
