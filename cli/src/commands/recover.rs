@@ -121,7 +121,10 @@ pub(super) async fn first(journal: &Journal, here: Here<'_>, limit: Duration) {
 
 fn tell(report: &Report) {
     if !report.removed.is_empty() || !report.failed.is_empty() {
-        anstream::eprintln!("recovered what killed commands left:");
+        match report.removed.is_empty() {
+            true => anstream::eprintln!("what killed commands left could not be removed:"),
+            false => anstream::eprintln!("recovered what killed commands left:"),
+        }
         for line in report.to_string().lines() {
             anstream::eprintln!("  {line}");
         }

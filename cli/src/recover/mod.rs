@@ -25,6 +25,7 @@ mod report;
 mod volumes;
 
 pub use choose::{Labelled, Task, choose};
+pub(crate) use report::often;
 pub use report::{Failed, Removed, Report};
 
 /// How a recovery is to go.

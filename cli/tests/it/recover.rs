@@ -84,7 +84,8 @@ fn an_engine_that_is_gone_is_asked_for_shortly_and_not_each_time() {
 
     let first = run(place.path(), &engine);
     let said = String::from_utf8_lossy(&first.stderr);
-    assert!(said.contains("takes questions and does not answer"), "{said}");
+    assert!(said.contains("takes questions and does not answer") && said.contains("tried once"), "{said}");
+    assert!(said.contains("could not be removed:") && !said.contains("nothing to recover"), "{said}");
     let failures = journal.failures().unwrap();
     assert_eq!(failures.len(), 1, "it is written down, so that the next one knows: {said}");
     assert!(asked(&gone) > 0, "{said}");
