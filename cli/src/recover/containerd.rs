@@ -94,7 +94,7 @@ async fn in_namespace(
 ) -> Result<(), Error> {
     let left = list(engine).await?;
     failpoint::reach("recover.listed");
-    let tasks = choose(records, left, recovery.options.is_eager, Timestamp::now());
+    let tasks = choose(place, records, left, recovery.options.is_eager, Timestamp::now());
     failpoint::reach("recover.chosen");
     let mut removals = Vec::new();
     for task in tasks {

@@ -36,7 +36,7 @@ pub(super) async fn recover(
     ];
     let containers = engine.owned().await?;
     failpoint::reach("recover.listed");
-    let tasks = choose(&of_containers, containers, recovery.options.is_eager, Timestamp::now());
+    let tasks = choose(place, &of_containers, containers, recovery.options.is_eager, Timestamp::now());
     failpoint::reach("recover.chosen");
     // A volume is left where something else is, or was: who only looks before a run asks for none without that.
     let may_have_volumes = recovery.options.is_eager || !tasks.is_empty() || !of_volumes.is_empty();

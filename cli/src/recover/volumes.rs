@@ -33,7 +33,7 @@ pub(super) async fn recover(
         }
     };
     let mut records: HashMap<_, _> = records.iter().filter_map(|found| of_volume(found)).collect();
-    for task in choose(&[], volumes, is_eager, now) {
+    for task in choose(place, &[], volumes, is_eager, now) {
         // Those of the living stay, and those of whom nobody here can tell.
         let Task::Remove { container: volume, .. } = task else { continue };
         let record = records.remove(volume.name.as_str());
