@@ -104,6 +104,7 @@ const CONTAINERD_TESTS: &[(&str, &[containerd::Kind], ContainerdTest)] = &[
     ("run_is_known_by_labels", NEWEST_CONTAINERD, containerd::unrecorded),
     ("run_beside_recoveries_is_no_victim", NEWEST_CONTAINERD, containerd::side_by_side),
     ("run_whose_removal_fails_is_kept", NEWEST_CONTAINERD, containerd::failing),
+    ("run_whose_shim_hangs_is_kept", NEWEST_CONTAINERD, containerd::hanging_shim),
 ];
 
 /// Tests of docker, and on which ones. The longest come first, so that nobody waits for one of them in the end.

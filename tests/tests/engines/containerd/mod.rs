@@ -17,7 +17,7 @@ use xtask::{command, poll};
 use crate::child::{OBEYS, STAYS, ended, kill, up};
 
 pub(crate) use lost::{
-    cancelled_while_made, forgotten_shim, killed_containerd, killed_shim, lost_containerd,
+    cancelled_while_made, forgotten_shim, hanging_shim, killed_containerd, killed_shim, lost_containerd,
 };
 pub(crate) use xtask::containerd::Kind;
 
