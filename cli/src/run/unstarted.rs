@@ -42,12 +42,12 @@ async fn watch(engine: &Engine, run: &str) {
     loop {
         tokio::time::sleep(PAUSE).await;
         // An engine that does not answer is docker's to tell of.
-        let Ok(found) = engine.labelled(RUN_LABEL, Some(run), false).await else { continue };
+        let Ok(found) = engine.labelled(RUN_LABEL, Some(run)).await else { continue };
         match judge(before.take(), found.into_iter().next()) {
             Verdict::Wait(seen) => before = seen,
             Verdict::Started => return,
             // It is not forced: one that is being started now is refused, and stays.
-            Verdict::Stuck(id) => match engine.delete_container(&id).await {
+            Verdict::Stuck(id) => match engine.delete_container(&id, true).await {
                 Ok(Deletion::Done | Deletion::Gone) => {
                     let limit = 2 * PAUSE.as_secs();
                     anstream::eprintln!("removed the container: it was made and not started for {limit} s");
@@ -94,7 +94,6 @@ mod tests {
             image_id: "sha256:1".into(),
             state: state.into(),
             labels: std::collections::HashMap::new(),
-            written: None,
         })
     }
 
