@@ -192,6 +192,13 @@ fn wrong_usage_is_told() {
       help: name '/tree/home'
     ");
     std::fs::remove_dir_all(ground.tree().join("home")).unwrap();
+    insta::assert_snapshot!(refused("sweep --cache-mount x --format json"), @r"
+    error: --format json has nothing to tell of a cache mount: what went is in the build's output
+      help: without it the build's output is shown
+    ");
+    for ignored in ["/tmp", "--owner self", "--trail t"] {
+        assert!(refused(&format!("sweep --cache-mount x {ignored}")).contains("cannot be used with"));
+    }
     // One that is refused is reason enough to touch none.
     ground.file("old", 30 * DAY);
     let tree = ground.tree();
