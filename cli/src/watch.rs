@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::{self, Endpoint, Engine, Event, Subject};
+use crate::engine::{self, Endpoint, Engine, Event, Subject, answered};
 use crate::store::{self, Identity, LastUses, Store};
 
 /// After the engine was lost the next try comes after this long, and each one after twice as long,
@@ -100,6 +100,7 @@ async fn follow(engine: &Engine, uses: &LastUses, begin: impl FnOnce()) -> Resul
         }
     }
     // They are asked for by the first look at them; nothing is lost by that, since it is known from when on.
+    uses.begin_watch()?;
     begin();
     while let Some(event) = events.try_next().await? {
         let Some(event) = event else { continue };
@@ -121,14 +122,5 @@ async fn image_of(engine: &Engine, event: &Event) -> Result<Option<String>, engi
             Some(image) => Ok(Some(image)),
             None => answered(engine.image_id(image).await),
         },
-    }
-}
-
-/// An engine that stumbles over one thing is not lost: 20.10 answers 500 for a container that it is about to remove
-/// (`daemon/inspect.go`, `getInspectData`), and would each time that the event is told again.
-fn answered(answer: Result<Option<String>, engine::Error>) -> Result<Option<String>, engine::Error> {
-    match answer {
-        Err(error) if !error.is_lost() => Ok(None),
-        answer => answer,
     }
 }

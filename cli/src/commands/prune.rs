@@ -18,7 +18,7 @@ use crate::prune::execute::{Executor, Outcome, Room};
 use crate::prune::inventory;
 use crate::prune::report::{Entry, Report};
 use crate::prune::{CacheSettings, Inventory, Limits, Pattern, Settings, Verdict, choose};
-use crate::store::{Identity, LastPrune, Patience, Store};
+use crate::store::{self, Identity, LastPrune, Patience, Store};
 use crate::switch;
 
 const EXAMPLES: &str = "\
@@ -210,18 +210,21 @@ async fn prune(
     } else {
         None
     };
-    let (inventory, ages) = Inventory::look(engine, store, &settings).await?;
+    let (mut inventory, ages) = Inventory::look(engine, store, &settings).await?;
     report.ages = ages.word();
     ages.note().iter().for_each(|text| note(text));
-    let mut executor = Executor::new(engine, store, &inventory, &settings, room)?;
-    executor.wait = arguments.wait;
     let before = room.disk();
     if before.is_none() {
         note(
             "the engine's disk cannot be seen from here: only what is old goes; --disk names a directory on it",
         );
     }
-    let decisions = choose::choose(&inventory, &settings, executor.is_pressed);
+    let pressure = room.pressure();
+    let mut decisions = choose::choose(&inventory, &settings, pressure.is_any());
+    if arguments.dry_run {
+        inventory.look_closer(engine, &decisions).await?;
+        decisions = choose::choose(&inventory, &settings, pressure.is_any());
+    }
     let mut tell = |entry: Entry| {
         if arguments.shown.format == Format::Text && (arguments.dry_run || entry.action != "stays") {
             // Whoever stopped reading still wants the disk to be freed.
@@ -244,9 +247,12 @@ async fn prune(
     if arguments.dry_run {
         decisions.iter().for_each(|decision| tell(Entry::new(&inventory, decision, None)));
     } else {
-        inventory.remember(&store.last_uses()?, settings.grace.try_into().unwrap_or_default())?;
+        let written = inventory.remember(&store.last_uses()?, settings.grace.try_into().unwrap_or_default());
+        unless_full(written, "which images are new")?;
         let stays = decisions.iter().filter(|decision| matches!(decision.verdict, Verdict::Stays(_)));
         stays.for_each(|decision| tell(Entry::new(&inventory, decision, None)));
+        let mut executor = Executor::new(engine, store, &inventory, &settings, room, pressure)?;
+        executor.wait = arguments.wait;
         let tell = |decision: &_, outcome: Outcome| tell(Entry::new(&inventory, decision, Some(&outcome)));
         failure = executor.run(&decisions, tell).await.err().map(Failure::from);
     }
@@ -259,12 +265,13 @@ async fn prune(
         .record("failures", report.failed)
         .record("freed_bytes", report.freed_bytes.filter(|_| !arguments.dry_run));
     if !arguments.dry_run {
-        store.set_last_prune(&LastPrune {
+        let written = store.set_last_prune(&LastPrune {
             when: Timestamp::now(),
             freed_bytes: report.freed_bytes.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0),
             removed: report.deleted,
             failed: report.failed,
-        })?;
+        });
+        unless_full(written, "what was deleted")?;
     }
     let code = arguments.show(&report, &report.summary())?;
     failure.map_or(Ok(code), Err)
@@ -275,6 +282,17 @@ const NO_PATIENCE: Patience = Patience { wait: Duration::ZERO, polite: Duration:
 /// Whether the engine's BuildKit is that of Docker 20.10 or before (docs/prune.md).
 fn is_fragile(version: &str) -> bool {
     version.split('.').next().and_then(|major| major.parse().ok()).is_some_and(|major: u32| major < 23)
+}
+
+/// Whoever frees a full disk needs no room on it: what could not be written down is told of.
+fn unless_full(written: Result<(), store::Error>, what: &str) -> Result<(), store::Error> {
+    match written {
+        Err(error) if error.is_full_disk() => {
+            anstream::eprintln!("warning: the disk is full, so it is not written down {what}");
+            Ok(())
+        }
+        written => written,
+    }
 }
 
 fn note(text: &str) {

@@ -41,8 +41,8 @@ pub(crate) struct Arguments {
     /// Remove nothing, and say what would be
     #[arg(long)]
     dry_run: bool,
-    /// Look at this containerd instead of docker's engine [without ADDRESS: the usual one]
-    #[arg(long, value_name = "ADDRESS", env = "CI_BUILD_CONTAINERD", default_missing_value = containerd::DEFAULT)]
+    /// Look at this containerd instead of docker's engine [without ADDRESS: $CONTAINERD_ADDRESS, or the usual one]
+    #[arg(long, value_name = "ADDRESS", env = "CI_BUILD_CONTAINERD", default_missing_value = containerd::usual())]
     #[arg(num_args = 0..=1, require_equals = true)]
     containerd: Option<Address>,
     /// How long to wait for another recovery

@@ -105,12 +105,12 @@ impl Engine {
         self.in_time(inspect, "look at a container").await
     }
 
-    /// Deletes a container that does not run, and its anonymous volumes.
+    /// Deletes a container that does not run, with its anonymous volumes if they are to go too.
     ///
     /// # Errors
     /// When the engine does not answer.
-    pub async fn delete_container(&self, id: &str) -> Result<Deletion, Error> {
-        let options = RemoveContainerOptionsBuilder::new().v(true).build();
+    pub async fn delete_container(&self, id: &str, volumes: bool) -> Result<Deletion, Error> {
+        let options = RemoveContainerOptionsBuilder::new().v(volumes).build();
         self.deletion(self.docker.remove_container(id, Some(options)).await, "delete a container")
     }
 }

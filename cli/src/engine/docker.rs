@@ -89,6 +89,18 @@ impl Error {
     }
 }
 
+/// What the engine told of one thing, where it is there. An engine that stumbles over one thing is not lost: 20.10 answers 500
+/// for a container that it is about to remove (`daemon/inspect.go`, `getInspectData`), and would each time that it is asked.
+///
+/// # Errors
+/// When the engine is lost.
+pub fn answered<T>(answer: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+    match answer {
+        Err(error) if !error.is_lost() => Ok(None),
+        answer => answer,
+    }
+}
+
 impl Explain for Error {
     fn blame(&self) -> Blame {
         match self {

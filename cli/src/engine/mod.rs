@@ -16,7 +16,7 @@ mod volumes;
 
 pub use build_cache::CacheRecord;
 pub use containers::{Container, OWNER_LABEL};
-pub use docker::{Engine, Error};
+pub use docker::{Engine, Error, answered};
 pub use endpoint::{Endpoint, EndpointError};
 pub use events::{Event, Subject};
 pub use images::{Deletion, StoredImage};

@@ -127,13 +127,13 @@ fn containers(inventory: &Inventory, rules: &Rules) -> Vec<Decision> {
     }
     let ours = inventory.containers.iter().enumerate().filter(|(_, container)| container.is_ours);
     ours.filter(|(_, container)| container.has_ended())
-        .map(|(index, container)| Decision {
-            thing: Thing::Container(index),
-            used: container.created,
-            verdict: match inventory.owned.contains(&container.id) {
+        .map(|(index, container)| {
+            let used = inventory.last_of(container);
+            let verdict = match inventory.owned.contains(&container.id) {
                 true => Verdict::Stays(Reason::Owned),
-                false => rules.unpressed().age(container.created),
-            },
+                false => rules.unpressed().age(used),
+            };
+            Decision { thing: Thing::Container(index), used, verdict }
         })
         .collect()
 }
@@ -159,7 +159,7 @@ fn images(inventory: &Inventory, rules: &Rules, gone: &HashSet<usize>) -> Vec<De
     let mut container: Vec<Option<&Container>> = vec![None; images.len()];
     for (index, found) in containers.iter().enumerate() {
         for image in of(&found.image_id, &found.image) {
-            used[image] = used[image].max(found.created.min(inventory.now));
+            used[image] = used[image].max(inventory.last_of(found));
             if !gone.contains(&index) {
                 container[image] = Some(found);
             }

@@ -15,15 +15,30 @@ pub struct Limits {
     pub inodes_low: u8,
 }
 
+/// What a disk has too little of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pressure {
+    bytes: bool,
+    inodes: bool,
+}
+
 impl Limits {
-    /// Whether room has to be made.
-    pub fn is_too_full(&self, space: Space) -> bool {
-        is_above(space, self.high, self.inodes_high)
+    /// What room has to be made of.
+    pub fn pressure(&self, space: Space) -> Pressure {
+        above(space, self.high, self.inodes_high)
     }
 
-    /// Whether there is no room yet.
-    pub fn is_still_full(&self, space: Space) -> bool {
-        is_above(space, self.low, self.inodes_low)
+    /// Whether what there was too little of is there again. Of the other no room is made, however much of it is used.
+    pub fn is_relieved(&self, pressure: Pressure, space: Space) -> bool {
+        let above = above(space, self.low, self.inodes_low);
+        !(pressure.bytes && above.bytes || pressure.inodes && above.inodes)
+    }
+}
+
+impl Pressure {
+    /// Whether there is too little of anything.
+    pub fn is_any(self) -> bool {
+        self.bytes || self.inodes
     }
 }
 
@@ -37,8 +52,11 @@ pub(super) fn inodes_used_percent(space: Space) -> u8 {
     percent(inodes_used(space), space.inodes_free)
 }
 
-fn is_above(space: Space, bytes: u8, inodes: u8) -> bool {
-    exceeds(space.used, space.free, bytes) || exceeds(inodes_used(space), space.inodes_free, inodes)
+fn above(space: Space, bytes: u8, inodes: u8) -> Pressure {
+    Pressure {
+        bytes: exceeds(space.used, space.free, bytes),
+        inodes: exceeds(inodes_used(space), space.inodes_free, inodes),
+    }
 }
 
 fn inodes_used(space: Space) -> u64 {
@@ -70,11 +88,17 @@ mod tests {
             inodes: 100,
             inodes_free: 100 - inodes_used,
         };
-        assert!(!limits.is_too_full(space(70, 90)), "up to the limit is fine");
-        assert!(limits.is_too_full(space(71, 0)) && limits.is_too_full(space(0, 91)));
-        assert!(limits.is_still_full(space(61, 0)) && !limits.is_still_full(space(60, 80)));
+        assert!(!limits.pressure(space(70, 90)).is_any(), "up to the limit is fine");
+        let (bytes, inodes) = (limits.pressure(space(71, 90)), limits.pressure(space(70, 91)));
+        assert_eq!(bytes, Pressure { bytes: true, inodes: false });
+        assert_eq!(inodes, Pressure { bytes: false, inodes: true });
+        assert!(!limits.is_relieved(bytes, space(61, 80)) && limits.is_relieved(bytes, space(60, 90)));
+        assert!(!limits.is_relieved(inodes, space(60, 81)) && limits.is_relieved(inodes, space(70, 80)));
+        let both = limits.pressure(space(71, 91));
+        assert!(!limits.is_relieved(both, space(61, 80)) && !limits.is_relieved(both, space(60, 81)));
+        assert!(limits.is_relieved(both, space(60, 80)));
         let without_inodes = Space { total: 200, used: 1, free: 199, inodes: 0, inodes_free: 0 };
-        assert!(!limits.is_too_full(without_inodes));
+        assert!(!limits.pressure(without_inodes).is_any());
         assert_eq!((used_percent(without_inodes), inodes_used_percent(without_inodes)), (1, 0));
         assert_eq!((used_percent(space(71, 0)), inodes_used_percent(space(0, 7))), (71, 7));
     }

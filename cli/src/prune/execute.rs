@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::choose::{Cause, Decision, Reason, Thing, Verdict};
+use super::disk::Pressure;
 use super::inventory::Error;
 use super::judge::{Facts, Rules, is_for};
 use super::pattern::{canonical, repository};
@@ -21,8 +22,8 @@ use crate::store::{LastUses, Leases, Quiet, Store};
 /// What became of a thing that was to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is deleted.
-    Deleted,
+    /// It is deleted, for this cause: it may be another one than that it was chosen for.
+    Deleted(Cause),
     /// Somebody else deleted it.
     Gone,
     /// It stays after all.
@@ -46,8 +47,13 @@ impl Room {
         Space::of(self.directory.as_ref()?).ok()
     }
 
-    fn is_made(&self) -> bool {
-        self.disk().is_none_or(|disk| !self.limits.is_still_full(disk))
+    /// What there is too little of.
+    pub fn pressure(&self) -> Pressure {
+        self.disk().map(|disk| self.limits.pressure(disk)).unwrap_or_default()
+    }
+
+    fn is_made(&self, pressure: Pressure) -> bool {
+        self.disk().is_none_or(|disk| self.limits.is_relieved(pressure, disk))
     }
 }
 
@@ -62,8 +68,8 @@ pub struct Executor<'a> {
     pub settings: &'a Settings,
     /// The disk that room is made on.
     pub room: &'a Room,
-    /// Whether there was too little room at first.
-    pub is_pressed: bool,
+    /// What there was too little of at first.
+    pub pressure: Pressure,
     /// How long is waited for others who add leases or delete an image.
     pub wait: Duration,
     leases: Leases,
@@ -82,7 +88,7 @@ struct Recent {
 }
 
 impl<'a> Executor<'a> {
-    /// An executor without a look at the disk yet.
+    /// An executor that makes room of what there is too little of.
     ///
     /// # Errors
     /// When the state directory cannot be used.
@@ -92,6 +98,7 @@ impl<'a> Executor<'a> {
         inventory: &'a Inventory,
         settings: &'a Settings,
         room: &'a Room,
+        pressure: Pressure,
     ) -> Result<Self, Error> {
         let mut children: HashMap<&str, Vec<usize>> = HashMap::new();
         for (index, image) in inventory.images.iter().enumerate() {
@@ -100,10 +107,9 @@ impl<'a> Executor<'a> {
             }
         }
         let (leases, uses) = (store.leases()?, store.last_uses()?);
-        let is_pressed = room.disk().is_some_and(|disk| room.limits.is_too_full(disk));
         let wait = Duration::from_secs(60);
         let recent = RefCell::new(Recent { until: inventory.now, images: HashSet::new() });
-        Ok(Self { engine, inventory, settings, room, is_pressed, wait, leases, uses, recent, children })
+        Ok(Self { engine, inventory, settings, room, pressure, wait, leases, uses, recent, children })
     }
 
     /// Deletes one after the other what goes, and tells of each.
@@ -119,16 +125,16 @@ impl<'a> Executor<'a> {
         let mut deleted = HashSet::new();
         for decision in decisions {
             let Verdict::Goes(cause) = decision.verdict else { continue };
-            let outcome = if cause == Cause::Pressure && self.room.is_made() {
+            let outcome = if self.is_enough(cause) {
                 Outcome::Stays(Reason::Room)
             } else {
-                match self.delete(decision, &deleted).await {
+                match self.delete(decision, cause, &deleted).await {
                     // An engine that stumbles over one thing may do another.
                     Err(Error::Engine(error)) if !error.is_lost() => Outcome::Failed(with_cause(&error)),
                     outcome => outcome?,
                 }
             };
-            if matches!(outcome, Outcome::Deleted | Outcome::Gone) {
+            if matches!(outcome, Outcome::Deleted(_) | Outcome::Gone) {
                 deleted.insert(decision.thing);
             }
             tell(decision, outcome);
@@ -136,7 +142,17 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    async fn delete(&self, decision: &Decision, deleted: &HashSet<Thing>) -> Result<Outcome, Error> {
+    /// Whether the disk, for whose sake alone a thing would go, has room again.
+    fn is_enough(&self, cause: Cause) -> bool {
+        cause == Cause::Pressure && self.room.is_made(self.pressure)
+    }
+
+    async fn delete(
+        &self,
+        decision: &Decision,
+        cause: Cause,
+        deleted: &HashSet<Thing>,
+    ) -> Result<Outcome, Error> {
         let Inventory { containers, images, build_cache, volumes, networks, .. } = self.inventory;
         let engine = self.engine;
         let outcome = match decision.thing {
@@ -150,7 +166,7 @@ impl<'a> Executor<'a> {
             Thing::Volume(index) => engine.delete_volume(&volumes[index].name).await,
             Thing::Network(index) => engine.delete_network(&networks[index].id).await,
         };
-        outcome_of(outcome)
+        outcome_of(outcome, cause)
     }
 
     async fn container(&self, id: &str) -> Result<Outcome, Error> {
@@ -159,12 +175,14 @@ impl<'a> Executor<'a> {
         };
         match self.rules().unpressed().age(ended) {
             Verdict::Stays(reason) => Ok(Outcome::Stays(reason)),
-            Verdict::Goes(_) => outcome_of(self.engine.delete_container(id).await),
+            Verdict::Goes(cause) => {
+                outcome_of(self.engine.delete_container(id, self.settings.volumes).await, cause)
+            }
         }
     }
 
     fn rules(&self) -> Rules<'_> {
-        Rules { settings: self.settings, now: Timestamp::now(), is_pressed: self.is_pressed }
+        Rules { settings: self.settings, now: Timestamp::now(), is_pressed: self.pressure.is_any() }
     }
 
     async fn image(
@@ -193,11 +211,14 @@ impl<'a> Executor<'a> {
             child: child.map(|&child| self.inventory.images[child].shown()),
             is_parent: !children.is_empty(),
         });
-        if let Verdict::Stays(reason) = verdict {
-            return Ok(Outcome::Stays(reason));
-        }
-        let outcome = outcome_of(self.engine_image(image).await)?;
-        if matches!(outcome, Outcome::Deleted | Outcome::Gone) {
+        let cause = match verdict {
+            Verdict::Stays(reason) => return Ok(Outcome::Stays(reason)),
+            // It was used since the time that it was chosen by, and only the disk asks for it now.
+            Verdict::Goes(cause) if self.is_enough(cause) => return Ok(Outcome::Stays(Reason::Room)),
+            Verdict::Goes(cause) => cause,
+        };
+        let outcome = outcome_of(self.engine_image(image).await, cause)?;
+        if matches!(outcome, Outcome::Deleted(_) | Outcome::Gone) {
             self.uses.forget(&listed.id)?;
         }
         Ok(outcome)
@@ -294,9 +315,9 @@ fn references(image: &StoredImage) -> Vec<&str> {
     image.names.iter().chain(alone).map(String::as_str).collect()
 }
 
-fn outcome_of(deletion: Result<Deletion, crate::engine::Error>) -> Result<Outcome, Error> {
+fn outcome_of(deletion: Result<Deletion, crate::engine::Error>, cause: Cause) -> Result<Outcome, Error> {
     match deletion {
-        Ok(Deletion::Done) => Ok(Outcome::Deleted),
+        Ok(Deletion::Done) => Ok(Outcome::Deleted(cause)),
         Ok(Deletion::Gone) => Ok(Outcome::Gone),
         Ok(Deletion::Refused(message)) => Ok(Outcome::Failed(message)),
         Err(error) => Err(error.into()),

@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Settings;
+use super::choose::{Decision, Thing, Verdict};
 use super::pattern::canonical;
 use crate::engine::{
     self, CacheRecord, Container, Engine, Event, Inherited, Network, OWNER_LABEL, StoredImage, Volume,
+    answered,
 };
 use crate::journal::{Fate, JOB_LABEL, Owner, RUN_LABEL};
 use crate::store::{self, LastUses, Lease, Store};
@@ -23,6 +25,8 @@ pub struct Inventory {
     pub containers: Vec<Container>,
     /// The ids of those whose owner lives, or the job that he belongs to.
     pub owned: HashSet<String>,
+    /// When those ended that were made long enough ago to go, by their ids.
+    pub ended: HashMap<String, Timestamp>,
     /// The records of the build cache.
     pub build_cache: Vec<CacheRecord>,
     /// The volumes without a container.
@@ -38,12 +42,28 @@ pub struct Inventory {
 /// What is known of when images were used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ages {
-    /// The engine's events are watched.
+    /// The engine's events have been watched for as long as counts.
     Watched,
-    /// Images are known since then, and some of their uses.
-    Known(Timestamp),
-    /// This is the first look: images are as old as they were made.
+    /// Images are known, and some of their uses.
+    Known {
+        /// Since when.
+        since: Timestamp,
+        /// Since when all of their uses are, where the engine's events are watched.
+        watched: Option<Timestamp>,
+    },
+    /// This is the first look: images of which no use is known are as old as they were made.
     Made,
+}
+
+impl Ages {
+    /// Where what was not used since `old` is old.
+    fn of(since: Option<Timestamp>, watched: Option<Timestamp>, old: Timestamp) -> Self {
+        match (since, watched) {
+            (_, Some(watched)) if watched <= old => Self::Watched,
+            (Some(since), watched) => Self::Known { since, watched },
+            (None, _) => Self::Made,
+        }
+    }
 }
 
 /// Why there is no inventory.
@@ -83,6 +103,7 @@ impl Inventory {
         inventory.containers = engine.containers().await?;
         if settings.containers {
             inventory.look_for_owners(engine).await?;
+            inventory.look_for_ends(engine, settings).await?;
         }
         let events = engine.events_since(Timestamp::UNIX_EPOCH).await?;
         if settings.build_cache.is_some() {
@@ -95,12 +116,8 @@ impl Inventory {
             inventory.networks = engine.networks().await?;
         }
         inventory.used = last_uses(&inventory, &records, since.is_some(), &events);
-        let ages = match since {
-            _ if uses.is_watched()? => Ages::Watched,
-            Some(since) => Ages::Known(since),
-            None => Ages::Made,
-        };
-        Ok((inventory, ages))
+        let old = inventory.now.checked_sub(settings.older_than).unwrap_or(Timestamp::MIN);
+        Ok((inventory, Ages::of(since, uses.watched_since()?, old)))
     }
 
     /// Finds out which containers are really ours, not by their image's labels only; and whose owner lives.
@@ -119,6 +136,37 @@ impl Inventory {
         Ok(())
     }
 
+    /// The list tells when they were made. One that was made a short while ago has not ended long ago either.
+    async fn look_for_ends(&mut self, engine: &Engine, settings: &Settings) -> Result<(), Error> {
+        let long_ago = self.now.checked_sub(settings.older_than).unwrap_or(Timestamp::MIN);
+        let is_asked = |container: &&Container| {
+            container.is_ours && container.has_ended() && container.created <= long_ago
+        };
+        for container in self.containers.iter().filter(is_asked) {
+            let ended = answered(engine.container_end(&container.id).await)?;
+            self.ended.extend(ended.map(|ended| (container.id.clone(), ended)));
+        }
+        Ok(())
+    }
+
+    /// Asks when each image that is to go was tagged last, which no list tells: for who only looks. A prune asks right before each
+    /// deletion.
+    ///
+    /// # Errors
+    /// When the engine is lost.
+    pub async fn look_closer(&mut self, engine: &Engine, decisions: &[Decision]) -> Result<(), Error> {
+        for decision in decisions {
+            let (Thing::Image(index), Verdict::Goes(_)) = (decision.thing, &decision.verdict) else {
+                continue;
+            };
+            let image = &self.images[index];
+            let tagged = answered(engine.image(&image.id).await)?.and_then(|(_, tagged)| tagged);
+            let used = tagged.map(|tagged| tagged.max(self.used(image)));
+            self.used.extend(used.map(|used| (image.id.clone(), used)));
+        }
+        Ok(())
+    }
+
     /// Writes down what is known of each image, so that the next look tells which ones have come since; and forgets those
     /// that are gone.
     ///
@@ -126,19 +174,25 @@ impl Inventory {
     /// When it cannot be written.
     pub fn remember(&self, uses: &LastUses, grace: SignedDuration) -> Result<(), store::Error> {
         let records = uses.all()?;
+        let here: HashSet<&str> = self.images.iter().map(|image| &*image.id).collect();
+        // What was recorded a moment ago may have come after the look.
+        let is_gone = |(id, used): &(&String, &Timestamp)| {
+            !here.contains(id.as_str()) && self.now.duration_since(**used) > grace
+        };
+        // First, since it makes room for the others.
+        records.iter().filter(is_gone).try_for_each(|(id, _)| uses.forget(id))?;
         for image in &self.images {
             let used = self.used(image);
             if records.get(&image.id).is_none_or(|&recorded| recorded < used) {
                 uses.record(&image.id, used)?;
             }
         }
-        let here: HashSet<&str> = self.images.iter().map(|image| &*image.id).collect();
-        // What was recorded a moment ago may have come after the look.
-        let is_gone = |(id, used): &(&String, &Timestamp)| {
-            !here.contains(id.as_str()) && self.now.duration_since(**used) > grace
-        };
-        records.iter().filter(is_gone).try_for_each(|(id, _)| uses.forget(id))?;
         uses.begin()
+    }
+
+    /// When a container was used last, as far as is known.
+    pub(super) fn last_of(&self, container: &Container) -> Timestamp {
+        self.ended.get(&container.id).copied().unwrap_or(container.created).min(self.now)
     }
 
     /// When an image was used last, as far as is known.
@@ -185,6 +239,20 @@ fn last_uses(
 mod tests {
     use super::*;
     use crate::engine::Subject;
+
+    #[test]
+    fn a_watch_counts_that_is_as_long_as_images_stay() {
+        let time = |hours: i64| Timestamp::from_second(1_700_000_000 + hours * 3600).unwrap();
+        let (since, old) = (time(0), time(10));
+        for (first, later) in [(None, time(1)), (Some(since), time(5))] {
+            assert_eq!(Ages::of(first, Some(later), old), Ages::Watched);
+        }
+        assert_eq!(Ages::of(None, Some(time(11)), old), Ages::Made, "the watch has just begun");
+        assert_eq!(Ages::of(None, None, old), Ages::Made);
+        for watched in [None, Some(time(11))] {
+            assert_eq!(Ages::of(Some(since), watched, old), Ages::Known { since, watched });
+        }
+    }
 
     #[test]
     fn what_came_since_the_last_look_was_used_just_now() {

@@ -118,11 +118,19 @@ impl Report {
     /// The last lines for people: what it came to.
     pub fn summary(&self) -> String {
         let mut text = String::new();
-        let goes = self.things.iter().filter(|entry| entry.action == "goes").count();
-        let stays = self.things.iter().filter(|entry| entry.action == "stays").count();
+        let count = |is: &dyn Fn(&Entry) -> bool| self.things.iter().filter(|entry| is(entry)).count();
+        let stays = count(&|entry| entry.action == "stays");
+        let goes = count(&|entry| entry.action == "goes");
         // Writing to a string does not fail.
         let _ = match self.dry_run {
-            true => write!(text, "{goes} would go, {stays} stay"),
+            true => match count(&|entry| entry.action == "goes" && entry.cause == Cause::Pressure.word()) {
+                0 => write!(text, "{goes} would go, {stays} stay"),
+                most => write!(
+                    text,
+                    "{} would go, {most} more at most until there is room, {stays} stay",
+                    goes - most
+                ),
+            },
             false => write!(text, "{} deleted, {} failed, {stays} stay", self.deleted, self.failed),
         };
         let _ = match (self.freed_bytes, self.dry_run) {
@@ -148,7 +156,7 @@ impl Ages {
     pub fn word(self) -> &'static str {
         match self {
             Self::Watched => "watch",
-            Self::Known(_) => "records",
+            Self::Known { .. } => "records",
             Self::Made => "creation",
         }
     }
@@ -157,12 +165,17 @@ impl Ages {
     pub fn note(self) -> Option<String> {
         match self {
             Self::Watched => None,
-            Self::Known(since) => Some(format!(
+            Self::Known { since, watched: None } => Some(format!(
                 "`ci-build watch` does not run: uses since {since:.0} are known in part, and what came since the last \
                  prune counts as used now"
             )),
+            Self::Known { watched: Some(watched), .. } => {
+                Some(format!("`ci-build watch` runs since {watched:.0}: uses before that are known in part"))
+            }
             Self::Made => Some(
-                "this is the first prune and `ci-build watch` does not run: images are as old as they were made".into(),
+                "this is the first prune, and `ci-build watch` has not run for --older-than: images of which no use is \
+                 known are as old as they were made"
+                    .into(),
             ),
         }
     }
@@ -178,7 +191,7 @@ impl Entry {
             }
             (_, Some(Outcome::Failed(message))) => ("failed", "failed", clean(message)),
             (_, Some(Outcome::Gone)) => ("gone", "gone", "somebody else deleted it".into()),
-            (Verdict::Goes(cause), Some(Outcome::Deleted)) => ("deleted", cause.word(), cause.to_string()),
+            (_, Some(Outcome::Deleted(cause))) => ("deleted", cause.word(), cause.to_string()),
             (Verdict::Goes(cause), None) => ("goes", cause.word(), cause.to_string()),
         };
         Self { kind, name, id, size, used: decision.used, action, cause, why }

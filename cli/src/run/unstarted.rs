@@ -47,7 +47,7 @@ async fn watch(engine: &Engine, run: &str) {
             Verdict::Wait(seen) => before = seen,
             Verdict::Started => return,
             // It is not forced: one that is being started now is refused, and stays.
-            Verdict::Stuck(id) => match engine.delete_container(&id).await {
+            Verdict::Stuck(id) => match engine.delete_container(&id, true).await {
                 Ok(Deletion::Done | Deletion::Gone) => {
                     let limit = 2 * PAUSE.as_secs();
                     anstream::eprintln!("removed the container: it was made and not started for {limit} s");

@@ -84,7 +84,7 @@ impl Error {
     }
 
     /// Whether nothing but room is missing.
-    pub(super) fn is_full_disk(&self) -> bool {
+    pub fn is_full_disk(&self) -> bool {
         let full = [Errno::NOSPC, Errno::DQUOT].map(Errno::raw_os_error);
         matches!(self, Self::Refused { source, .. } if source.raw_os_error().is_some_and(|e| full.contains(&e)))
     }

@@ -27,9 +27,11 @@ impl Store {
     /// Becomes the one who prunes, as long as the lock lives. None where somebody does already.
     ///
     /// # Errors
-    /// When the lock file cannot be had.
+    /// When a lock file cannot be had.
     pub fn prune_alone(&self) -> Result<Option<Locked>, Error> {
         let file = self.lock_file("prune")?;
+        // Deletions need it, and one that is to free a full disk could not make it.
+        self.leases()?.quiet_file()?;
         let tried = Locked::at_once(file, Mode::Exclusive)
             .map_err(|source| Error::refused("lock", self.path(), source))?;
         Ok(tried.ok())

@@ -20,6 +20,9 @@ const BEGUN: &str = ".begun";
 /// Whoever watches the engine's events keeps it locked, and changes it with each event.
 const WATCH: &str = ".watch";
 
+/// It was made when the one who watches began to follow the events.
+const WATCHED_SINCE: &str = ".watched-since";
+
 /// The records of a store.
 #[derive(Debug)]
 pub struct LastUses {
@@ -104,19 +107,35 @@ impl LastUses {
     pub fn watch(&self) -> Result<Option<Locked>, Error> {
         let file = self.directory.lock_file(WATCH)?;
         // Whoever asks whether there is a watch has it locked for a moment.
-        wait::within(file, Mode::Exclusive, wait::LEAST, || {})
-            .map_err(|source| Error::refused("lock", self.directory.path(), source))
+        let watch = wait::within(file, Mode::Exclusive, wait::LEAST, || {})
+            .map_err(|source| Error::refused("lock", self.directory.path(), source))?;
+        if watch.is_some() {
+            // What happened since the last watch may be lost.
+            self.directory.remove(WATCHED_SINCE)?;
+        }
+        Ok(watch)
     }
 
-    /// Whether somebody watches the engine's events.
+    /// The engine's events are followed from now on, or have been since this watch began.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub fn begin_watch(&self) -> Result<(), Error> {
+        match self.directory.changed(WATCHED_SINCE) {
+            Some(_) => Ok(()),
+            None => self.directory.stamp(WATCHED_SINCE, Timestamp::now()),
+        }
+    }
+
+    /// Since when somebody has watched the engine's events without a break. None where nobody does.
     ///
     /// # Errors
     /// When the lock file cannot be had.
-    pub fn is_watched(&self) -> Result<bool, Error> {
+    pub fn watched_since(&self) -> Result<Option<Timestamp>, Error> {
         let file = self.directory.lock_file(WATCH)?;
         let tried = Locked::at_once(file, Mode::Shared)
             .map_err(|source| Error::refused("lock", self.directory.path(), source))?;
-        Ok(tried.is_err())
+        Ok(tried.err().and_then(|_| self.directory.changed(WATCHED_SINCE)))
     }
 
     /// Up to when the engine's events are known.
@@ -179,12 +198,20 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let store = Store::open_in(&state.path().join("state"), Identity::Named("x".into())).unwrap();
         let uses = store.last_uses().unwrap();
-        assert!(!uses.is_watched().unwrap());
+        assert_eq!(uses.watched_since().unwrap(), None);
         let watch = uses.watch().unwrap();
-        assert!(watch.is_some() && uses.is_watched().unwrap());
+        assert!(watch.is_some() && uses.watched_since().unwrap().is_none(), "nothing is followed yet");
+        uses.begin_watch().unwrap();
+        let since = uses.watched_since().unwrap();
+        uses.begin_watch().unwrap();
+        assert!(
+            since.is_some() && uses.watched_since().unwrap() == since,
+            "the engine was lost for a moment"
+        );
         drop(watch);
-        assert!(!uses.is_watched().unwrap());
+        assert_eq!(uses.watched_since().unwrap(), None);
         let watch = uses.watch().unwrap();
+        assert_eq!(uses.watched_since().unwrap(), None, "what happened meanwhile is not known");
         // Last, since a request that is given up still has the lock for a moment when it is free.
         assert!(watch.is_some() && uses.watch().unwrap().is_none());
     }

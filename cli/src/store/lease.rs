@@ -1,5 +1,6 @@
 //! Leases: images that a job still needs between its steps. A lease ends with its owner or its time.
 
+use std::fs::File;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -126,6 +127,11 @@ impl Leases {
         Self { directory }
     }
 
+    /// What [`Quiet`] locks.
+    pub(super) fn quiet_file(&self) -> Result<File, Error> {
+        self.directory.lock_file(".lock")
+    }
+
     /// Adds a lease, on the disk when this returns.
     ///
     /// # Errors
@@ -245,7 +251,7 @@ impl Quiet {
     }
 
     async fn new(leases: &Leases, mode: Mode, wait: Duration) -> Result<Self, Error> {
-        let file = leases.directory.lock_file(".lock")?;
+        let file = leases.quiet_file()?;
         let locked = wait::meanwhile(file, mode, wait.max(wait::LEAST), || ()).await;
         let locked = locked.map_err(|source| Error::refused("lock", leases.directory.path(), source))?;
         locked.map(|locked| Self { _locked: locked }).ok_or(Error::Unquiet { waited: wait })

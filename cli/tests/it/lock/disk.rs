@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// Runs a script with a file system of this size at `$state`, in a namespace where mounts are nobody else's.
-fn on_a_disk(size: &str, script: &str) -> (String, String, i32) {
+pub(crate) fn on_a_disk(size: &str, script: &str) -> (String, String, i32) {
     let place = tempfile::tempdir().unwrap();
     let mut command = Command::new("unshare");
     // Who is not root is root in a user namespace.

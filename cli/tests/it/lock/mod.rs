@@ -1,7 +1,7 @@
 //! `ci-build lock`, as scripts use it, and the lock beneath it, with real processes.
 
 pub(crate) mod command;
-mod disk;
+pub(crate) mod disk;
 mod figures;
 mod history;
 mod job;
