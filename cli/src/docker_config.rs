@@ -52,6 +52,11 @@ impl DockerConfig {
         }
     }
 
+    /// Whether there is something at this path in the directory.
+    pub fn has(&self, path: impl AsRef<Path>) -> bool {
+        self.path(path).is_some_and(|path| path.exists())
+    }
+
     /// A string in a JSON file; none when there is no such file or no such string.
     ///
     /// # Errors

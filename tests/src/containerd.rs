@@ -119,6 +119,7 @@ impl Stage {
         command
             .env("CI_BUILD_STATE_DIR", self.state())
             .env("CI_BUILD_CONTAINERD", self.engine.socket())
+            .env("CONTAINERD_ADDRESS", self.engine.socket())
             .env("CI_BUILD_CONFIG", "")
             .env("CONTAINERD_NAMESPACE", &self.namespace)
             .env("DOCKER_HOST", "unix:///nowhere/docker.sock")

@@ -32,14 +32,21 @@ fn the_debian_package_installs_in_a_clean_root_and_leaves_nothing() {
         let root = Root::install(&package, has_docker).unwrap();
         assert_eq!(root.run(&["--version"]).unwrap(), format!("ci-build {}\n", xtask::package::VERSION));
         root.has_state_directory(has_docker).unwrap();
-        assert_ne!(root.has_units().unwrap(), Some(0));
-        assert_ne!(root.has_pages().unwrap(), Some(0));
-        assert!(root.has_completions().unwrap().contains(&"bash"));
-        // A control: who reads the units sees what is wrong with one.
+        assert_ne!(root.has_units().unwrap(), 0);
+        assert_ne!(root.has_pages().unwrap(), 0);
+        root.has_completions().unwrap();
+        // Controls: who reads them sees what is wrong with one.
         let unit = root.path().join("usr/lib/systemd/system/ci-build-watch.service");
         let text = fs::read_to_string(&unit).unwrap();
         fs::write(&unit, text.replace("Restart=always", "Restart=somehow")).unwrap();
-        assert!(root.has_units().map_or(true, |asked| asked.is_none()));
+        root.has_units().unwrap_err();
+        for place in ["bash-completion/completions/ci-build", "fish/vendor_completions.d/ci-build.fish"] {
+            let path = root.path().join("usr/share").join(place);
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{text}\nif (\n")).unwrap();
+            root.has_completions().unwrap_err();
+            fs::write(&path, text).unwrap();
+        }
         root.purge().unwrap();
     }
 }

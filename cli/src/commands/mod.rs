@@ -189,6 +189,7 @@ fn tell_why(stopped: Option<Stopped>, timeout: Option<Duration>, what: &str, too
             anstream::eprintln!("ended {what}: it {took} longer than {limit} (--timeout)");
         }
         Some(Stopped::Ownerless) => anstream::eprintln!("ended {what}: the job that wanted it has ended"),
+        Some(Stopped::Unread) => anstream::eprintln!("ended {what}: what it writes is read no more"),
         Some(Stopped::Signal(_)) | None => {}
     }
 }

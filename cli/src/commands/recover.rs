@@ -41,8 +41,8 @@ pub(crate) struct Arguments {
     /// Remove nothing, and say what would be
     #[arg(long)]
     dry_run: bool,
-    /// Look at this containerd instead of docker's engine [without ADDRESS: the usual one]
-    #[arg(long, value_name = "ADDRESS", env = "CI_BUILD_CONTAINERD", default_missing_value = containerd::DEFAULT)]
+    /// Look at this containerd instead of docker's engine [without ADDRESS: $CONTAINERD_ADDRESS, or the usual one]
+    #[arg(long, value_name = "ADDRESS", env = "CI_BUILD_CONTAINERD", default_missing_value = containerd::usual())]
     #[arg(num_args = 0..=1, require_equals = true)]
     containerd: Option<Address>,
     /// How long to wait for another recovery
@@ -55,7 +55,8 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Arguments { dry_run, containerd, wait, shown: Shown { format } } = arguments;
     let journal = Journal::open()?;
-    let options = Options { is_dry_run: *dry_run, is_eager: true, wait: *wait, patience: PATIENCE };
+    let options =
+        Options { is_dry_run: *dry_run, is_eager: true, wait: *wait, patience: PATIENCE, limit: None };
     let report = block_on(async {
         let reached = match containerd {
             Some(address) => on_containerd(address).await,
@@ -103,26 +104,34 @@ pub(super) async fn here() -> Result<(Engine, EngineAt), Failure> {
 
 /// What a command does before its own work: what it cannot do within the limit is left to the next.
 pub(super) async fn first(journal: &Journal, here: Here<'_>, limit: Duration) {
-    let options = Options { is_dry_run: false, is_eager: false, wait: Duration::ZERO, patience: OTHERS };
-    let recovery = recover::recover(journal, Some(here), options);
-    match tokio::time::timeout(limit, recovery).await {
-        Ok(Ok(report)) => tell(&report),
-        Ok(Err(error)) => {
+    let options = Options {
+        is_dry_run: false,
+        is_eager: false,
+        wait: Duration::ZERO,
+        patience: OTHERS,
+        limit: Some(limit),
+    };
+    match recover::recover(journal, Some(here), options).await {
+        Ok(report) => tell(&report),
+        Err(error) => {
             Failure::from(error).warn("what killed commands left was not looked for");
-        }
-        Err(_) => {
-            anstream::eprintln!(
-                "warning: not all that killed commands left is removed yet: `ci-build recover` goes on"
-            );
         }
     }
 }
 
 fn tell(report: &Report) {
     if !report.removed.is_empty() || !report.failed.is_empty() {
-        anstream::eprintln!("recovered what killed commands left:");
+        match report.removed.is_empty() {
+            true => anstream::eprintln!("what killed commands left could not be removed:"),
+            false => anstream::eprintln!("recovered what killed commands left:"),
+        }
         for line in report.to_string().lines() {
             anstream::eprintln!("  {line}");
         }
+    }
+    if report.unfinished {
+        anstream::eprintln!(
+            "warning: not all that killed commands left is removed yet: `ci-build recover` goes on"
+        );
     }
 }

@@ -42,8 +42,8 @@ impl DockerStore {
 pub(super) struct StoreArgument {
     #[command(flatten)]
     docker: DockerStore,
-    /// The store of a containerd without docker, by its socket [without ADDRESS: the usual one]
-    #[arg(long, value_name = "ADDRESS", env = "CI_BUILD_CONTAINERD", default_missing_value = containerd::DEFAULT)]
+    /// The store of a containerd without docker, by its socket [without ADDRESS: $CONTAINERD_ADDRESS, or the usual one]
+    #[arg(long, value_name = "ADDRESS", env = "CI_BUILD_CONTAINERD", default_missing_value = containerd::usual())]
     #[arg(num_args = 0..=1, require_equals = true)]
     containerd: Option<Address>,
     /// The namespace of that containerd

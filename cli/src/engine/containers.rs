@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use bollard::errors::Error::DockerResponseServerError;
-use bollard::models::{ContainerState, ContainerStateStatusEnum};
+use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum};
 use bollard::query_parameters::{ListContainersOptions, RemoveContainerOptionsBuilder};
 use jiff::Timestamp;
 
+use super::owned::injected;
 use super::{Deletion, Engine, Error, time};
 
 /// The label of containers that `ci-build` made, which says who owns them.
@@ -76,13 +77,7 @@ impl Engine {
     /// # Errors
     /// When the engine does not say in time.
     pub async fn container_end(&self, id: &str) -> Result<Option<Timestamp>, Error> {
-        let inspect = async {
-            match self.docker.inspect_container(id, None).await {
-                Err(DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-                answer => answer.map(Some),
-            }
-        };
-        let found = self.in_time(inspect, "look at a container").await?;
+        let found = self.inspected(id).await?;
         let state = found.and_then(|container| container.state);
         let has_ended = |state: &ContainerState| {
             matches!(state.status, Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD))
@@ -95,10 +90,16 @@ impl Engine {
     /// # Errors
     /// When the engine does not say in time.
     pub async fn image_of(&self, container: &str) -> Result<Option<String>, Error> {
+        Ok(self.inspected(container).await?.and_then(|found| found.image))
+    }
+
+    /// All that the engine says of a container; none where it is gone.
+    pub(super) async fn inspected(&self, id: &str) -> Result<Option<ContainerInspectResponse>, Error> {
         let inspect = async {
-            match self.docker.inspect_container(container, None).await {
+            injected()?;
+            match self.docker.inspect_container(id, None).await {
                 Err(DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-                answer => answer.map(|found| found.image),
+                answer => answer.map(Some),
             }
         };
         self.in_time(inspect, "look at a container").await

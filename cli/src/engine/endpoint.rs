@@ -34,8 +34,13 @@ pub enum EndpointError {
     #[error(transparent)]
     Configuration(#[from] DockerConfigError),
     /// The engine is to be spoken to over TLS.
-    #[error("DOCKER_TLS_VERIFY asks for TLS to '{0}', which ci-build does not speak to an engine")]
-    Tls(String),
+    #[error("{asked} asks for TLS to '{address}', which ci-build does not speak to an engine")]
+    Tls {
+        /// Who said so.
+        asked: String,
+        /// The engine's address.
+        address: String,
+    },
     /// The context has no address of an engine.
     #[error("docker's context '{0}' names no engine")]
     NoEngine(String),
@@ -48,7 +53,7 @@ impl Explain for EndpointError {
     fn help(&self) -> Vec<String> {
         match self {
             Self::Configuration(error) => error.help(),
-            Self::Tls(_) => {
+            Self::Tls { .. } => {
                 vec!["`ci-build frontend save - | docker load` leaves the connection to docker".into()]
             }
             Self::NoEngine(_) => vec![
@@ -81,7 +86,7 @@ impl Endpoint {
         if let Some(address) = set("DOCKER_HOST") {
             let tls = !address.starts_with("unix://") && set("DOCKER_TLS_VERIFY").is_some();
             return if tls {
-                Err(EndpointError::Tls(address))
+                Err(EndpointError::Tls { asked: "DOCKER_TLS_VERIFY".into(), address })
             } else {
                 Ok(Self { address, origin: Origin::Host })
             };
@@ -110,9 +115,12 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// A context's file is named by the digest of the context's name.
+/// A context's files are named by the digest of the context's name (docker/cli, cli/context/store).
 fn of_context(config: &DockerConfig, context: String) -> Result<Endpoint, EndpointError> {
     match config.string(context_file(&context), "/Endpoints/docker/Host")? {
+        Some(address) if config.has(tls_of(&context)) && !address.starts_with("unix://") => {
+            Err(EndpointError::Tls { asked: format!("docker's context '{context}'"), address })
+        }
         Some(address) if !address.is_empty() => Ok(Endpoint { address, origin: Origin::Context(context) }),
         _ => Err(EndpointError::NoEngine(context)),
     }
@@ -120,6 +128,11 @@ fn of_context(config: &DockerConfig, context: String) -> Result<Endpoint, Endpoi
 
 fn context_file(context: &str) -> PathBuf {
     Path::new("contexts/meta").join(Digest::of(context.as_bytes()).hex()).join("meta.json")
+}
+
+/// Where the certificates for its engine are, if it has any.
+fn tls_of(context: &str) -> PathBuf {
+    Path::new("contexts/tls").join(Digest::of(context.as_bytes()).hex()).join("docker")
 }
 
 #[cfg(test)]
@@ -159,6 +172,15 @@ mod tests {
         assert_eq!(
             of(&[("DOCKER_CONFIG", config), ("DOCKER_HOST", host)]).unwrap(),
             "unix:///run/host.sock (from DOCKER_HOST)"
+        );
+        // A context with certificates; those of a socket do not matter.
+        std::fs::create_dir_all(config.join(tls_of("remote"))).unwrap();
+        assert_eq!(of(&[("DOCKER_CONFIG", config)]).unwrap(), by_context);
+        let meta = config.join(context_file("remote"));
+        std::fs::write(meta, r#"{"Endpoints":{"docker":{"Host":"tcp://docker:2376"}}}"#).unwrap();
+        assert_eq!(
+            of(&[("DOCKER_CONFIG", config)]).unwrap_err(),
+            "docker's context 'remote' asks for TLS to 'tcp://docker:2376', which ci-build does not speak to an engine"
         );
         let [tcp, one] = ["tcp://docker:2376", "1"].map(Path::new);
         assert_eq!(of(&[("DOCKER_HOST", tcp)]).unwrap(), "tcp://docker:2376 (from DOCKER_HOST)");

@@ -3,18 +3,21 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::errors::Error::DockerResponseServerError;
+use bollard::errors::Error::{DockerContainerWaitError, DockerResponseServerError};
 use bollard::query_parameters::{
-    ListContainersOptions, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
-    WaitContainerOptionsBuilder,
+    InspectContainerOptionsBuilder, ListContainersOptions, RemoveContainerOptionsBuilder,
+    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::{Deletion, Engine, Error, OWNER_LABEL};
 use crate::failpoint;
 
 /// A removal is over within this time: a container of many gigabytes takes minutes.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// What takes longer to measure goes unmeasured.
+const MEASURING: Duration = Duration::from_secs(2);
 
 /// A container with our labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +34,6 @@ pub struct OwnedContainer {
     pub state: String,
     /// All its labels.
     pub labels: HashMap<String, String>,
-    /// The bytes that it wrote, where they were asked for.
-    pub written: Option<u64>,
 }
 
 /// Which containers have our labels from their image only, which was made from one of ours (`docker commit`): they are somebody
@@ -67,28 +68,19 @@ impl<'a> Inherited<'a> {
 }
 
 impl Engine {
-    /// The containers that have this label, with this value if one is given, whatever their state. With their `sizes`,
-    /// it takes the engine a walk through the files of each.
+    /// The containers that have this label, with this value if one is given, whatever their state.
     ///
     /// # Errors
     /// When the engine does not list them in time.
-    pub async fn labelled(
-        &self,
-        label: &str,
-        value: Option<&str>,
-        sizes: bool,
-    ) -> Result<Vec<OwnedContainer>, Error> {
+    pub async fn labelled(&self, label: &str, value: Option<&str>) -> Result<Vec<OwnedContainer>, Error> {
         let label = value.map_or_else(|| label.to_owned(), |value| format!("{label}={value}"));
         let filters = Some(HashMap::from([("label".to_owned(), vec![label])]));
-        let options = ListContainersOptions { all: true, size: sizes, filters, ..Default::default() };
+        let options = ListContainersOptions { all: true, filters, ..Default::default() };
         let listed = async {
             injected()?;
             self.docker.list_containers(Some(options)).await
         };
-        let listed = match sizes {
-            false => self.in_time(listed, "list its containers").await?,
-            true => listed.await.map_err(|source| self.refused("list its containers", source))?,
-        };
+        let listed = self.in_time(listed, "list its containers").await?;
         Ok(listed.into_iter().map(owned).collect())
     }
 
@@ -96,8 +88,20 @@ impl Engine {
     ///
     /// # Errors
     /// When the engine does not list them in time.
-    pub async fn owned(&self, sizes: bool) -> Result<Vec<OwnedContainer>, Error> {
-        self.labelled(OWNER_LABEL, None, sizes).await
+    pub async fn owned(&self) -> Result<Vec<OwnedContainer>, Error> {
+        self.labelled(OWNER_LABEL, None).await
+    }
+
+    /// The bytes that a container wrote, where the engine tells soon: it takes it a walk through the files, and one that is half
+    /// removed it cannot measure.
+    pub async fn written(&self, id: &str) -> Option<u64> {
+        let options = InspectContainerOptionsBuilder::new().size(true).build();
+        let inspect = async {
+            injected()?;
+            self.docker.inspect_container(id, Some(options)).await
+        };
+        let found = self.within(MEASURING, inspect, "measure a container").await;
+        found.ok()?.size_rw?.try_into().ok()
     }
 
     /// The labels of an image, which its containers have too; none where it is gone.
@@ -120,14 +124,8 @@ impl Engine {
     /// # Errors
     /// When the engine does not say in time.
     pub async fn runs(&self, id: &str) -> Result<bool, Error> {
-        let inspect = async {
-            injected()?;
-            match self.docker.inspect_container(id, None).await {
-                Err(DockerResponseServerError { status_code: 404, .. }) => Ok(false),
-                answer => answer.map(|found| found.state.and_then(|state| state.running).unwrap_or(false)),
-            }
-        };
-        self.in_time(inspect, "look at a container").await
+        let state = self.inspected(id).await?.and_then(|found| found.state);
+        Ok(state.and_then(|state| state.running).unwrap_or(false))
     }
 
     /// Asks a container to end, and kills it when it has not within this time. One that is gone is no error.
@@ -172,17 +170,26 @@ impl Engine {
         }
     }
 
-    /// Waits until a container that is being removed is gone.
+    /// Waits for the end of a removal that is under way. One that fails ends the wait too (moby, `SetRemovalError`), so what
+    /// counts is whether the container is gone.
     async fn removed(&self, id: &str, message: String) -> Result<Deletion, Error> {
         let options = WaitContainerOptionsBuilder::new().condition("removed").build();
-        let wait = self.docker.wait_container(id, Some(options)).try_for_each(|_| async { Ok(()) });
-        match tokio::time::timeout(PATIENCE, wait).await {
-            Err(_) => Ok(Deletion::Refused(message)),
-            // What it ended with is told as an error too.
-            Ok(Ok(()) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(Deletion::Done),
-            Ok(Err(DockerResponseServerError { status_code: 404, .. })) => Ok(Deletion::Gone),
-            Ok(Err(source)) => Err(self.refused("remove a container", source)),
-        }
+        let wait = self.docker.wait_container(id, Some(options)).map(|ended| match ended {
+            Ok(ended) => Ok(ended.error.and_then(|error| error.message)),
+            // With what the container ended with; an error of the removal stands beside it.
+            Err(DockerContainerWaitError { error, .. }) => Ok(Some(error)),
+            Err(source) => Err(source),
+        });
+        let reason = match tokio::time::timeout(PATIENCE, wait.try_collect::<Vec<_>>()).await {
+            Err(_) => None,
+            Ok(Ok(reasons)) => reasons.into_iter().flatten().rfind(|reason| !reason.is_empty()),
+            Ok(Err(DockerResponseServerError { status_code: 404, .. })) => return Ok(Deletion::Gone),
+            Ok(Err(source)) => return Err(self.refused("remove a container", source)),
+        };
+        Ok(match self.inspected(id).await? {
+            None => Deletion::Done,
+            Some(_) => Deletion::Refused(reason.unwrap_or(message)),
+        })
     }
 }
 
@@ -203,6 +210,5 @@ fn owned(listed: bollard::models::ContainerSummary) -> OwnedContainer {
         image_id: listed.image_id.unwrap_or_default(),
         state: listed.state.map(|state| state.to_string()).unwrap_or_default(),
         labels: listed.labels.unwrap_or_default(),
-        written: listed.size_rw.and_then(|bytes| bytes.try_into().ok()),
     }
 }

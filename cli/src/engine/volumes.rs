@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use bollard::query_parameters::{ListVolumesOptions, RemoveVolumeOptions};
 use jiff::Timestamp;
 
+use super::docker::LONG_PATIENCE;
 use super::{Deletion, Engine, Error, OWNER_LABEL, time};
+
+const LIST: &str = "list its volumes";
 
 /// A volume that no container has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,21 +34,24 @@ impl Engine {
     /// The volumes with our labels that no container has.
     ///
     /// # Errors
-    /// When the engine does not list them.
+    /// When the engine does not list them in time.
     pub async fn owned_volumes(&self) -> Result<Vec<OwnedVolume>, Error> {
-        let listed = self.dangling_volumes(Some(OWNER_LABEL)).await?;
+        let listed = self.in_time(self.dangling_volumes(Some(OWNER_LABEL)), LIST).await?;
         let owned =
             |volume: bollard::models::Volume| OwnedVolume { name: volume.name, labels: volume.labels };
         Ok(listed.into_iter().map(owned).collect())
     }
 
-    async fn dangling_volumes(&self, label: Option<&str>) -> Result<Vec<bollard::models::Volume>, Error> {
+    async fn dangling_volumes(
+        &self,
+        label: Option<&str>,
+    ) -> Result<Vec<bollard::models::Volume>, bollard::errors::Error> {
         let filters = [("dangling", Some("true")), ("label", label)];
         let filters =
             filters.into_iter().filter_map(|(name, value)| Some((name.into(), vec![value?.into()])));
         let filters = Some(filters.collect());
-        let listed = self.docker.list_volumes(Some(ListVolumesOptions { filters })).await;
-        Ok(listed.map_err(|source| self.refused("list its volumes", source))?.volumes.unwrap_or_default())
+        let listed = self.docker.list_volumes(Some(ListVolumesOptions { filters })).await?;
+        Ok(listed.volumes.unwrap_or_default())
     }
 
     /// The volumes that no container has.
@@ -58,15 +64,19 @@ impl Engine {
             is_anonymous: volume.name.len() == 64 && volume.name.bytes().all(|b| b.is_ascii_hexdigit()),
             name: volume.name,
         };
-        Ok(self.dangling_volumes(None).await?.into_iter().map(volume).collect())
+        let listed = self.dangling_volumes(None).await.map_err(|source| self.refused(LIST, source))?;
+        Ok(listed.into_iter().map(volume).collect())
     }
 
     /// Deletes a volume that no container has.
     ///
     /// # Errors
-    /// When the engine does not answer.
+    /// When the engine does not answer in time.
     pub async fn delete_volume(&self, name: &str) -> Result<Deletion, Error> {
-        let answer = self.docker.remove_volume(name, None::<RemoveVolumeOptions>).await;
-        self.deletion(answer, "delete a volume")
+        let remove = self.docker.remove_volume(name, None::<RemoveVolumeOptions>);
+        match tokio::time::timeout(LONG_PATIENCE, remove).await {
+            Ok(answer) => self.deletion(answer, "delete a volume"),
+            Err(_) => Err(Error::Hangs(self.endpoint.clone())),
+        }
     }
 }

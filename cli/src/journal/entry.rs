@@ -72,6 +72,11 @@ impl<'a, S> Entry<'a, S> {
         Entry { journal, held, record, step: PhantomData }
     }
 
+    fn left(mut self, reason: String) {
+        self.record = self.record.clone().failed(reason, Timestamp::now());
+        self.write();
+    }
+
     /// What cannot be written is found by the name all the same.
     fn write(&mut self) {
         failpoint::reach("journal.changing");
@@ -84,6 +89,11 @@ impl<'a> Entry<'a, Intended> {
     /// It is there, under this id.
     pub fn created(self, id: String) -> Entry<'a, Created> {
         self.on(Step::Created(id))
+    }
+
+    /// It may be there, and could not be removed or not even looked for: recovery tries again.
+    pub fn failed(self, reason: String) {
+        self.left(reason);
     }
 
     /// It was never made, or is gone: nothing is left to say.
@@ -141,8 +151,7 @@ impl Entry<'_, Removing> {
     }
 
     /// It could not be removed: recovery tries again.
-    pub fn failed(mut self, reason: String) {
-        self.record = self.record.clone().failed(reason, Timestamp::now());
-        self.write();
+    pub fn failed(self, reason: String) {
+        self.left(reason);
     }
 }

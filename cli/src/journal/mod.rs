@@ -194,6 +194,14 @@ mod tests {
         assert_eq!(record.fate(found.is_held, Timestamp::now()), Fate::Stays);
     }
 
+    #[test]
+    fn what_could_not_be_looked_for_is_a_failure_too() {
+        let (_place, journal) = journal();
+        journal.intend(record()).unwrap().failed("no engine".into());
+        assert_eq!(journal.failures().unwrap()[0].failure.as_ref().unwrap().reason, "no engine");
+        assert_eq!(only(&journal), (Step::Removing(None), false));
+    }
+
     #[tokio::test]
     async fn failures_are_kept_and_told() {
         let (_place, journal) = journal();

@@ -59,11 +59,12 @@ impl Owner {
         }
     }
 
-    /// What becomes of a thing that only its own label says is this owner's. The boot of another machine is no boot that
-    /// has ended.
+    /// What becomes of a thing that only its own label says is this owner's. The boot of another machine is no boot that has
+    /// ended. A machine's id may be another's too, of one made from the same image: only where the engine `is_near`
+    /// ([`EngineAt::is_near`](super::EngineAt::is_near)), so that no other machine uses it, does it tell.
     #[must_use]
-    pub fn fate_by_label(&self) -> Fate {
-        self.fate_on(Process::this().as_ref(), machine().as_deref())
+    pub fn fate_by_label(&self, is_near: bool) -> Fate {
+        self.fate_on(Process::this().as_ref(), machine().filter(|_| is_near).as_deref())
     }
 
     fn fate_on(&self, us: Option<&Process>, machine: Option<&str>) -> Fate {
@@ -152,6 +153,9 @@ mod tests {
         let contained = Process { namespace: "pid:[1]".into(), ..us.clone() };
         assert_eq!(here(&of(&contained, Some("here"))), Fate::Unknown);
         assert_eq!(of(&elsewhen, None).fate_on(Some(&us), None), Fate::Unknown, "no id is no machine");
+        let before = Owner { process: elsewhen, machine: machine() };
+        assert_eq!(before.fate_by_label(false), Fate::Unknown, "two machines may have one id");
+        assert_eq!(Owner::of(ended).fate_by_label(false), Fate::Goes, "the boot is ours");
     }
 
     #[test]

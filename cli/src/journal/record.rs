@@ -64,6 +64,15 @@ pub enum EngineAt {
 }
 
 impl EngineAt {
+    /// Whether it is this machine's own, since its address is a socket of the file system.
+    #[must_use]
+    pub fn is_near(&self) -> bool {
+        match self {
+            Self::Docker { address, .. } => address.starts_with("unix://"),
+            Self::Containerd { .. } => true,
+        }
+    }
+
     /// The store that it is of.
     #[must_use]
     pub fn store(&self) -> Identity {
@@ -85,6 +94,8 @@ pub enum What {
     Container,
     /// A name that an image has for a moment: that of the registry that a pull is to the engine.
     Name(String),
+    /// A volume without a container, of this name, that could not be removed.
+    Volume(String),
 }
 
 /// How far a resource got.
@@ -137,6 +148,12 @@ impl Record {
         Self { what: What::Name(name.into()), ..self }
     }
 
+    /// The same for a volume.
+    #[must_use]
+    pub fn of_volume(self, name: &str) -> Self {
+        Self { what: What::Volume(name.into()), ..self }
+    }
+
     /// Whether its resource may go. `is_held` tells that the record is locked.
     #[must_use]
     pub fn fate(&self, is_held: bool, now: Timestamp) -> Fate {
@@ -187,6 +204,13 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_reached_by_the_network_may_serve_other_machines() {
+        let docker = |address: &str| EngineAt::Docker { address: address.into(), engine: "E".into() };
+        assert!(docker("unix:///var/run/docker.sock").is_near());
+        assert!(!docker("tcp://127.0.0.1:2375").is_near());
+    }
 
     #[test]
     fn a_removal_that_fails_is_tried_less_and_less_often() {

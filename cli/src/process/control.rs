@@ -34,6 +34,8 @@ pub enum Stopped {
     Timeout,
     /// Whoever wanted it has ended.
     Ownerless,
+    /// What it writes is read no more.
+    Unread,
 }
 
 /// What happens while a command runs.
@@ -41,6 +43,7 @@ pub enum Stopped {
 pub(super) enum Event {
     Signal(i32),
     Ownerless,
+    Unread,
     Late,
 }
 
@@ -123,6 +126,7 @@ impl Control {
                 (Signal::from_named_raw(signal), ends.then_some(Stopped::Signal(signal)))
             }
             Event::Ownerless => (Some(Signal::TERM), Some(Stopped::Ownerless)),
+            Event::Unread => (Some(Signal::TERM), Some(Stopped::Unread)),
             Event::Late => (self.deadline.take().map(|(_, signal)| signal), Some(Stopped::Timeout)),
         };
         if reason.is_some() && self.stopped.is_none() {

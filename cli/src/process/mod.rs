@@ -105,6 +105,7 @@ impl Ended {
             Self { stopped: Some(Stopped::Signal(_)), .. } => "signal",
             Self { stopped: Some(Stopped::Timeout), .. } => "timeout",
             Self { stopped: Some(Stopped::Ownerless), .. } => "ownerless",
+            Self { stopped: Some(Stopped::Unread), .. } => "unread",
             Self { code: 0, .. } => "fine",
             Self { .. } => "failed",
         }

@@ -65,6 +65,11 @@ impl Requests {
         self.control.stopped()
     }
 
+    /// What it gets when nobody reads any more what it writes.
+    pub(crate) fn unread(&mut self) -> Option<Request> {
+        self.control.on(Event::Unread).map(Request::Signal)
+    }
+
     /// The next request. Dropped half-way, it loses none.
     pub(crate) async fn next(&mut self) -> Request {
         loop {

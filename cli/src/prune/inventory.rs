@@ -127,7 +127,7 @@ impl Inventory {
             container.is_ours = !inherited.has(&container.image_id, &container.labels).await?;
             let lives = |label: &str| {
                 let owner = container.labels.get(label).and_then(|text| text.parse::<Owner>().ok());
-                owner.is_some_and(|owner| owner.fate_by_label() == Fate::Stays)
+                owner.is_some_and(|owner| owner.fate_by_label(false) == Fate::Stays)
             };
             if lives(OWNER_LABEL) || lives(JOB_LABEL) {
                 self.owned.insert(container.id.clone());

@@ -22,6 +22,7 @@ pub use content::Failed;
 pub use error::Error;
 
 use crate::engine::{Account, Engine, ImageStore};
+use crate::error::with_cause;
 use crate::failpoint;
 use crate::image::Digest;
 use crate::journal::{EngineAt, Entry, Intended, Journal, Owner, Record};
@@ -255,8 +256,10 @@ impl Job<'_> {
         // Also after a failure: it may have come as far as to have the name.
         let untagged = engine.untag(&name).await;
         failpoint::reach("pull.untagged");
-        if let (Ok(()), Some(entry)) = (&untagged, entry) {
-            entry.never_made()?;
+        match (&untagged, entry) {
+            (Ok(()), Some(entry)) => entry.never_made()?,
+            (Err(error), Some(entry)) => entry.failed(with_cause(error)),
+            (_, None) => {}
         }
         let named = named?;
         untagged?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::engine::{OWNER_LABEL, OwnedContainer, OwnedVolume};
-use crate::journal::{Fate, Found, JOB_LABEL, Owner, RUN_LABEL, Record};
+use crate::journal::{EngineAt, Fate, Found, JOB_LABEL, Owner, RUN_LABEL, Record};
 
 /// Something with labels, such as a container.
 pub trait Labelled {
@@ -56,11 +56,12 @@ pub enum Task<T = OwnedContainer> {
     },
 }
 
-/// Chooses for one engine, whose records and containers these are. `is_eager` tries again at once what failed before.
+/// Chooses for the engine at this place, whose records and containers these are. `is_eager` tries again at once what failed before.
 ///
 /// Linear in both, but for the look at each owner.
 #[must_use]
 pub fn choose<T: Labelled>(
+    place: &EngineAt,
     records: &[&Found],
     containers: Vec<T>,
     is_eager: bool,
@@ -73,7 +74,7 @@ pub fn choose<T: Labelled>(
         let record = container.labels().get(RUN_LABEL).and_then(|name| of_records.get_mut(name.as_str()));
         match record {
             Some(of_record) => of_record.push(container),
-            None => tasks.push(unrecorded(container)),
+            None => tasks.push(unrecorded(container, place.is_near())),
         }
     }
     for found in records {
@@ -102,10 +103,10 @@ pub fn choose<T: Labelled>(
 
 /// What only its labels tell of. It may have been handed over to its job, which only the record would say: so it stays
 /// for as long as either lives.
-fn unrecorded<T: Labelled>(container: T) -> Task<T> {
+fn unrecorded<T: Labelled>(container: T, is_near: bool) -> Task<T> {
     let fate = |label: &str| {
         let text = container.labels().get(label)?;
-        Some(text.parse::<Owner>().map_or(Fate::Unknown, |owner| owner.fate_by_label()))
+        Some(text.parse::<Owner>().map_or(Fate::Unknown, |owner| owner.fate_by_label(is_near)))
     };
     match [fate(OWNER_LABEL).unwrap_or(Fate::Unknown), fate(JOB_LABEL).unwrap_or(Fate::Goes)] {
         [Fate::Goes, Fate::Goes] => Task::Remove { container, record: None },
@@ -117,7 +118,7 @@ fn unrecorded<T: Labelled>(container: T) -> Task<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{EngineAt, Step};
+    use crate::journal::Step;
     use crate::store::Process;
     use proptest::prelude::*;
 
@@ -131,9 +132,12 @@ mod tests {
         Owner { process: Process { boot: "another".into(), ..us.process }, machine: None }
     }
 
+    fn place() -> EngineAt {
+        EngineAt::Docker { address: "unix:///x".into(), engine: "E".into() }
+    }
+
     fn record(name: &str, owner: Owner) -> Found {
-        let place = EngineAt::Docker { address: "unix:///x".into(), engine: "E".into() };
-        let record = Record { step: Step::Intended, ..Record::new(place, owner, "docker run x") };
+        let record = Record { step: Step::Intended, ..Record::new(place(), owner, "docker run x") };
         Found { name: name.into(), record: Some(record), is_held: false }
     }
 
@@ -147,13 +151,12 @@ mod tests {
             image_id: "sha256:1".into(),
             state: "running".into(),
             labels,
-            written: None,
         }
     }
 
     fn names(records: &[Found], containers: Vec<OwnedContainer>, is_eager: bool) -> Vec<String> {
         let records: Vec<_> = records.iter().collect();
-        let mut told: Vec<_> = choose(&records, containers, is_eager, Timestamp::now())
+        let mut told: Vec<_> = choose(&place(), &records, containers, is_eager, Timestamp::now())
             .into_iter()
             .map(|task| match task {
                 Task::Remove { container, record } => {
@@ -246,7 +249,7 @@ mod tests {
                 containers.iter().map(|(name, lives)| container(&name.to_string(), &[(OWNER_LABEL, &owner(*lives))])).collect();
             let all: Vec<_> = found.iter().collect();
             let count = containers.len();
-            let tasks = choose(&all, containers, true, Timestamp::now());
+            let tasks = choose(&place(), &all, containers, true, Timestamp::now());
             let mut seen = 0;
             for task in &tasks {
                 match task {

@@ -94,7 +94,7 @@ async fn in_namespace(
 ) -> Result<(), Error> {
     let left = list(engine).await?;
     failpoint::reach("recover.listed");
-    let tasks = choose(records, left, recovery.options.is_eager, Timestamp::now());
+    let tasks = choose(place, records, left, recovery.options.is_eager, Timestamp::now());
     failpoint::reach("recover.chosen");
     let mut removals = Vec::new();
     for task in tasks {
@@ -121,24 +121,43 @@ async fn in_namespace(
     }
     let is_dry_run = recovery.options.is_dry_run;
     let clear = |removal: Removal| async {
-        let cleared = if is_dry_run { Ok(Cleared::default()) } else { clear(engine, &removal.left).await };
-        (removal, cleared)
+        if recovery.is_late() {
+            return None;
+        }
+        let cleared = match is_dry_run {
+            true => Ok(Cleared::default()),
+            false => recovery.in_time(clear(engine, &removal.left)).await,
+        };
+        Some((removal, cleared))
     };
-    let cleared: Vec<_> = stream::iter(removals).map(clear).buffer_unordered(AT_ONCE).collect().await;
-    // What the leases held comes free with the last that goes: containerd looks through all that it has each time.
-    let last = cleared.iter().rposition(|(_, cleared)| cleared.is_ok());
     let mut gone = Vec::new();
-    for (number, (removal, cleared)) in cleared.into_iter().enumerate() {
-        let collection = if Some(number) == last { Collection::Now } else { Collection::Later };
-        let outcome = match cleared {
-            Ok(cleared) if is_dry_run => Ok(cleared),
-            Ok(cleared) => release(engine, &removal.left, collection).await.map(|()| cleared),
-            Err(error) => Err(error),
+    let mut release = async |(removal, cleared): (Removal, Cleared), collection, report: &mut Report| {
+        let outcome = match is_dry_run {
+            true => Ok(()),
+            false => recovery.in_time(release(engine, &removal.left, collection)).await,
         };
         if outcome.is_ok() && !is_dry_run {
             gone.push((removal.left.names.clone(), removal.left.container.clone()));
         }
-        settle(recovery, place, removal, outcome, report)?;
+        settle(recovery, place, removal, outcome.map(|()| cleared), report)
+    };
+    // What the leases held comes free with the last that goes, so one is kept back: containerd looks through all that it has
+    // each time.
+    let mut last = None;
+    let mut cleared = stream::iter(removals).map(clear).buffer_unordered(AT_ONCE);
+    while let Some(cleared) = cleared.next().await {
+        match cleared {
+            None => report.unfinished = true,
+            Some((removal, Ok(cleared))) => {
+                if let Some(earlier) = last.replace((removal, cleared)) {
+                    release(earlier, Collection::Later, report).await?;
+                }
+            }
+            Some((removal, Err(reason))) => settle(recovery, place, removal, Err(reason), report)?,
+        }
+    }
+    if let Some(last) = last {
+        release(last, Collection::Now, report).await?;
     }
     report.processes +=
         shims(engine, gone.iter().map(|(names, container)| (names, container.as_str()))).end();
@@ -188,7 +207,7 @@ fn settle(
     recovery: &Recovery<'_>,
     place: &EngineAt,
     removal: Removal,
-    outcome: Result<Cleared, remove::Error>,
+    outcome: Result<Cleared, String>,
     report: &mut Report,
 ) -> Result<(), Error> {
     let Removal { left, record, is_there } = removal;
@@ -206,15 +225,13 @@ fn settle(
                 report.removed.push(Removed { kind, id, name: left.container, image, bytes });
             }
         }
-        Err(error) => {
-            let reason = super::told(&error);
+        Err(reason) => {
             // A removal that failed is kept, so what had no record gets one.
             let Some((name, record)) = record.or_else(|| new_record(place, &left)) else {
                 report.failed.push(Failed { what: left.container, reason, times: 1 });
                 return Ok(());
             };
-            recovery.note(&name, &record, reason.clone())?;
-            report.failed.push(Failed::of(&record.failed(reason, Timestamp::now())));
+            recovery.fail(&name, record, reason, report)?;
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::report::{Failed, Removed, Report};
 use super::{Error, Recovery, names, volumes};
 use crate::engine::{Deletion, Engine, Inherited, OWNER_LABEL, OwnedContainer};
 use crate::failpoint;
-use crate::journal::{EngineAt, Found, Owner, RUN_LABEL, Record};
+use crate::journal::{EngineAt, Found, Owner, RUN_LABEL, Record, What};
 use crate::process::survivors::Inmates;
 use crate::store::is_unpredictable;
 
@@ -25,20 +25,26 @@ pub(super) async fn recover(
     records: &[&Found],
     report: &mut Report,
 ) -> Result<(), Error> {
-    let (names, records) = names::part(records);
-    let containers = engine.owned(false).await?;
+    let of = |is_of: fn(&What) -> bool| {
+        let is_of = move |found: &&&Found| found.record.as_ref().is_some_and(|record| is_of(&record.what));
+        records.iter().filter(is_of).copied().collect::<Vec<_>>()
+    };
+    let [of_containers, of_volumes, of_names] = [
+        of(|what| matches!(what, What::Container)),
+        of(|what| matches!(what, What::Volume(_))),
+        of(|what| matches!(what, What::Name(_))),
+    ];
+    let containers = engine.owned().await?;
     failpoint::reach("recover.listed");
-    names::recover(recovery, engine, &names, report).await?;
-    let tasks = choose(&records, containers, recovery.options.is_eager, Timestamp::now());
+    let tasks = choose(place, &of_containers, containers, recovery.options.is_eager, Timestamp::now());
     failpoint::reach("recover.chosen");
     // A volume is left where something else is, or was: who only looks before a run asks for none without that.
-    let may_have_volumes = recovery.options.is_eager || !tasks.is_empty();
-    let tasks = genuine(engine, tasks).await?;
-    let sizes = sizes(engine, &tasks).await?;
+    let may_have_volumes = recovery.options.is_eager || !tasks.is_empty() || !of_volumes.is_empty();
     let gone = gone(engine, &tasks).await;
     // Looked at before anything goes: whoever is still there afterwards has outlived it.
     let inmates =
         Inmates::of(tasks.iter().filter_map(removed).chain(gone.values().flatten().map(String::as_str)));
+    let mut inherited = Inherited::new(engine, RUN_LABEL);
     let mut removals = Vec::new();
     for task in tasks {
         match task {
@@ -54,55 +60,70 @@ pub(super) async fn recover(
                 recovery.forget(&name)?;
                 report.records += 1;
             }
-            Task::Remove { container, record: Some((name, record)) }
-                if recovery.is_current(&name, &record)? =>
-            {
-                removals.push((container, Some((name, record))));
+            Task::Remove { container, record } => {
+                match inherited.has(&container.image_id, &container.labels).await {
+                    // It has our labels from its image, which was made from one of ours (`docker commit`): it is somebody else's.
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(error) if error.is_lost() => return Err(error.into()),
+                    Err(error) => {
+                        fail(recovery, place, container, record, super::told(&error), report)?;
+                        continue;
+                    }
+                }
+                match &record {
+                    // Handed over while we looked.
+                    Some((name, record)) if !recovery.is_current(name, record)? => report.alive += 1,
+                    _ => removals.push((container, record)),
+                }
             }
-            Task::Remove { container, record: None } => removals.push((container, None)),
-            // Handed over while we looked.
-            Task::Forget { .. } | Task::Remove { .. } => report.alive += 1,
+            Task::Forget { .. } => report.alive += 1,
         }
     }
     let remove = |(container, record): (OwnedContainer, Option<(String, Record)>)| async {
-        let outcome =
-            if recovery.options.is_dry_run { Ok(Deletion::Done) } else { remove(engine, &container).await };
-        (container, record, outcome)
+        if recovery.is_late() {
+            return None;
+        }
+        let removal = async {
+            let bytes = engine.written(&container.id).await;
+            let deletion = match recovery.options.is_dry_run {
+                true => Deletion::Done,
+                false => remove(engine, &container).await?,
+            };
+            Ok::<_, crate::engine::Error>((deletion, bytes))
+        };
+        let outcome = recovery.in_time(removal).await;
+        Some((container, record, outcome))
     };
     let mut removals = stream::iter(removals).map(remove).buffer_unordered(AT_ONCE);
-    while let Some((container, record, outcome)) = removals.next().await {
-        let reason = match outcome {
-            Ok(Deletion::Done | Deletion::Gone) => None,
-            Ok(Deletion::Refused(reason)) => Some(reason),
-            Err(error) => Some(super::told(&error)),
+    while let Some(removal) = removals.next().await {
+        let Some((container, record, outcome)) = removal else {
+            report.unfinished = true;
+            continue;
         };
-        if reason.is_none() && !recovery.options.is_dry_run {
-            report.processes += inmates.kill(&container.id).await;
-        }
-        match (reason, record) {
-            (None, record) => {
+        match outcome {
+            Ok((Deletion::Done | Deletion::Gone, bytes)) => {
+                if !recovery.options.is_dry_run {
+                    report.processes += inmates.kill(&container.id).await;
+                }
                 if let Some((name, _)) = record {
                     recovery.forget(&name)?;
                     report.records += 1;
                 }
-                let bytes = sizes.get(&container.id).copied().flatten();
                 report.freed += bytes.unwrap_or(0);
                 let OwnedContainer { id, name, image, .. } = container;
                 report.removed.push(Removed { kind: "container", id, name, image, bytes });
             }
-            (Some(reason), record) => {
-                let record = record.or_else(|| new_record(place, &container));
-                let Some((name, record)) = record else {
-                    report.failed.push(Failed { what: container.name, reason, times: 1 });
-                    continue;
-                };
-                recovery.note(&name, &record, reason.clone())?;
-                report.failed.push(Failed::of(&record.failed(reason, Timestamp::now())));
+            Ok((Deletion::Refused(reason), _)) | Err(reason) => {
+                fail(recovery, place, container, record, reason, report)?;
             }
         }
     }
     // Without those whose containers just went with them.
-    if may_have_volumes { volumes::recover(recovery, engine, report).await } else { Ok(()) }
+    if may_have_volumes {
+        volumes::recover(recovery, engine, place, &of_volumes, report).await?;
+    }
+    names::recover(recovery, engine, &of_names, report).await
 }
 
 /// The container that a task removes.
@@ -140,34 +161,26 @@ async fn remove(engine: &Engine, container: &OwnedContainer) -> Result<Deletion,
 }
 
 /// A removal that failed is kept, so what had no record gets one.
+fn fail(
+    recovery: &Recovery<'_>,
+    place: &EngineAt,
+    container: OwnedContainer,
+    record: Option<(String, Record)>,
+    reason: String,
+    report: &mut Report,
+) -> Result<(), Error> {
+    match record.or_else(|| new_record(place, &container)) {
+        Some((name, record)) => recovery.fail(&name, record, reason, report),
+        None => {
+            report.failed.push(Failed { what: container.name, reason, times: 1 });
+            Ok(())
+        }
+    }
+}
+
 fn new_record(place: &EngineAt, container: &OwnedContainer) -> Option<(String, Record)> {
     let owner: Owner = container.labels.get(OWNER_LABEL)?.parse().ok()?;
     // A label is others' text; a record's name is what we make up.
     let name = container.labels.get(RUN_LABEL).filter(|name| is_unpredictable(name))?;
     Some((name.clone(), Record::new(place.clone(), owner, &format!("container {}", container.name))))
-}
-
-/// Without the containers that have our labels from their image, which was made from one of ours (`docker commit`): they
-/// are somebody else's.
-async fn genuine(engine: &Engine, tasks: Vec<Task>) -> Result<Vec<Task>, Error> {
-    let mut inherited = Inherited::new(engine, RUN_LABEL);
-    let mut genuine = Vec::new();
-    for task in tasks {
-        let Task::Remove { container, .. } = &task else {
-            genuine.push(task);
-            continue;
-        };
-        if !inherited.has(&container.image_id, &container.labels).await? {
-            genuine.push(task);
-        }
-    }
-    Ok(genuine)
-}
-
-/// What those that go have written, which the engine walks through their files for.
-async fn sizes(engine: &Engine, tasks: &[Task]) -> Result<HashMap<String, Option<u64>>, Error> {
-    if !tasks.iter().any(|task| matches!(task, Task::Remove { .. })) {
-        return Ok(HashMap::new());
-    }
-    Ok(engine.owned(true).await?.into_iter().map(|container| (container.id, container.written)).collect())
 }

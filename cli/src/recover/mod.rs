@@ -4,8 +4,9 @@
 //! - `docker`, `containerd`: how containers go, on one engine; `names`: how names of images do, `volumes`: how theirs do,
 //! - [`Report`]: what went.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info};
 
@@ -24,6 +25,7 @@ mod report;
 mod volumes;
 
 pub use choose::{Labelled, Task, choose};
+pub(crate) use report::often;
 pub use report::{Failed, Removed, Report};
 
 /// How a recovery is to go.
@@ -37,6 +39,8 @@ pub struct Options {
     pub wait: Duration,
     /// How long an engine that only the journal names may take to say who it is.
     pub patience: Duration,
+    /// How long all of it is to take, where somebody waits for it: what begins in the first half of that has the second to end.
+    pub limit: Option<Duration>,
 }
 
 /// Why a recovery could not be.
@@ -100,6 +104,7 @@ struct Recovery<'a> {
     journal: &'a Journal,
     turn: Alone,
     options: Options,
+    begun: Instant,
 }
 
 impl Recovery<'_> {
@@ -112,15 +117,39 @@ impl Recovery<'_> {
         Ok(())
     }
 
+    /// Whether it is too late to begin a removal.
+    fn is_late(&self) -> bool {
+        self.options.limit.is_some_and(|limit| self.begun.elapsed() >= limit / 2)
+    }
+
+    /// Tries a removal for as long as one may take; else why there was none.
+    async fn in_time<T, E: std::error::Error>(
+        &self,
+        removal: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, String> {
+        let removed = match self.options.limit.map(|limit| limit / 2) {
+            None => removal.await,
+            Some(limit) => tokio::time::timeout(limit, removal)
+                .await
+                .map_err(|_| format!("it did not end within {} s", limit.as_secs_f32()))?,
+        };
+        removed.map_err(|error| told(&error))
+    }
+
     /// Whether a record still says what it said when its owner was seen to be dead: from then on nobody changes it, but
     /// it may have been handed over to a job before.
     fn is_current(&self, name: &str, record: &Record) -> Result<bool, Error> {
         Ok(self.journal.find(name)?.and_then(|found| found.record).as_ref() == Some(record))
     }
 
-    fn note(&self, name: &str, record: &Record, reason: String) -> Result<(), Error> {
+    /// Writes down, and reports, that something could not be removed.
+    fn fail(&self, name: &str, record: Record, reason: String, report: &mut Report) -> Result<(), Error> {
         failpoint::reach("recover.failing");
-        Ok(self.journal.note(name, record, reason, &self.turn)?)
+        if !self.options.is_dry_run {
+            self.journal.note(name, &record, reason.clone(), &self.turn)?;
+        }
+        report.failed.push(Failed::of(&record.failed(reason, Timestamp::now())));
+        Ok(())
     }
 }
 
@@ -131,7 +160,14 @@ impl Recovery<'_> {
 /// in the report.
 pub async fn recover(journal: &Journal, here: Option<Here<'_>>, options: Options) -> Result<Report, Error> {
     let span = tracing::info_span!("recover", outcome = Empty, freed_bytes = Empty);
-    let recovered = attempt(journal, here, options).instrument(span.clone()).await;
+    let mut report = Report::new(options.is_dry_run);
+    let attempt = attempt(journal, here, options, &mut report).instrument(span.clone());
+    let done = match options.limit {
+        None => Some(attempt.await),
+        Some(limit) => tokio::time::timeout(limit, attempt).await.ok(),
+    };
+    report.unfinished |= done.is_none();
+    let recovered = done.unwrap_or(Ok(())).map(|()| report);
     span.in_scope(|| record(&span, &recovered));
     recovered
 }
@@ -141,6 +177,7 @@ fn record(span: &Span, recovered: &Result<Report, Error>) {
     let outcome = match recovered {
         Ok(report) if report.busy => "busy",
         Ok(report) if report.dry_run => "dry-run",
+        Ok(report) if report.unfinished => "unfinished",
         Ok(_) => "done",
         Err(_) => "failed",
     };
@@ -154,15 +191,20 @@ fn record(span: &Span, recovered: &Result<Report, Error>) {
     }
 }
 
-async fn attempt(journal: &Journal, here: Option<Here<'_>>, options: Options) -> Result<Report, Error> {
+async fn attempt(
+    journal: &Journal,
+    here: Option<Here<'_>>,
+    options: Options,
+    report: &mut Report,
+) -> Result<(), Error> {
     failpoint::reach("recover.asked");
-    let mut report = Report::new(options.is_dry_run);
+    let begun = Instant::now();
     let Some(turn) = journal.turn(options.wait).await? else {
         report.busy = true;
-        return Ok(report);
+        return Ok(());
     };
     failpoint::reach("recover.turn");
-    let recovery = Recovery { journal, turn, options };
+    let recovery = Recovery { journal, turn, options, begun };
     if !options.is_dry_run {
         report.files = journal.tidy(&recovery.turn)?;
     }
@@ -177,26 +219,31 @@ async fn attempt(journal: &Journal, here: Option<Here<'_>>, options: Options) ->
     let found = journal.list()?;
     let unreadable = found.iter().filter(|found| found.record.is_none() && !found.is_held);
     report.unreadable = unreadable.map(|found| found.name.clone()).collect();
-    if let Some(here) = here {
-        let records = found.iter().filter(|found| here.has(found)).collect::<Vec<_>>();
-        match here {
-            Here::Docker { engine, place } => {
-                docker::recover(&recovery, engine, place, &records, &mut report).await?;
-            }
-            Here::Containerd { engine, server } => {
-                containerd::recover(&recovery, engine, server, &records, &mut report).await?;
-            }
+    let of_here =
+        || found.iter().filter(|found| here.is_some_and(|here| here.has(found))).collect::<Vec<_>>();
+    let recovered_here = match here {
+        None => Ok(()),
+        Some(Here::Docker { engine, place }) => {
+            docker::recover(&recovery, engine, place, &of_here(), report).await
         }
-    }
+        Some(Here::Containerd { engine, server }) => {
+            containerd::recover(&recovery, engine, server, &of_here(), report).await
+        }
+    };
     for (place, records) in elsewhere(&found, here) {
+        if recovery.is_late() {
+            report.unfinished = true;
+            break;
+        }
         if let Some(reason) = waits(&records, options) {
-            unreached(&recovery, &records, &reason, &mut report)?;
-        } else if let Err(error) = there(&recovery, place, &records, &mut report).await {
-            unreached(&recovery, &records, &told(&error), &mut report)?;
+            unreached(&recovery, &records, &reason, report)?;
+        } else if let Err(error) = there(&recovery, place, &records, report).await {
+            unreached(&recovery, &records, &told(&error), report)?;
         }
     }
     failpoint::reach("recover.done");
-    Ok(report)
+    // Whatever became of it, the others had their turn.
+    recovered_here
 }
 
 impl Here<'_> {
@@ -240,7 +287,7 @@ fn elsewhere<'a>(found: &'a [Found], here: Option<Here<'_>>) -> Vec<(&'a EngineA
             None => places.push((&record.place, vec![found])),
         }
     }
-    let now = jiff::Timestamp::now();
+    let now = Timestamp::now();
     let is_dead = |found: &&Found| {
         found.record.as_ref().is_some_and(|record| record.fate(found.is_held, now) == Fate::Goes)
     };
@@ -250,7 +297,7 @@ fn elsewhere<'a>(found: &'a [Found], here: Option<Here<'_>>) -> Vec<(&'a EngineA
 
 /// Why an engine that did not answer is not asked yet: what is to go there is to wait, all of it.
 fn waits(records: &[&Found], options: Options) -> Option<String> {
-    let now = jiff::Timestamp::now();
+    let now = Timestamp::now();
     let dead = records.iter().filter_map(|found| {
         found.record.as_ref().filter(|record| record.fate(found.is_held, now) == Fate::Goes)
     });
@@ -313,7 +360,7 @@ fn unreached(
     reason: &str,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let now = jiff::Timestamp::now();
+    let now = Timestamp::now();
     for found in records {
         let Some(record) =
             found.record.as_ref().filter(|record| record.fate(found.is_held, now) == Fate::Goes)
@@ -321,14 +368,11 @@ fn unreached(
             report.alive += 1;
             continue;
         };
-        let waits = record.waits(now) && !recovery.options.is_eager;
-        let failed = if waits { record.clone() } else { record.clone().failed(reason.into(), now) };
-        if !waits && !recovery.options.is_dry_run {
-            recovery.note(&found.name, record, reason.into())?;
+        if record.waits(now) && !recovery.options.is_eager {
+            report.later.push(Failed { reason: reason.into(), ..Failed::of(record) });
+        } else {
+            recovery.fail(&found.name, record.clone(), reason.into(), report)?;
         }
-        let times = failed.failure.as_ref().map_or(0, |failure| failure.times);
-        let told = Failed { what: record.command.clone(), reason: reason.into(), times };
-        if waits { &mut report.later } else { &mut report.failed }.push(told);
     }
     Ok(())
 }

@@ -7,13 +7,6 @@ use super::{Error, Recovery};
 use crate::engine::Engine;
 use crate::journal::{Fate, Found, Record, What};
 
-/// Parts the records of names from those of containers.
-pub(super) fn part<'a>(records: &[&'a Found]) -> (Vec<&'a Found>, Vec<&'a Found>) {
-    let is_name =
-        |found: &&Found| found.record.as_ref().is_some_and(|record| matches!(record.what, What::Name(_)));
-    records.iter().copied().partition(is_name)
-}
-
 /// Takes the names of dead owners from one engine's images, and with the last name the image.
 pub(super) async fn recover(
     recovery: &Recovery<'_>,
@@ -30,6 +23,7 @@ pub(super) async fn recover(
             Fate::Goes if record.waits(now) && !recovery.options.is_eager => {
                 report.later.push(Failed::of(record));
             }
+            Fate::Goes if recovery.is_late() => report.unfinished = true,
             Fate::Goes => remove(recovery, engine, (&found.name, record, name), report).await?,
         }
     }
@@ -42,19 +36,18 @@ async fn remove(
     (of_record, record, name): (&str, &Record, &str),
     report: &mut Report,
 ) -> Result<(), Error> {
-    let id = engine.image_id(name).await?;
-    if id.is_some() && !recovery.options.is_dry_run {
-        match engine.untag(name).await {
-            Err(error) if error.is_lost() => return Err(error.into()),
-            Err(error) => {
-                let reason = super::told(&error);
-                recovery.note(of_record, record, reason.clone())?;
-                report.failed.push(Failed::of(&record.clone().failed(reason, Timestamp::now())));
-                return Ok(());
-            }
-            Ok(()) => {}
+    let untag = async {
+        let id = engine.image_id(name).await?;
+        if id.is_some() && !recovery.options.is_dry_run {
+            engine.untag(name).await?;
         }
-    }
+        Ok::<_, crate::engine::Error>(id)
+    };
+    let id = match untag.await {
+        Ok(id) => id,
+        Err(error) if error.is_lost() => return Err(error.into()),
+        Err(error) => return recovery.fail(of_record, record.clone(), super::told(&error), report),
+    };
     recovery.forget(of_record)?;
     report.records += 1;
     report.removed.extend(id.map(|id| Removed {

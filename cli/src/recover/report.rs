@@ -16,6 +16,8 @@ pub struct Report {
     pub dry_run: bool,
     /// Whether another recovery is at work, so that this one did nothing.
     pub busy: bool,
+    /// Whether the time was over before all was tried.
+    pub unfinished: bool,
     /// What was removed.
     pub removed: Vec<Removed>,
     /// Processes that had outlived their container's shim and were killed.
@@ -103,57 +105,73 @@ fn clean(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.busy {
-            return write!(f, "another recovery is at work");
-        }
-        let verb = if self.dry_run { "would remove" } else { "removed" };
+/// How often, for people.
+pub(crate) fn often(times: u32) -> String {
+    if times == 1 { "once".into() } else { format!("{times} times") }
+}
+
+impl Report {
+    /// What became of each thing, a line each.
+    fn lines(&self) -> Vec<String> {
+        let verb = self.verb();
+        let mut lines = Vec::new();
         for Removed { kind, id, name, image, bytes } in &self.removed {
             let short: String = id.chars().take(12).collect();
             let size = bytes.map(|bytes| format!(", {}", ByteSize(bytes).display().si())).unwrap_or_default();
-            match *kind {
-                "name" => writeln!(f, "{verb} the name {} of an image", clean(name))?,
-                "lease" => writeln!(f, "{verb} lease {} ({short}){size}", clean(name))?,
-                "volume" => writeln!(f, "{verb} volume {short}{size}")?,
-                kind => writeln!(f, "{verb} {kind} {} ({short}) of {}{size}", clean(name), clean(image))?,
-            }
+            let name = clean(name);
+            lines.push(match *kind {
+                "name" => format!("{verb} the name {name} of an image"),
+                "lease" => format!("{verb} lease {name} ({short}){size}"),
+                "volume" => format!("{verb} volume {short}{size}"),
+                kind => format!("{verb} {kind} {name} ({short}) of {}{size}", clean(image)),
+            });
         }
         if self.processes > 0 {
-            writeln!(f, "killed {} without a container", counted(self.processes, "process"))?;
+            lines.push(format!("killed {} without a container", counted(self.processes, "process")));
         }
         for Failed { what, reason, times } in &self.failed {
-            writeln!(
-                f,
-                "could not remove what '{}' left, tried {times} times: {}",
-                clean(what),
-                clean(reason)
-            )?;
+            let (what, reason) = (clean(what), clean(reason));
+            lines.push(format!("could not remove what '{what}' left, tried {}: {reason}", often(*times)));
         }
         for Failed { what, reason, .. } in &self.later {
-            writeln!(f, "waits before it tries again what '{}' left: {}", clean(what), clean(reason))?;
+            let (what, reason) = (clean(what), clean(reason));
+            lines.push(format!("waits before it tries again what '{what}' left: {reason}"));
         }
         for name in &self.unknown {
-            writeln!(f, "left {} alone: its owner cannot be seen from here", clean(name))?;
+            lines.push(format!("left {} alone: its owner cannot be seen from here", clean(name)));
         }
         for name in &self.unreadable {
-            writeln!(f, "left the record {name} alone: this version cannot read it")?;
+            lines.push(format!("left the record {name} alone: this version cannot read it"));
         }
+        lines
+    }
+
+    /// All that was removed, in one line; none where only failures are to be told.
+    fn sum(&self) -> Option<String> {
         let number = |kind: &str| self.removed.iter().filter(|removed| removed.kind == kind).count();
-        match (number("container"), number("lease"), number("volume"), self.records) {
-            (0, 0, 0, 0) => write!(f, "nothing to recover"),
-            (containers, leases, volumes, records) => {
-                let freed = ByteSize(self.freed).display().si();
-                write!(f, "{verb} {}", counted(containers, "container"))?;
-                if leases > 0 {
-                    write!(f, ", {}", counted(leases, "lease"))?;
-                }
-                if volumes > 0 {
-                    write!(f, ", {}", counted(volumes, "volume"))?;
-                }
-                write!(f, " and {}, {freed}", counted(records, "record"))
-            }
+        let (containers, leases, volumes) = (number("container"), number("lease"), number("volume"));
+        if (containers, leases, volumes, self.records) == (0, 0, 0, 0) {
+            return self.failed.is_empty().then(|| "nothing to recover".into());
         }
+        let others = [(leases, "lease"), (volumes, "volume")].into_iter().filter(|(number, _)| *number > 0);
+        let others: String = others.map(|(number, what)| format!(", {}", counted(number, what))).collect();
+        let (containers, records) = (counted(containers, "container"), counted(self.records, "record"));
+        let freed = ByteSize(self.freed).display().si();
+        Some(format!("{} {containers}{others} and {records}, {freed}", self.verb()))
+    }
+
+    fn verb(&self) -> &'static str {
+        if self.dry_run { "would remove" } else { "removed" }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.busy {
+            return f.write_str("another recovery is at work");
+        }
+        let lines: Vec<_> = self.lines().into_iter().chain(self.sum()).collect();
+        f.write_str(&lines.join("\n"))
     }
 }
 
@@ -186,7 +204,7 @@ mod tests {
             records: 1,
             freed: 1_500_000,
             failed: vec![failed.clone()],
-            later: vec![failed],
+            later: vec![failed.clone()],
             unknown: vec!["far".into()],
             unreadable: vec!["0f".into()],
             ..Report::new(false)
@@ -201,6 +219,11 @@ mod tests {
         removed 1 container and 1 record, 1.5 MB
         ");
         insta::assert_snapshot!(Report::new(true), @"nothing to recover");
+        let failed = Failed { times: 1, ..failed };
+        insta::assert_snapshot!(
+            Report { failed: vec![failed], ..Report::new(false) },
+            @"could not remove what 'docker run x' left, tried once: device busy"
+        );
         assert!(Report::new(true).is_quiet());
         assert!(!report.is_quiet());
     }

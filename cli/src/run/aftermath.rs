@@ -46,7 +46,9 @@ impl Aftermath<'_> {
         failpoint::reach("run.found");
         match found {
             Err(error) => {
-                (self.tell)(Notice::Left(with_cause(&error)));
+                let reason = with_cause(&error);
+                (self.tell)(Notice::Left(reason.clone()));
+                entry.failed(reason);
                 Ok(())
             }
             Ok(None) => {
@@ -62,7 +64,7 @@ impl Aftermath<'_> {
 
     /// The container of this run, and whether it runs.
     async fn container(&self, run: &str) -> Result<Option<(OwnedContainer, bool)>, engine::Error> {
-        let found = self.engine.labelled(RUN_LABEL, Some(run), false).await?;
+        let found = self.engine.labelled(RUN_LABEL, Some(run)).await?;
         let Some(container) = found.into_iter().next() else { return Ok(None) };
         let runs = self.engine.runs(&container.id).await?;
         Ok(Some((container, runs)))

@@ -42,7 +42,7 @@ async fn watch(engine: &Engine, run: &str) {
     loop {
         tokio::time::sleep(PAUSE).await;
         // An engine that does not answer is docker's to tell of.
-        let Ok(found) = engine.labelled(RUN_LABEL, Some(run), false).await else { continue };
+        let Ok(found) = engine.labelled(RUN_LABEL, Some(run)).await else { continue };
         match judge(before.take(), found.into_iter().next()) {
             Verdict::Wait(seen) => before = seen,
             Verdict::Started => return,
@@ -94,7 +94,6 @@ mod tests {
             image_id: "sha256:1".into(),
             state: state.into(),
             labels: std::collections::HashMap::new(),
-            written: None,
         })
     }
 

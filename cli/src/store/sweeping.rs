@@ -1,4 +1,4 @@
-//! The state of sweeps: that one directory is swept by one at a time, what was removed, and which files were seen in use.
+//! The state of sweeps: what was removed, and which files were seen in use.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -21,25 +21,22 @@ const LONGEST_TRAIL: u64 = 64 << 20;
 /// When files of a device were seen in use.
 const USES: &str = "uses-";
 
-/// Of so many files at most it is known when they were seen in use: the latest.
-const MOST_USES: usize = 100_000;
+/// Of so many files of a device at most it is known when they were seen in use: the latest. A million are 30 MB.
+const MOST_USES: usize = 1_000_000;
 
-/// The state of one directory's sweeps.
+/// The state of all sweeps.
 #[derive(Debug)]
 pub struct Sweeping {
     all: Directory,
-    own: Directory,
 }
 
 impl Sweeping {
-    /// Opens the state for the directory of this key in a state directory, and makes it where it is missing.
+    /// Opens the state of sweeps in a state directory, and makes it where it is missing.
     ///
     /// # Errors
     /// When the state directory cannot be used; the error says what to do.
-    pub fn open(state: &Path, key: &str) -> Result<Self, Error> {
-        let all = Directory::state(state)?.directory("sweep")?;
-        let own = all.directory(key)?;
-        Ok(Self { all, own })
+    pub fn open(state: &Path) -> Result<Self, Error> {
+        Ok(Self { all: Directory::state(state)?.directory("sweep")? })
     }
 
     /// When files of this device were seen in use, by their inodes, in nanoseconds since 1970. Makes nothing.
@@ -52,12 +49,12 @@ impl Sweeping {
         Ok(all.map(|all| read_uses(&all, device)).unwrap_or_default())
     }
 
-    /// Keeps when files of a device were seen in use.
+    /// Keeps when files of a device were seen in use. Tells of how many of these: there are as many as are kept at most.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn add_uses(state: &Path, device: &str, uses: HashMap<u64, i64>) -> Result<(), Error> {
-        add_uses(&Directory::state(state)?.directory("sweep")?, device, uses)
+    pub fn add_uses(state: &Path, device: &str, uses: HashMap<u64, i64>) -> Result<usize, Error> {
+        add_uses(&Directory::state(state)?.directory("sweep")?, device, uses, MOST_USES)
     }
 
     /// The state directory of this process.
@@ -71,17 +68,6 @@ impl Sweeping {
     /// Locks the lock file of a tool. None where the tool has it for longer than this.
     pub fn lock_within(file: File, limit: Duration) -> Option<Locked> {
         wait::within(file, Mode::Exclusive, limit, || ()).ok().flatten()
-    }
-
-    /// Becomes the one who sweeps, as long as the lock lives. None where somebody does already.
-    ///
-    /// # Errors
-    /// When the lock file cannot be had.
-    pub fn alone(&self) -> Result<Option<Locked>, Error> {
-        let file = self.own.lock_file("lock")?;
-        let tried = Locked::at_once(file, Mode::Exclusive)
-            .map_err(|source| Error::refused("lock", self.own.path(), source))?;
-        Ok(tried.ok())
     }
 
     /// The trail, to be added to, and where it is.
@@ -98,23 +84,25 @@ impl Sweeping {
     }
 }
 
-fn add_uses(all: &Directory, device: &str, uses: HashMap<u64, i64>) -> Result<(), Error> {
+fn add_uses(all: &Directory, device: &str, uses: HashMap<u64, i64>, most: usize) -> Result<usize, Error> {
     let _turn = Locked::wait(all.lock_file("uses-lock")?, Mode::Exclusive)
         .map_err(|source| Error::refused("lock", all.path(), source))?;
     let mut known = read_uses(all, device);
-    for (inode, at) in uses {
+    for (&inode, &at) in &uses {
         let latest = known.entry(inode).or_insert(at);
         *latest = at.max(*latest);
     }
     let mut latest: Vec<(u64, i64)> = known.into_iter().collect();
     latest.sort_unstable_by_key(|&(inode, at)| (std::cmp::Reverse(at), inode));
-    latest.truncate(MOST_USES);
+    latest.truncate(most);
+    let kept = latest.iter().filter(|(inode, _)| uses.contains_key(inode)).count();
     let mut text = String::new();
     for (inode, at) in latest {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{inode} {at}");
     }
-    all.replace(&format!("{USES}{device}"), text.as_bytes())
+    all.replace(&format!("{USES}{device}"), text.as_bytes())?;
+    Ok(kept)
 }
 
 /// What cannot be read is not known.
@@ -138,35 +126,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_sweeps_a_directory_at_a_time() {
-        let state = tempfile::tempdir().unwrap();
-        let state = state.path().join("state");
-        let open = |key| Sweeping::open(&state, key).unwrap();
-        let (one, again, other) = (open("8.1.5"), open("8.1.5"), open("8.1.6"));
-        let alone = one.alone().unwrap();
-        assert!(alone.is_some() && again.alone().unwrap().is_none() && other.alone().unwrap().is_some());
-        drop(alone);
-        assert!(again.alone().unwrap().is_some());
-    }
-
-    #[test]
     fn the_latest_use_is_kept() {
         let state = tempfile::tempdir().unwrap();
         let all = Directory::state(&state.path().join("state")).unwrap();
-        add_uses(&all, "8.1", HashMap::from([(5, 1_700_000_000_000_000_000), (7, -1)])).unwrap();
-        add_uses(&all, "8.1", HashMap::from([(5, 3), (8, 4)])).unwrap();
+        let add = |uses: &[(u64, i64)], most| add_uses(&all, "8.1", uses.iter().copied().collect(), most);
+        assert_eq!(add(&[(5, 1_700_000_000_000_000_000), (7, -1)], 9).unwrap(), 2);
+        assert_eq!(add(&[(5, 3), (8, 4)], 9).unwrap(), 2);
         let known = HashMap::from([(5, 1_700_000_000_000_000_000), (7, -1), (8, 4)]);
         assert_eq!(read_uses(&all, "8.1"), known);
         assert_eq!(read_uses(&all, "8.2"), HashMap::new());
         std::fs::write(state.path().join("state/uses-8.2"), "5 6\nodd\n").unwrap();
         assert_eq!(read_uses(&all, "8.2"), HashMap::from([(5, 6)]));
+        // Who has no room is told so.
+        assert_eq!(add(&[(1, 9), (2, 9), (3, 9)], 3).unwrap(), 2);
+        assert_eq!(read_uses(&all, "8.1"), HashMap::from([(5, 1_700_000_000_000_000_000), (1, 9), (2, 9)]));
     }
 
     #[test]
     fn a_trail_grows_until_it_is_too_long() {
         let state = tempfile::tempdir().unwrap();
         let state = state.path().join("state");
-        let sweeping = Sweeping::open(&state, "8.1.5").unwrap();
+        let sweeping = Sweeping::open(&state).unwrap();
         for _ in 0..2 {
             let (mut file, _) = sweeping.trail().unwrap();
             file.write_all(b"line\n").unwrap();

@@ -70,6 +70,9 @@ pub enum Refusal {
     /// A home directory is in it.
     #[error("the home directory '{}' is in it", .0.display())]
     Above(PathBuf),
+    /// The directory of our own state, or one in it.
+    #[error("locks and records of ci-build are in it")]
+    State,
     /// A whole file system.
     #[error("it is a whole file system")]
     FileSystem,
@@ -111,6 +114,9 @@ impl Explain for Error {
             Self::Dots(_) => vec!["name the directory itself".into()],
             Self::Refused { refusal: Refusal::FileSystem, .. } => {
                 vec!["--whole-file-system sweeps it all the same, say a volume that is a cache".into()]
+            }
+            Self::Refused { refusal: Refusal::State, .. } => {
+                vec!["CI_BUILD_STATE_DIR names another directory for them".into()]
             }
             Self::Refused { .. } => vec!["name the directories below it that are caches".into()],
             Self::NoAtime(_) => vec!["--by last-use or --by mtime".into()],

@@ -98,7 +98,12 @@ impl Job {
     /// # Errors
     /// When it is not to be swept.
     pub fn open(&self) -> Result<Place, Error> {
-        Place::open(&self.path, self.allowed)
+        let place = Place::open(&self.path, self.allowed)?;
+        let is_of_state = self.state.canonicalize().is_ok_and(|state| place.path().starts_with(state));
+        if is_of_state || Key::at(&self.state) == Some(place.key()) {
+            return Err(Error::Refused { path: place.path().into(), refusal: Refusal::State });
+        }
+        Ok(place)
     }
 
     /// Looks at everything and decides. Changes nothing.
@@ -122,7 +127,8 @@ impl Job {
         Ok(Looked { place, scan, units, plan, clock, now })
     }
 
-    /// Sweeps the directory: looks, decides, removes, and tells of each. None where another sweep is at work there.
+    /// Sweeps the directory: looks, decides, removes, and tells of each. None where another sweep is at work
+    /// there, or somebody else has the directory locked.
     ///
     /// # Errors
     /// When it cannot be looked at, or what goes cannot be written down. What was told of is as it was told.
@@ -131,8 +137,10 @@ impl Job {
         place: Place,
         mut tell: impl FnMut(&Looked, &Event) + Send,
     ) -> Result<Option<Looked>, Error> {
-        let state = Sweeping::open(&self.state, &place.key().to_string())?;
-        let Some(_alone) = state.alone()? else { return Ok(None) };
+        let state = Sweeping::open(&self.state)?;
+        if !place.lock() {
+            return Ok(None);
+        }
         let trail = self.trail(&state, place.path())?;
         let looked = self.look(place)?;
         let ground = remove::Ground {
@@ -182,14 +190,24 @@ fn remember(state: &Path, looked: &Looked, seen: HashSet<u64>) -> Result<(), Err
         return Ok(());
     }
     let uses = seen.into_iter().map(|inode| (inode, looked.now)).collect();
-    Ok(Sweeping::add_uses(state, &looked.place.key().device_name(), uses)?)
+    Sweeping::add_uses(state, &looked.place.key().device_name(), uses)?;
+    Ok(())
 }
 
-/// Writes down that a file, or all in a directory, is used now, for mounts that do not keep it. Tells how many files that are.
+/// Files that were said to be in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Touched {
+    /// How many there are.
+    pub files: usize,
+    /// Of how many of them that is kept.
+    pub kept: usize,
+}
+
+/// Writes down that a file, or all in a directory, is used now, for mounts that do not keep it.
 ///
 /// # Errors
 /// When it cannot be looked at, or the state cannot be written.
-pub fn touch(state: &Path, path: &Path, threads: usize) -> Result<usize, Error> {
+pub fn touch(state: &Path, path: &Path, threads: usize) -> Result<Touched, Error> {
     let now = nanoseconds(Timestamp::now());
     let stat = rustix::fs::statx(rustix::fs::CWD, path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW, place::ASKED);
     let stat = stat.map_err(|source| Error::open(path, source))?;
@@ -204,9 +222,9 @@ pub fn touch(state: &Path, path: &Path, threads: usize) -> Result<usize, Error> 
     } else {
         HashMap::from([(stat.stx_ino, now)])
     };
-    let count = inodes.len();
-    Sweeping::add_uses(state, &Key::of(&stat).device_name(), inodes)?;
-    Ok(count)
+    let files = inodes.len();
+    let kept = Sweeping::add_uses(state, &Key::of(&stat).device_name(), inodes)?;
+    Ok(Touched { files, kept })
 }
 
 fn nanoseconds(at: Timestamp) -> i64 {

@@ -5,7 +5,9 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags};
+use rustix::fs::{
+    self, AtFlags, FlockOperation, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags,
+};
 use rustix::io::Errno;
 
 use super::error::Error;
@@ -114,6 +116,12 @@ impl Place {
     /// When the kernel refuses.
     pub fn root(&self) -> Result<OwnedFd, Errno> {
         self.directory(self.fd.as_fd(), c".")
+    }
+
+    /// Keeps other sweeps from the directory as long as this is open, whoever's they are and wherever their state lies: by flock, as
+    /// systemd-tmpfiles does. False where somebody has it locked. Where its file system has no such locks, nobody is kept.
+    pub fn lock(&self) -> bool {
+        fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
     }
 
     /// What the kernel says of the directory itself.

@@ -102,7 +102,7 @@ pub fn stays(looked: &Looked) -> BTreeMap<Reason, u64> {
 pub struct Report {
     /// The directory.
     pub path: String,
-    /// Whether another sweep was at work there, so that this one did nothing.
+    /// Whether another sweep was at work there, or somebody else had the directory locked, so that this one did nothing.
     pub skipped: bool,
     /// What the mount keeps of reads: `noatime`, `relatime` or `strictatime`.
     pub atime: Option<&'static str>,

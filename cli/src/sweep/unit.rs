@@ -4,6 +4,7 @@
 //! that several units need, such as a blob of two revisions, goes with the last of them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::tree::{Id, Tree};
 
@@ -49,6 +50,8 @@ pub struct Parts {
     pub whole: Vec<Id>,
     /// Files that a tool locks while it works on the unit. They stay.
     pub locks: Vec<Id>,
+    /// Directories that change when somebody else comes to need what is in the unit. All units of a repository have the same.
+    pub watched: Arc<[Id]>,
 }
 
 impl Units {

@@ -41,7 +41,7 @@ people stay on stderr beside it, and what a script reads stays alone on stdout.
 | `run` | docker run | the same |
 | `pull` | one image | `image`, `outcome`: `local`, `present`, `fetched`; an event `got` for each `source` |
 | `prune` | one prune | `store`, `outcome`: `done`, `dry-run`, `skipped`, `failed`; `deleted`, `failures`, `freed_bytes`; an event for each `deleted` and `failed` thing with its `kind` |
-| `recover` | one recovery | `outcome`, `freed_bytes`; an event for each `removed` thing, and for each that `failed` |
+| `recover` | one recovery | `outcome`: `done`, `dry-run`, `unfinished`, `busy`, `failed`; `freed_bytes`; an event for each `removed` thing, and for each that `failed` |
 | `sweep` | one directory | `outcome`, `removed`, `failures`, `freed_bytes` |
 
 Spans are sent when the command ends, in one request of OTLP's JSON form over HTTP; collectors take it on the port of `http/protobuf`,

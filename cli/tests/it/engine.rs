@@ -69,6 +69,7 @@ fn empty(path: &str) -> Option<(u16, String)> {
         "/version" => r#"{"Version":"28.5.0","ApiVersion":"1.51","Os":"linux","Arch":"amd64"}"#,
         "/info" => r#"{"ID":"E","ServerVersion":"28.5.0"}"#,
         "/images/json" | "/containers/json" => "[]",
+        "/volumes" => r#"{"Volumes":[]}"#,
         "/events" => "",
         _ => return None,
     };

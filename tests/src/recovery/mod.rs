@@ -141,7 +141,7 @@ fn on_docker(part: Part, kind: Kind, selection: &Selection, results: &Results) -
     match part {
         Part::Kills => {
             let all = SCENARIOS.iter().flat_map(|scenario| {
-                let places = scenario.places().into_iter().filter(|place| selection.asks_for(place));
+                let places = scenario.places().filter(|place| selection.asks_for(place));
                 places.map(move |place| (scenario, place))
             });
             work::shared(jobs, &all.collect::<Vec<_>>(), field, |field, (scenario, place)| {

@@ -23,6 +23,8 @@ pub struct Scenario {
 enum Way {
     /// A run that is killed at a place.
     Run(&'static [&'static str]),
+    /// A run that is killed at a place, and whose job ends then.
+    Job(&'static [&'static str]),
     /// A run that is killed at any moment.
     RunAnytime,
     /// A build that is killed at a place.
@@ -102,8 +104,13 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "detached run",
-        places: &["run.ended", "run.found", "journal.changed", "run.handing-over"],
+        places: &["run.ended", "run.found", "journal.changed"],
         way: Way::Run(IS_DETACHED),
+    },
+    Scenario {
+        name: "detached run of a job",
+        places: &["run.handing-over", "run.handed-over"],
+        way: Way::Job(IS_DETACHED),
     },
     Scenario { name: "run", places: &["any moment"], way: Way::RunAnytime },
     Scenario {
@@ -149,16 +156,15 @@ pub const SCENARIOS: &[Scenario] = &[
 
 impl Scenario {
     /// Where it is killed.
-    #[must_use]
-    pub fn places(&self) -> Vec<String> {
-        self.places.iter().map(|place| (*place).to_owned()).collect()
+    pub fn places(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.places.iter().copied()
     }
 
     /// How often it is to be played to have come to each of its moments once.
     #[must_use]
     pub fn moments(&self) -> u32 {
         match self.way {
-            Way::Run(_) | Way::Build | Way::Recovery | Way::FailingRecovery | Way::Reboot => 1,
+            Way::Run(_) | Way::Job(_) | Way::Build | Way::Recovery | Way::FailingRecovery | Way::Reboot => 1,
             Way::RunAnytime | Way::BuildAnytime => moments::MOMENTS,
             Way::FailingCall => 6,
         }
@@ -171,14 +177,17 @@ impl Scenario {
     pub fn play(&self, ground: &Ground, place: &str, time: u32) -> Result<bool> {
         match self.way {
             Way::Run(words) => killing::at(place, &mut ground.ours(words)),
+            Way::Job(words) => {
+                // Told by the shell that is the job.
+                Ok(ground.job(words).env(AT, known(place)?).status()?.code() == Some(137))
+            }
             Way::RunAnytime => killing::anytime(|| ground.ours(ENDS), time),
             Way::Build => {
                 if place.starts_with("build.provid") {
                     ground.forget_frontend()?;
                 }
-                let status = ground.build("true")?.env(AT, known(place)?).status()?;
-                // By the shell that is its job.
-                Ok(status.code() == Some(137))
+                // Told by the shell that is its job.
+                Ok(ground.build("true")?.env(AT, known(place)?).status()?.code() == Some(137))
             }
             Way::BuildAnytime => {
                 ground.forget_frontend()?;

@@ -19,7 +19,9 @@ mod cancel;
 mod child;
 mod containerd;
 mod definitions;
+mod documents;
 mod equal;
+mod figures;
 mod hazards;
 mod image;
 mod messages;
@@ -36,6 +38,7 @@ mod rewrite;
 mod run;
 mod store;
 mod sweep;
+mod terminal;
 
 use std::env;
 use std::process::ExitCode;
@@ -84,6 +87,7 @@ const NEWEST_CONTAINERD: &[containerd::Kind] = &[containerd::Kind::Containerd2_1
 /// Tests of containerd without docker, and on which ones, as for docker.
 const CONTAINERD_TESTS: &[(&str, &[containerd::Kind], ContainerdTest)] = &[
     ("run_is_as_asked", CONTAINERDS, containerd::as_asked),
+    ("run_has_the_terminal", CONTAINERDS, terminal::containerd),
     ("run_unpacks_what_is_not", CONTAINERDS, containerd::unpacks),
     ("run_of_an_archive_leaves_none_of_it", CONTAINERDS, containerd::archive),
     ("run_ends_by_signals_and_in_time", CONTAINERDS, containerd::signals),
@@ -100,6 +104,7 @@ const CONTAINERD_TESTS: &[(&str, &[containerd::Kind], ContainerdTest)] = &[
     ("run_is_known_by_labels", NEWEST_CONTAINERD, containerd::unrecorded),
     ("run_beside_recoveries_is_no_victim", NEWEST_CONTAINERD, containerd::side_by_side),
     ("run_whose_removal_fails_is_kept", NEWEST_CONTAINERD, containerd::failing),
+    ("run_whose_shim_hangs_is_kept", NEWEST_CONTAINERD, containerd::hanging_shim),
 ];
 
 /// Tests of docker, and on which ones. The longest come first, so that nobody waits for one of them in the end.
@@ -125,6 +130,8 @@ const TESTS: &[(&str, &[Kind], Test)] = &[
     ("what_options_there_are_not_is_named", ENDS, options::unknown_ones),
     ("another_frontend_may_stand_behind_ours", ENDS, options::upstream_image),
     ("comments_are_followed", ENDS, options::comments),
+    ("what_documents_say_is_typed", NEWEST, documents::typed),
+    ("what_was_done_is_counted", NEWEST, figures::counted),
     ("a_check_has_our_findings_beside_upstreams", ENDS, options::lint),
     ("no_cache_may_keep_the_caches", ENDS, no_cache::own_cache),
     ("no_cache_may_keep_a_neighbours_cache", ENDS, no_cache::neighbours_cache),
@@ -183,6 +190,7 @@ const TESTS: &[(&str, &[Kind], Test)] = &[
     ("build_exit_codes_are_buildxs", NEWEST, build::exit_codes),
     ("build_remembers_durations", ENDS, build::durations),
     ("run_is_as_dockers", ENDS, run::as_docker),
+    ("run_has_the_terminal", ENDS, terminal::docker),
     ("run_ends_by_signals_and_in_time", ENDS, run::signals),
     ("run_ends_with_its_job", NEWEST, run::ends_with_its_job),
     ("run_that_is_detached_goes_with_its_job", NEWEST, run::detached),

@@ -128,16 +128,14 @@ const MOMENTS: u32 = 6;
 /// Whatever kills a run or a recovery: after one recovery nothing is left, and what others have stands. The engines share
 /// the places; the whole of it is `cargo xtask recovery`.
 pub(crate) fn killed(subject: &Subject) -> Result<()> {
-    let all = SCENARIOS
-        .iter()
-        .flat_map(|scenario| scenario.places().into_iter().map(move |place| (scenario, place)));
+    let all = SCENARIOS.iter().flat_map(|scenario| scenario.places().map(move |place| (scenario, place)));
     // Nothing is left after each: so they may share what must stay.
     let ground = Ground::new(subject.client.clone(), subject.command.clone())?;
     for (_, (scenario, place)) in all.enumerate().filter(|(number, _)| subject.takes(*number, EVERY)) {
         let (moments, mut is_killed) = (scenario.moments(), false);
         for moment in (0..moments).step_by(moments.div_ceil(MOMENTS) as usize) {
             let what = || format!("{} at {place}, {moment}", scenario.name);
-            is_killed |= scenario.play(&ground, &place, moment).with_context(what)?;
+            is_killed |= scenario.play(&ground, place, moment).with_context(what)?;
             let left = ground.leftovers().with_context(what)?;
             ensure!(left.is_empty(), "{}: {left:#?}", what());
         }

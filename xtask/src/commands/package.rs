@@ -24,9 +24,10 @@ impl Command {
                     eprint!("installed in a clean root: {}", root.run(&["--version"])?);
                     root.has_frontend()?;
                     root.has_state_directory(has_docker)?;
-                    eprintln!("  units that systemd takes: {}", number(root.has_units()?));
-                    eprintln!("  man pages that man shows: {}", number(root.has_pages()?));
-                    eprintln!("  completions taken by: {}", root.has_completions()?.join(", "));
+                    eprintln!("  units that systemd takes: {}", root.has_units()?);
+                    eprintln!("  man pages that man shows: {}", root.has_pages()?);
+                    root.has_completions()?;
+                    eprintln!("  completions that bash, zsh and fish take");
                     root.purge()?;
                     eprintln!("  purged: nothing stays");
                 }
@@ -45,8 +46,4 @@ impl Command {
 fn programs() -> Result<Programs> {
     eprintln!("building the command and the frontend as they are shipped, which takes minutes");
     Programs::build()
-}
-
-fn number(of: Option<usize>) -> String {
-    of.map_or_else(|| "not asked, the program is not here".into(), |number| number.to_string())
 }

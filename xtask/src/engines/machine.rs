@@ -13,11 +13,15 @@ pub(crate) struct Tool {
     package: &'static str,
 }
 
+pub(crate) const ANALYZE: Tool = Tool { program: "systemd-analyze", package: "systemd" };
+pub(crate) const FISH: Tool = Tool { program: "fish", package: "fish" };
 pub(crate) const IP: Tool = Tool { program: "ip", package: "iproute2" };
 pub(crate) const IPTABLES: Tool = Tool { program: "iptables", package: "iptables" };
+pub(crate) const MAN: Tool = Tool { program: "man", package: "man-db" };
 pub(crate) const MMDEBSTRAP: Tool = Tool { program: "mmdebstrap", package: "mmdebstrap" };
 pub(crate) const PATCHELF: Tool = Tool { program: "patchelf", package: "patchelf" };
 pub(crate) const SETPRIV: Tool = Tool { program: "setpriv", package: "util-linux" };
+pub(crate) const ZSH: Tool = Tool { program: "zsh", package: "zsh" };
 
 /// Installs, with one line about it, what is missing of `tools`.
 ///

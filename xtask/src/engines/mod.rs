@@ -16,7 +16,7 @@ mod fetch;
 mod http;
 mod kind;
 mod list;
-mod machine;
+pub(crate) mod machine;
 mod mount;
 mod network;
 mod owned;

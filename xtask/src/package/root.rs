@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::command;
+use crate::engines::machine;
 
 /// The group that may use Docker, in the root.
 const DOCKER: u32 = 4242;
@@ -97,16 +98,14 @@ impl Root {
         Ok(())
     }
 
-    /// systemd takes the units. Gives how many; none where there is no systemd to ask.
+    /// systemd takes the units. Gives how many.
     ///
     /// # Errors
     /// When it does not.
-    pub fn has_units(&self) -> Result<Option<usize>> {
+    pub fn has_units(&self) -> Result<usize> {
+        machine::need(&[machine::ANALYZE])?;
         let units = self.files("usr/lib/systemd/system")?;
         ensure!(!units.is_empty(), "there are no units");
-        if !is_there("systemd-analyze") {
-            return Ok(None);
-        }
         for unit in &units {
             let mut verify = Command::new("systemd-analyze");
             verify.args(["verify", "--man=no", "--recursive-errors=no"]);
@@ -115,19 +114,17 @@ impl Root {
             let text = String::from_utf8_lossy(&said.stderr);
             ensure!(said.status.success() && text.trim().is_empty(), "systemd-analyze verify: {text}");
         }
-        Ok(Some(units.len()))
+        Ok(units.len())
     }
 
-    /// Each man page can be shown, without a complaint. Gives how many; none where there is no man to ask.
+    /// Each man page can be shown, without a complaint. Gives how many.
     ///
     /// # Errors
     /// When not.
-    pub fn has_pages(&self) -> Result<Option<usize>> {
+    pub fn has_pages(&self) -> Result<usize> {
+        machine::need(&[machine::MAN])?;
         let pages = self.files("usr/share/man/man1")?;
         ensure!(!pages.is_empty(), "there are no man pages");
-        if !is_there("man") {
-            return Ok(None);
-        }
         for page in &pages {
             let mut man = Command::new("man");
             man.args(["--warnings", "--local-file"])
@@ -144,29 +141,25 @@ impl Root {
                 page.display()
             );
         }
-        Ok(Some(pages.len()))
+        Ok(pages.len())
     }
 
-    /// Each shell that is here takes its completions. Gives the shells that were asked.
+    /// Each shell takes its completions.
     ///
     /// # Errors
     /// When one does not.
-    pub fn has_completions(&self) -> Result<Vec<&'static str>> {
-        let places = [
+    pub fn has_completions(&self) -> Result<()> {
+        machine::need(&[machine::FISH, machine::ZSH])?;
+        for (shell, flag, place) in [
             ("bash", "-n", "usr/share/bash-completion/completions/ci-build"),
             ("zsh", "-n", "usr/share/zsh/vendor-completions/_ci-build"),
             ("fish", "--no-execute", "usr/share/fish/vendor_completions.d/ci-build.fish"),
-        ];
-        let mut asked = Vec::new();
-        for (shell, flag, place) in places {
+        ] {
             let place = self.path().join(place);
             ensure!(place.is_file(), "there are no completions for {shell}");
-            if is_there(shell) {
-                command::run(Command::new(shell).arg(flag).arg(place))?;
-                asked.push(shell);
-            }
+            command::run(Command::new(shell).arg(flag).arg(place))?;
         }
-        Ok(asked)
+        Ok(())
     }
 
     /// Purges the package. Nothing of it stays.
@@ -189,9 +182,4 @@ impl Root {
         files.sort();
         Ok(files)
     }
-}
-
-fn is_there(program: &str) -> bool {
-    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .any(|dir| dir.join(program).is_file())
 }

@@ -10,7 +10,7 @@ use tracing::field::Empty;
 use super::Nobody;
 use crate::commands::bounds::Bounds;
 use crate::commands::{event_loop, lock, recover, tell_why};
-use crate::engine::containerd::{Address, Containerd, DEFAULT, Namespace, is_identifier};
+use crate::engine::containerd::{Address, Containerd, DEFAULT, Namespace, VARIABLE, is_identifier};
 use crate::error::Failure;
 use crate::failpoint;
 use crate::journal::{EngineAt, Journal, Owner, Record};
@@ -39,7 +39,7 @@ usage, 125 our own failure";
     ci-build run --containerd [OPTIONS] --archive FILE -- [COMMAND]…")]
 pub(crate) struct Arguments {
     /// The socket of containerd
-    #[arg(long, value_name = "PATH", env = "CI_BUILD_CONTAINERD", default_value = DEFAULT)]
+    #[arg(long, value_name = "PATH", env = VARIABLE, default_value = DEFAULT)]
     address: Address,
     /// Where in containerd the image is and the container is made
     #[arg(long, value_name = "NAME", env = "CONTAINERD_NAMESPACE", default_value = "default")]

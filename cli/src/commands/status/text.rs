@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::Seen;
 use crate::journal;
 use crate::lapse;
+use crate::recover::often;
 use crate::store::{Lease, Mode, Overview, Record, Role, Term};
 
 type Row<const N: usize> = [String; N];
@@ -98,7 +99,7 @@ fn failure(record: &journal::Record, now: Timestamp) -> Option<Row<6>> {
         rest => lapse::shown(rest),
     };
     let job = record.job.clone().unwrap_or_else(|| "-".into());
-    let tried = if failure.times == 1 { "once".into() } else { format!("{} times", failure.times) };
+    let tried = often(failure.times);
     Some([record.command.clone(), age(record.since, now), job, tried, again, failure.reason.clone()])
 }
 

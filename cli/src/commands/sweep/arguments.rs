@@ -70,7 +70,7 @@ pub(crate) struct Arguments {
     /// Which empty directories go [default: now; a preset may have another]
     #[arg(long, value_enum, env = "CI_BUILD_SWEEP_EMPTY")]
     pub(super) empty: Option<EmptyArgument>,
-    /// After so many removals look again who has what open, and let tools have their locks
+    /// After so many removals, or a second, look again who has what open, and let tools have their locks
     #[arg(long, value_name = "N", env = "CI_BUILD_SWEEP_BATCH", default_value = "1000")]
     pub(super) batch: NonZero<u32>,
     /// Remove so many files a second at most [default: no limit]

@@ -1,14 +1,26 @@
 //! From what is asked for to what is done: the directories, and how each is swept.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::usage::Usage;
+use super::words::absolute;
 use super::{Arguments, note, users};
 use crate::error::Failure;
 use crate::store::Sweeping;
 use crate::sweep::{Allowed, Empty, How, Job, Layout, Owners, Rules, presets};
+
+/// Refuses a part of a cache whose tool has its lock in the directory above, where it would not be asked for.
+fn not_above(path: &Path, locks: &[PathBuf]) -> Result<(), Usage> {
+    let path = absolute(path);
+    match path.parent() {
+        Some(whole) if locks.iter().any(|lock| whole.join(lock).exists()) => {
+            Err(Usage::Part { whole: whole.into(), path })
+        }
+        _ => Ok(()),
+    }
+}
 
 impl Arguments {
     pub(super) fn threads(&self) -> usize {
@@ -17,7 +29,7 @@ impl Arguments {
         self.threads.map_or_else(cores, |threads| threads.get() as usize)
     }
 
-    /// What is to be swept. Presets whose caches are not there are passed over.
+    /// What is to be swept. Caches of presets are passed over where they are not there, unless it is to be swept later, when they may be.
     pub(super) fn jobs(&self) -> Result<Vec<Job>, Failure> {
         let template = self.job()?;
         let places = || self.preset.iter().filter_map(|name| name.preset()).flat_map(|preset| &preset.places);
@@ -39,7 +51,8 @@ impl Arguments {
             (directories, []) => Ok(directories.iter().map(job_of).collect()),
             ([], _) => {
                 let there = |place: &presets::CacheDirectory| {
-                    place.path(|name| std::env::var_os(name)).filter(|path| path.is_dir())
+                    let path = place.path(|name| std::env::var_os(name));
+                    path.filter(|path| self.install.is_some() || path.is_dir())
                 };
                 let jobs: Vec<Job> =
                     places().filter_map(|place| Some(of_place(place, there(place)?))).collect();
@@ -50,6 +63,7 @@ impl Arguments {
             }
             (directories, [_]) => {
                 let place = places().next().ok_or(Usage::Nothing)?;
+                directories.iter().try_for_each(|path| not_above(path, &place.locks))?;
                 Ok(directories.iter().map(|path| of_place(place, path.clone())).collect())
             }
             _ => Err(Usage::Kinds.into()),

@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::store::Sweeping;
 use crate::sweep::cache_mount::CacheMount;
 use crate::sweep::report::{Report, Sum, Thing};
-use crate::sweep::{self, Error, Job, Looked, Place, pace};
+use crate::sweep::{self, Error, Job, Looked, Place, Touched, pace};
 
 mod arguments;
 mod install;
@@ -98,11 +98,19 @@ fn open(jobs: Vec<Job>) -> Result<Vec<Opened>, Error> {
 }
 
 fn touch(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let mut files = 0;
+    let mut kept = 0;
     for path in &arguments.touch {
-        files += sweep::touch(&Sweeping::place()?, path, arguments.threads())?;
+        let touched = sweep::touch(&Sweeping::place()?, path, arguments.threads())?;
+        kept += touched.kept;
+        if touched.kept < touched.files {
+            let (path, Touched { files, kept }) = (path.display(), touched);
+            anstream::eprintln!(
+                "warning: '{path}' has {files} files: that they are used is kept of {kept} only"
+            );
+            anstream::eprintln!("  help: --keep leaves files alone whose use nobody can keep");
+        }
     }
-    print_line(format!("{files} files are used now"))?;
+    print_line(format!("{kept} files are used now"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -135,6 +143,13 @@ fn sweep(
             let path = looked.scan.tree.path(*id);
             let path = String::from_utf8_lossy(&path);
             note(&format!("cannot read {}: {}", path.escape_debug(), io::Error::from(*errno)));
+        }
+        // Where it was the preset that said where its cache is, there may be nothing in it.
+        if !arguments.directories.is_empty() && looked.units.is_empty() && looked.plan.files > 0 {
+            let (path, files) = (looked.place.path().display(), looked.plan.files);
+            note(&format!(
+                "none of the {files} files in '{path}' is what the preset knows: name its cache itself"
+            ));
         }
     };
     if arguments.dry_run {

@@ -19,6 +19,8 @@ pub(super) enum Usage {
     Grace { grace: Duration, older_than: Duration },
     #[error("there is no user '{0}'")]
     User(String),
+    #[error("'{}' is but a part of a cache: its tool has its lock in '{}'", path.display(), whole.display())]
+    Part { path: PathBuf, whole: PathBuf },
     #[error("cannot write '{}'", path.display())]
     Install { path: PathBuf, source: io::Error },
     #[error("'{}' is no text, so that no file can say it", .0.to_string_lossy().escape_debug())]
@@ -46,6 +48,7 @@ impl Explain for Usage {
                 format!("give --grace {} or less", shown(*older_than))
             }
             Self::User(_) => "name one of /etc/passwd, a number, `self` or `any`".into(),
+            Self::Part { whole, .. } => format!("name '{}'", whole.display()),
             Self::NoText(_) => "give it a name in UTF-8".into(),
             Self::Unswept { .. } => "the warnings say why; the other ones were swept".into(),
             Self::Install { .. } => "without --install-to it is printed".into(),

@@ -8,6 +8,15 @@ use tonic::metadata::AsciiMetadataValue;
 /// Where containerd listens unless it is told otherwise.
 pub const DEFAULT: &str = "/run/containerd/containerd.sock";
 
+/// What says otherwise, to ctr as well.
+pub const VARIABLE: &str = "CONTAINERD_ADDRESS";
+
+/// Where this process looks for containerd when no address is given.
+#[must_use]
+pub fn usual() -> String {
+    std::env::var(VARIABLE).ok().filter(|address| !address.is_empty()).unwrap_or_else(|| DEFAULT.to_owned())
+}
+
 /// The absolute path of containerd's socket, with or without `unix://` before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address(String);

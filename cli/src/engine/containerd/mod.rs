@@ -28,7 +28,9 @@ mod snapshots;
 mod tasks;
 mod types;
 
-pub use address::{Address, AddressError, DEFAULT, Namespace, NamespaceError, is_identifier};
+pub use address::{
+    Address, AddressError, DEFAULT, Namespace, NamespaceError, VARIABLE, is_identifier, usual,
+};
 pub use containers::Container;
 pub use content::WriteError;
 pub use error::Error;

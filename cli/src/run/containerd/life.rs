@@ -210,10 +210,14 @@ impl Life<'_> {
     /// Waits for the end of the container, and passes on what comes.
     async fn watched(&self, attached: &mut Attached, requests: &mut Requests) -> Result<u8, Error> {
         let mut end = pin!(self.end());
+        let unread = attached.unread();
         let code = loop {
             tokio::select! {
                 ended = &mut end => break ended?,
                 request = requests.next() => self.pass_on(request, attached).await,
+                () = unread.notified() => if let Some(request) = requests.unread() {
+                    self.pass_on(request, attached).await;
+                },
                 () = attached.input_ended() => {
                     // It may have ended meanwhile.
                     let _ = self.engine.close_input(&self.id).await;

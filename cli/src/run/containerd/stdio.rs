@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::Error;
 use crate::engine::containerd::Stdio;
@@ -19,6 +20,8 @@ pub(super) struct Attached {
     /// Both ends of each pipe out of the container: with them, a pipe is not at its end before containerd has it open.
     keepers: Vec<File>,
     outputs: Vec<oneshot::Receiver<()>>,
+    /// Told when one of our streams takes no more.
+    unread: Arc<Notify>,
     input: Option<oneshot::Receiver<()>>,
     /// Ours is as it was once this goes.
     _terminal: Option<Raw>,
@@ -45,23 +48,30 @@ impl Attached {
         let stdout = Some(pipe("stdout")?);
         let stderr = (!tty).then(|| pipe("stderr")).transpose()?;
         let (mut keepers, mut outputs) = (Vec::new(), Vec::new());
+        let unread = Arc::new(Notify::new());
         let streams: [fn() -> Box<dyn Write>; 2] = [|| Box::new(io::stdout()), || Box::new(io::stderr())];
         for (path, stream) in [&stdout, &stderr].into_iter().zip(streams) {
             let Some(path) = path else { continue };
             keepers.push(File::options().read(true).write(true).open(path).map_err(refused())?);
             let from = File::open(path).map_err(refused())?;
-            outputs.push(on_thread(move || copy_output(from, stream())).map_err(refused())?);
+            let unread = Arc::clone(&unread);
+            outputs.push(on_thread(move || copy_output(from, stream(), &unread)).map_err(refused())?);
         }
         let input = stdin.clone().map(|path| on_thread(move || copy_input(&path)));
         let input = input.transpose().map_err(refused())?;
         let _terminal = if tty && is_interactive { Some(Raw::new()?) } else { None };
         let stdio = Stdio { stdin, stdout, stderr, terminal: tty };
-        Ok(Self { stdio, keepers, outputs, input, _terminal })
+        Ok(Self { stdio, keepers, outputs, unread, input, _terminal })
     }
 
     /// containerd has the pipes open: from now on they end when it closes them.
     pub(super) fn release(&mut self) {
         self.keepers.clear();
+    }
+
+    /// What is told, once, when nobody reads any more what the container writes (`… | head -1`).
+    pub(super) fn unread(&self) -> Arc<Notify> {
+        Arc::clone(&self.unread)
     }
 
     /// Until there is no more input for the container. Once.
@@ -138,9 +148,10 @@ fn copy(from: &mut impl io::Read, mut to: impl Write) -> bool {
     }
 }
 
-/// Copies what a container writes. Where nobody reads it any more, the container is not held up by that.
-fn copy_output(mut from: File, to: impl Write) {
+/// Copies what a container writes. Where nobody reads it any more, its end is not held up by that.
+fn copy_output(mut from: File, to: impl Write, unread: &Notify) {
     if !copy(&mut from, to) {
+        unread.notify_one();
         let _ = io::copy(&mut from, &mut io::sink());
     }
 }

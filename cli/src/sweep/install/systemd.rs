@@ -5,6 +5,22 @@ use super::{File, Setup};
 const SERVICE: &str = include_str!("ci-build-sweep.service");
 const TIMER: &str = include_str!("ci-build-sweep.timer");
 
+/// Root's state is the host's, which a group may share: systemd would set the mode and the owner of a `StateDirectory=` anew
+/// (systemd.exec(5)). It is made where it is missing, before what follows may write to nothing else. Such a state has directories with the
+/// set-group-ID bit, so that the service has no `RestrictSUIDSGID=`, which would take `openat2` away too.
+const STATE_OF_THE_HOST: &str = "\
+ExecStartPre=+/bin/mkdir -p -m 0700 /var/lib/ci-build
+ReadWritePaths=/var/lib/ci-build
+Environment=CI_BUILD_STATE_DIR=/var/lib/ci-build
+";
+
+/// That of a user is that user's alone.
+const STATE_OF_A_USER: &str = "\
+StateDirectory=ci-build-sweep
+StateDirectoryMode=0700
+Environment=CI_BUILD_STATE_DIR=/var/lib/ci-build-sweep
+";
+
 /// The two files.
 pub(super) fn files(setup: &Setup) -> Vec<File> {
     // In a command, and nowhere else, `$` names a variable.
@@ -15,12 +31,11 @@ pub(super) fn files(setup: &Setup) -> Vec<File> {
     let variables = setup.environment.iter().map(|(name, value)| word(&format!("{name}={value}")));
     let variables: String = variables.map(|variable| format!("Environment={variable}\n")).collect();
     let user = setup.user.as_deref();
-    // Root's is the host's, which is not to become another user's.
-    let state = if user.is_some() { "ci-build-sweep" } else { "ci-build" };
+    let state = if user.is_some() { STATE_OF_A_USER } else { STATE_OF_THE_HOST };
     let line = user.map(|user| format!("User={}\n", word(user))).unwrap_or_default();
     let text = SERVICE
         .replace("@USER@\n", &line)
-        .replace("@STATE@", state)
+        .replace("@STATE@\n", state)
         .replace("@COMMAND@", &command.join(" "))
         .replace("@DIRECTORIES@", &directories.join(" "))
         .replace("@ENVIRONMENT@\n", &variables);
@@ -72,29 +87,33 @@ mod tests {
             environment: BTreeMap::from([("HOME".into(), "/root".into())]),
             user: Some("daemon".into()),
         };
+        verify(directory.path(), &files(&Setup { user: None, ..setup.clone() }));
         let files = files(&setup);
-        assert!(
-            files
-                .iter()
-                .all(|file| !["S@", "@ENV", "@USER", "@STATE"].iter().any(|mark| file.text.contains(mark)))
-        );
-        let paths: Vec<PathBuf> = files
-            .iter()
-            .map(|file| {
-                let path = directory.path().join(Path::new(file.place).file_name().unwrap());
-                std::fs::write(&path, &file.text).unwrap();
-                path
-            })
-            .collect();
-        let verify = std::process::Command::new("systemd-analyze").arg("verify").args(&paths).output();
-        // A machine without systemd has nobody to ask.
-        let Ok(verify) = verify else { return };
-        let said = String::from_utf8_lossy(&verify.stderr);
-        assert!(verify.status.success() && !said.contains("ci-build-sweep"), "{said}");
+        let paths = verify(directory.path(), &files);
         // A control: it does notice what is wrong.
         std::fs::write(&paths[0], files[0].text.replace("Type=oneshot", "Type=never")).unwrap();
-        let verify =
-            std::process::Command::new("systemd-analyze").arg("verify").args(&paths).output().unwrap();
-        assert!(String::from_utf8_lossy(&verify.stderr).contains("ci-build-sweep"), "{verify:?}");
+        let said = analyze(&paths).is_none_or(|said| said.contains("ci-build-sweep"));
+        assert!(said);
+    }
+
+    /// Has systemd read the files, and tells where they are.
+    fn verify(directory: &Path, files: &[File]) -> Vec<PathBuf> {
+        let marks = ["S@", "@ENV", "@USER", "@STATE"];
+        assert!(files.iter().all(|file| !marks.iter().any(|mark| file.text.contains(mark))));
+        let write = |file: &File| {
+            let path = directory.join(Path::new(file.place).file_name().unwrap());
+            std::fs::write(&path, &file.text).unwrap();
+            path
+        };
+        let paths: Vec<PathBuf> = files.iter().map(write).collect();
+        let said = analyze(&paths).unwrap_or_default();
+        assert!(!said.contains("ci-build-sweep"), "{said}");
+        paths
+    }
+
+    /// What systemd says of units; none on a machine without it.
+    fn analyze(paths: &[PathBuf]) -> Option<String> {
+        let analyzed = std::process::Command::new("systemd-analyze").arg("verify").args(paths).output();
+        analyzed.ok().map(|output| String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }

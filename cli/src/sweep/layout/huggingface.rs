@@ -2,9 +2,12 @@
 //!
 //! A unit is a revision: its directory of links in `snapshots`, the names in `refs` that mean it, and the blobs that its links lead to.
 //! A blob of several revisions goes with the last of them. A blob that no link leads to, such as a download that was broken off, is a
-//! unit of its own. While something is downloaded into a repository its lock file in `.locks` is held.
+//! unit of its own. While something is downloaded into a repository its lock file in `.locks` is held. A revision may get a link to a blob
+//! that is there already, which leaves no sign but in the directory of the link: so all of `snapshots` is watched. All of it may be in `hub`, as in a
+//! cache mount of all that Hugging Face caches.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::super::tree::{Id, Kind};
 use super::super::unit::Parts;
@@ -16,14 +19,19 @@ const KINDS: [&[u8]; 3] = [b"models--", b"datasets--", b"spaces--"];
 
 pub(super) fn parts(index: &Index<'_>, read: Read<'_>) -> Vec<Parts> {
     let is_repository = |&id: &Id| KINDS.iter().any(|kind| index.name(id).starts_with(kind));
-    let repositories = index.directories(Id::ROOT).filter(is_repository);
-    repositories.flat_map(|id| repository(index, read, id)).collect()
+    let hub = index.within(b"hub");
+    let repositories = index.directories(hub).filter(is_repository);
+    repositories.flat_map(|id| repository(index, read, hub, id)).collect()
 }
 
-fn repository(index: &Index<'_>, read: Read<'_>, id: Id) -> Vec<Parts> {
+fn repository(index: &Index<'_>, read: Read<'_>, hub: Id, id: Id) -> Vec<Parts> {
     let in_it = |name: &[u8]| index.child(id, name).filter(|&id| index.tree.entry(id).is_directory());
-    let locks = index.child(Id::ROOT, b".locks").and_then(|locks| index.child(locks, index.name(id)));
-    let locks: Vec<Id> = locks.map_or_else(Vec::new, |locks| index.files(locks).collect());
+    let all_locks = index.child(hub, b".locks");
+    let own_locks = all_locks.and_then(|locks| index.child(locks, index.name(id)));
+    let locks: Vec<Id> = own_locks.map_or_else(Vec::new, |locks| index.files(locks).collect());
+    let snapshots = in_it(b"snapshots");
+    let below = snapshots.iter().flat_map(|&id| index.directories_below(id));
+    let watched: Arc<[Id]> = own_locks.or(all_locks).into_iter().chain(snapshots).chain(below).collect();
     let blobs = in_it(b"blobs");
     let by_name: HashMap<&[u8], Id> =
         blobs.iter().flat_map(|&blobs| index.files(blobs)).map(|id| (index.name(id), id)).collect();
@@ -37,7 +45,7 @@ fn repository(index: &Index<'_>, read: Read<'_>, id: Id) -> Vec<Parts> {
     }
     let mut led_to = HashSet::new();
     let mut units = Vec::new();
-    for revision in in_it(b"snapshots").iter().flat_map(|&snapshots| index.directories(snapshots)) {
+    for revision in snapshots.iter().flat_map(|&snapshots| index.directories(snapshots)) {
         let mut parts = index.whole(revision);
         let links: Vec<Id> = parts.entries.iter().copied().filter(|&id| is_link(index, id)).collect();
         if let Some(missing) = in_it(b".no_exist").and_then(|all| index.child(all, index.name(revision))) {
@@ -53,10 +61,13 @@ fn repository(index: &Index<'_>, read: Read<'_>, id: Id) -> Vec<Parts> {
         }
         led_to.extend(own);
         parts.locks.clone_from(&locks);
+        parts.watched.clone_from(&watched);
         units.push(parts);
     }
     let alone = blobs.iter().flat_map(|&blobs| index.files(blobs)).filter(|blob| !led_to.contains(blob));
-    units.extend(alone.map(|blob| Parts { locks: locks.clone(), ..Index::single(blob) }));
+    let alone =
+        alone.map(|blob| Parts { locks: locks.clone(), watched: watched.clone(), ..Index::single(blob) });
+    units.extend(alone);
     units
 }
 
@@ -98,6 +109,20 @@ mod tests {
         models--a--b/snapshots/aaa (whole) + models--a--b/blobs/both + models--a--b/blobs/one + models--a--b/refs/pr/1 + models--a--b/snapshots/aaa/config.json + models--a--b/snapshots/aaa/model.bin locked by .locks/models--a--b/two.lock
         models--a--b/snapshots/bbb (whole) + models--a--b/.no_exist/bbb + models--a--b/.no_exist/bbb/extra.json + models--a--b/blobs/both + models--a--b/blobs/two + models--a--b/refs/main + models--a--b/snapshots/bbb/model.bin + models--a--b/snapshots/bbb/sub + models--a--b/snapshots/bbb/sub/config.json locked by .locks/models--a--b/two.lock
         no unit: .locks/models--a--b/two.lock version.txt
+        ");
+    }
+
+    #[test]
+    fn it_may_be_one_directory_further_down() {
+        let sample = Sample::new(&[
+            "hub/models--a--b/blobs/one",
+            "hub/models--a--b/snapshots/aaa/model.bin>../../blobs/one",
+            "hub/.locks/models--a--b/one.lock",
+            "token",
+        ]);
+        insta::assert_snapshot!(sample.units(Layout::Huggingface), @r"
+        hub/models--a--b/snapshots/aaa (whole) + hub/models--a--b/blobs/one + hub/models--a--b/snapshots/aaa/model.bin locked by hub/.locks/models--a--b/one.lock
+        no unit: hub/.locks/models--a--b/one.lock token
         ");
     }
 }

@@ -70,6 +70,12 @@ impl<'a> Index<'a> {
         path.split('/').try_fold(id, |id, name| self.child(id, name.as_bytes()))
     }
 
+    /// The directory of this name at the top, where there is one, else the top itself: somebody may have named either.
+    pub(super) fn within(&self, name: &[u8]) -> Id {
+        let inner = self.child(Id::ROOT, name).filter(|&id| self.tree.entry(id).is_directory());
+        inner.unwrap_or(Id::ROOT)
+    }
+
     /// All that is below, what is in a directory before that.
     pub(super) fn below(&self, id: Id) -> Vec<Id> {
         let (mut found, mut rest) = (Vec::new(), self.list(id).to_vec());
@@ -97,7 +103,7 @@ impl<'a> Index<'a> {
     pub(super) fn whole(&self, id: Id) -> Parts {
         let mut entries = self.below(id);
         entries.push(id);
-        Parts { head: Some(id), entries, whole: vec![id], locks: Vec::new() }
+        Parts { head: Some(id), entries, whole: vec![id], ..Parts::default() }
     }
 
     /// A file as one unit.

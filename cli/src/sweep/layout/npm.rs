@@ -3,7 +3,7 @@
 //! A unit is a file of the index with the content that its lines name; content that several files name goes with the last of them, and
 //! content that none names is a unit of its own. A line of the index is the hash of its text, a tab, and JSON with an `integrity`:
 //! `ALGORITHM-BASE64`, several with spaces between them. Content lies at `content-v2/ALGORITHM/` and the hash in hexadecimal, with a slash
-//! behind its first two bytes.
+//! behind its first two bytes. All of it may be in `_cacache`, as in a cache mount of npm's own directory.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::super::tree::{Id, Kind};
+use super::super::tree::Kind;
 use super::super::unit::Parts;
 use super::Read;
 use super::index::Index;
@@ -24,8 +24,9 @@ struct Line {
 pub(super) fn parts(index: &Index<'_>, read: Read<'_>) -> Vec<Parts> {
     let mut units = Vec::new();
     let mut named = HashSet::new();
-    let content = index.child(Id::ROOT, b"content-v2");
-    let buckets = index.child(Id::ROOT, b"index-v5").map_or_else(Vec::new, |id| index.below(id));
+    let cacache = index.within(b"_cacache");
+    let content = index.child(cacache, b"content-v2");
+    let buckets = index.child(cacache, b"index-v5").map_or_else(Vec::new, |id| index.below(id));
     for bucket in buckets.into_iter().filter(|&id| index.tree.entry(id).kind == Kind::File) {
         let mut parts = Index::single(bucket);
         // Of what cannot be read it is not known what belongs to it: it stays.
@@ -42,7 +43,7 @@ pub(super) fn parts(index: &Index<'_>, read: Read<'_>) -> Vec<Parts> {
     let below = content.map_or_else(Vec::new, |id| index.below(id)).into_iter();
     let nameless = below.filter(|id| !index.tree.entry(*id).is_directory() && !named.contains(id));
     units.extend(nameless.map(Index::single));
-    units.extend(index.child(Id::ROOT, b"tmp").iter().flat_map(|&id| index.singles(id).collect::<Vec<_>>()));
+    units.extend(index.child(cacache, b"tmp").iter().flat_map(|&id| index.singles(id).collect::<Vec<_>>()));
     units
 }
 
@@ -88,6 +89,16 @@ mod tests {
         index-v5/aa/bb/two + content-v2/sha1/05/06/0708 + content-v2/sha512/01/02/0304
         tmp/half
         no unit: _lastverified
+        ");
+    }
+
+    #[test]
+    fn it_may_be_one_directory_further_down() {
+        let sample = Sample::new(&["_cacache/content-v2/sha1/ff/ff/ffff", "_cacache/tmp/half", "_logs/x"]);
+        insta::assert_snapshot!(sample.units(Layout::Npm), @r"
+        _cacache/content-v2/sha1/ff/ff/ffff
+        _cacache/tmp/half
+        no unit: _logs/x
         ");
     }
 }

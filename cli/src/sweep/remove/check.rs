@@ -31,6 +31,7 @@ impl From<Reason> for Kept {
 pub(super) struct Checked {
     pub(super) stat: Statx,
     _locked: Option<OwnedFd>,
+    _beside: Vec<OwnedFd>,
 }
 
 impl Remover<'_, '_> {
@@ -86,7 +87,20 @@ impl Remover<'_, '_> {
         };
         match reason {
             Some(reason) => Err(reason.into()),
-            None => Ok(Checked { stat, _locked: file }),
+            None => Ok(Checked { stat, _beside: self.lock_beside(id, parent)?, _locked: file }),
         }
+    }
+
+    /// The lock files of a file, locked; those that are gone, nobody has.
+    fn lock_beside(&self, id: Id, parent: BorrowedFd<'_>) -> Result<Vec<OwnedFd>, Kept> {
+        let mut locked = Vec::new();
+        for &lock in self.beside.locks(id) {
+            match self.ground.place.file(parent, self.ground.tree.name(lock)) {
+                Ok(file) if busy::lock(&file).is_ok() => locked.push(file),
+                Err(Errno::NOENT) => {}
+                _ => return Err(Reason::ToolLocked.into()),
+            }
+        }
+        Ok(locked)
     }
 }

@@ -30,6 +30,7 @@ impl Remover<'_, '_> {
     /// Removes a directory if it is empty, and nobody works in it.
     pub(super) fn directory(&mut self, id: Id) -> Result<(), Error> {
         let entry = self.ground.tree.entry(id);
+        self.pace.wait();
         let Ok(parent) = self.directories.open(entry.parent()) else { return Ok(()) };
         let name = self.directories.name(id).to_owned();
         let Ok(stat) = place::look_at(parent.as_fd(), &name) else { return Ok(()) };
@@ -37,11 +38,14 @@ impl Remover<'_, '_> {
         if is_other || self.in_use.has(stat.stx_ino) || !self.ground.how.owners.has(stat.stx_uid) {
             return Ok(());
         }
-        self.pace.wait();
         self.directories.close(id);
+        let is_as_known = self.watch.is_as_known(entry.parent(), &mut self.directories);
         match fs::unlinkat(parent.as_fd(), &name, AtFlags::REMOVEDIR) {
             Ok(()) => {
                 self.in_batch += 1;
+                if is_as_known {
+                    self.watch.changed(entry.parent(), &mut self.directories);
+                }
                 self.ledger.directory(id)
             }
             // Somebody put something there, or works there, or removed it.

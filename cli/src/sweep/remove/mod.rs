@@ -3,13 +3,14 @@
 //! Between that last look and the removal are some microseconds. Whoever puts another file in its place in just these loses the name of
 //! that file; nothing outside of the directory can be met, since a name is removed from an open directory, and never followed.
 //!
-//! [`check`] looks at an entry once more, [`whole`] removes units of several entries, [`emptied`] the directories that are empty then,
+//! [`check`] looks at an entry once more, [`beside`] knows its lock files, [`whole`] removes units of several entries, [`watch`] knows of some who else needs them, [`emptied`] the directories that are empty then,
 //! [`ledger`] has all of it written down and told.
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{self, AtFlags};
 use rustix::io::Errno;
@@ -27,13 +28,17 @@ use super::tree::{Id, Marks, Tree};
 use super::unit::{Unit, Units};
 use super::walk::Owners;
 
+mod beside;
 mod check;
 mod emptied;
 mod ledger;
+mod watch;
 mod whole;
 
+use beside::Beside;
 use check::Kept;
 use ledger::Ledger;
+use watch::Watch;
 
 /// Which empty directories go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
@@ -53,7 +58,7 @@ pub enum Empty {
 pub struct How {
     /// Whose files may go.
     pub owners: Owners,
-    /// After so many removals it is looked again who has what open, and tools get their locks.
+    /// After so many removals, or a second, it is looked again who has what open, and tools get their locks.
     pub batch: usize,
     /// So many removals a second at most.
     pub per_second: Option<u32>,
@@ -104,6 +109,9 @@ pub struct Ground<'a> {
     pub threads: usize,
 }
 
+/// A batch ends after so long, however few it removed: a tool waits no longer for its lock, and who has what open is not known from longer ago.
+const LONGEST_BATCH: Duration = Duration::from_secs(1);
+
 /// So many entries a thread takes at a time: few directories, so that no two threads are often in one.
 const SHARE: u32 = 1024;
 
@@ -124,16 +132,19 @@ pub fn remove(
     (ledger.into_seen_in_use(), done)
 }
 
-fn run<'a>(ground: Ground<'a>, plan: &Plan, tools: ToolLocks, ledger: &'a Ledger<'_>) -> Result<(), Error> {
+fn run(ground: Ground<'_>, plan: &Plan, tools: ToolLocks, ledger: &Ledger<'_>) -> Result<(), Error> {
     let Ground { place, units, how, threads, .. } = ground;
     let was_empty = (how.empty == Empty::Later).then(|| ledger.empty());
     let in_use = Arc::new(InUse::look(place.key().device));
     let is_plain = matches!(units, Units::Files { .. }) && tools.is_empty() && how.per_second.is_none();
     let others = if is_plain { threads.saturating_sub(1) } else { 0 };
-    let mut remover = Remover::new(ground, ledger, in_use.clone(), tools);
+    // The tools of caches with units have locks of their own.
+    let beside = if let Units::Files { .. } = units { Beside::of(ground.tree) } else { Beside::default() };
+    let mut remover = Remover::new(ground, &beside, ledger, in_use.clone(), tools);
     let next = AtomicU32::new(0);
     std::thread::scope(|scope| {
-        let share = || Remover::new(ground, ledger, in_use.clone(), ToolLocks::default()).share(plan, &next);
+        let share =
+            || Remover::new(ground, &beside, ledger, in_use.clone(), ToolLocks::default()).share(plan, &next);
         // Whoever gets no thread does with those there are.
         let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, share).ok();
         let threads: Vec<_> = (0..others).map_while(spawn).collect();
@@ -143,7 +154,7 @@ fn run<'a>(ground: Ground<'a>, plan: &Plan, tools: ToolLocks, ledger: &'a Ledger
             Err(panic) => std::panic::resume_unwind(panic),
         })
     })?;
-    remover.linked(plan)?;
+    remover.those_with_others(plan)?;
     remover.tools.release();
     remover.emptied(was_empty.as_deref())
 }
@@ -151,6 +162,7 @@ fn run<'a>(ground: Ground<'a>, plan: &Plan, tools: ToolLocks, ledger: &'a Ledger
 /// One thread that removes.
 struct Remover<'a, 'l> {
     ground: Ground<'a>,
+    beside: &'a Beside,
     ledger: &'a Ledger<'l>,
     directories: Directories<'a>,
     in_use: Arc<InUse>,
@@ -158,24 +170,36 @@ struct Remover<'a, 'l> {
     pace: Pace,
     /// How many removals since the last look.
     in_batch: usize,
+    /// When the first of them was about to begin: what a tool's lock was waited for does not count.
+    begun: Instant,
     /// Of entries that several units need: how many of those are still there.
     needed: HashMap<Id, usize>,
     /// Of units of several entries: those whose turn it was.
     done: HashSet<Unit>,
+    watch: Watch,
 }
 
 impl<'a, 'l> Remover<'a, 'l> {
-    fn new(ground: Ground<'a>, ledger: &'a Ledger<'l>, in_use: Arc<InUse>, tools: ToolLocks) -> Self {
+    fn new(
+        ground: Ground<'a>,
+        beside: &'a Beside,
+        ledger: &'a Ledger<'l>,
+        in_use: Arc<InUse>,
+        tools: ToolLocks,
+    ) -> Self {
         Self {
             ground,
+            beside,
             ledger,
             directories: Directories::new(ground.place, ground.tree, ground.threads),
             in_use,
             tools,
             pace: Pace::new(ground.how.per_second),
             in_batch: 0,
+            begun: Instant::now(),
             needed: HashMap::new(),
             done: HashSet::new(),
+            watch: Watch::default(),
         }
     }
 
@@ -190,28 +214,28 @@ impl<'a, 'l> Remover<'a, 'l> {
             }
             let share = (first..all.min(first.saturating_add(SHARE))).map(Id);
             for id in share {
-                if !self.is_linked(id) {
+                if !self.has_others(id) {
                     self.units_of(plan, id)?;
                 }
             }
         }
     }
 
-    /// Removes what goes of the files with several names: one thread does, since whoever removes one of the names has the file locked, and
-    /// only the last one frees it.
-    fn linked(&mut self, plan: &Plan) -> Result<(), Error> {
+    /// Removes what goes of the files with several names, or with lock files: one thread does, since whoever removes one of the names has the
+    /// file locked, and only the last one frees it.
+    fn those_with_others(&mut self, plan: &Plan) -> Result<(), Error> {
         for id in self.ground.tree.ids() {
-            if self.is_linked(id) {
+            if self.has_others(id) {
                 self.units_of(plan, id)?;
             }
         }
         Ok(())
     }
 
-    /// Whether it is a file by itself that has several names.
-    fn is_linked(&self, id: Id) -> bool {
+    /// Whether it is a file by itself that has several names, or has or is a lock file.
+    fn has_others(&self, id: Id) -> bool {
         matches!(self.ground.units, Units::Files { .. })
-            && self.ground.tree.entry(id).marks.has(Marks::LINKED)
+            && (self.ground.tree.entry(id).marks.has(Marks::LINKED) || self.beside.has(id))
     }
 
     fn units_of(&mut self, plan: &Plan, id: Id) -> Result<(), Error> {
@@ -227,12 +251,17 @@ impl<'a, 'l> Remover<'a, 'l> {
     }
 
     fn unit(&mut self, unit: Unit, cause: Cause) -> Result<(), Error> {
-        if self.in_batch >= self.ground.how.batch {
+        if self.in_batch >= self.ground.how.batch
+            || (self.in_batch > 0 && self.begun.elapsed() >= LONGEST_BATCH)
+        {
             self.begin_batch();
         }
         if !self.tools.take(self.ground.place) {
             self.ledger.stays(unit, Reason::ToolLocked);
             return Ok(());
+        }
+        if self.in_batch == 0 {
+            self.begun = Instant::now();
         }
         match self.ground.units {
             Units::Files { .. } => self.entry(unit, cause, Id(unit.0)),
@@ -269,8 +298,9 @@ impl<'a, 'l> Remover<'a, 'l> {
 
     /// Removes one name, and says how many bytes that freed.
     fn remove(&mut self, id: Id) -> Result<u64, Kept> {
-        let (parent, checked) = self.check(id)?;
+        // Before the last look, which is the last only if nobody waits behind it.
         self.pace.wait();
+        let (parent, checked) = self.check(id)?;
         match fs::unlinkat(parent.as_fd(), self.directories.name(id), AtFlags::empty()) {
             Ok(()) if checked.stat.stx_nlink > 1 => Ok(0),
             Ok(()) => Ok(checked.stat.stx_blocks * 512),

@@ -41,9 +41,17 @@ impl Remover<'_, '_> {
                 Err(Kept::Failed(errno)) => return self.ledger.failed(id, errno),
             }
         }
+        if self.is_needed_by_new_ones(parts) {
+            self.ledger.stays(unit, Reason::Touched);
+            return Ok(());
+        }
         if let Err((id, errno)) = self.put_all_aside(parts) {
             return self.ledger.failed(id, errno);
         }
+        if !parts.watched.is_empty() {
+            self.watch.put_aside(entries.iter().copied().filter(|&id| tree.entry(id).is_directory()));
+        }
+        self.make_writable(&entries);
         for id in units.entries(unit) {
             if let Some(needed) = self.needed.get_mut(&id) {
                 *needed -= 1;
@@ -52,11 +60,21 @@ impl Remover<'_, '_> {
         for id in entries {
             if tree.entry(id).is_directory() {
                 self.directory(id)?;
-            } else {
-                self.entry(unit, cause, id)?;
+                continue;
             }
+            // What is left of it is no half of anything: nothing leads to it, but what is new.
+            if !self.watch.is_aside(tree.entry(id).parent()) && self.is_needed_by_new_ones(parts) {
+                self.ledger.stays(unit, Reason::Touched);
+                return Ok(());
+            }
+            self.entry(unit, cause, id)?;
         }
         Ok(())
+    }
+
+    /// Whether something came since the scan that may need what is in the unit.
+    fn is_needed_by_new_ones(&mut self, parts: &Parts) -> bool {
+        self.watch.is_changed(&parts.watched, &mut self.directories, self.ground.tree)
     }
 
     /// Whether units that stay need it. It is told on the way which of them went.
@@ -95,12 +113,25 @@ impl Remover<'_, '_> {
         Ok(())
     }
 
-    /// Gives a directory that goes whole another name, and its owner the right to remove what is in it.
+    /// Gives the owner of directories that go the right to remove what is in them: Go takes it from all of a module's.
+    fn make_writable(&mut self, entries: &[Id]) {
+        for &id in entries.iter().filter(|&&id| self.ground.tree.entry(id).is_directory()) {
+            // Whoever may not do that, or finds another one there, is told so by what is in it.
+            if let Ok(fd) = self.directories.open(id)
+                && let Ok(mode) = place::look(&fd).map(|stat| stat.stx_mode)
+                && mode & 0o700 != 0o700
+            {
+                let _ = fs::fchmod(&fd, Mode::from_raw_mode((mode & 0o7777) as u32 | 0o700));
+            }
+        }
+    }
+
+    /// Gives a directory that goes whole another name.
     fn put_aside(&mut self, id: Id) -> Result<(), Errno> {
         let tree = self.ground.tree;
         let parent = self.directories.open(tree.entry(id).parent())?;
         // So that it is known by its number, whatever stands there by now.
-        let fd = self.directories.open(id)?;
+        self.directories.open(id)?;
         let name = tree.name(id).to_bytes();
         if name.starts_with(ON_ITS_WAY.as_bytes()) {
             return Ok(());
@@ -111,8 +142,12 @@ impl Remover<'_, '_> {
         let rename = |from: &CStr, to: &CStr| {
             fs::renameat_with(parent.as_fd(), from, parent.as_fd(), to, RenameFlags::NOREPLACE)
         };
-        let mode = place::look(&fd)?.stx_mode;
+        let above = tree.entry(id).parent();
+        let is_as_known = self.watch.is_as_known(above, &mut self.directories);
         rename(tree.name(id), &aside)?;
+        if is_as_known {
+            self.watch.changed(above, &mut self.directories);
+        }
         // Somebody may have put another one there since it was opened: that one gets its name again.
         let wrong = match place::look_at(parent.as_fd(), &aside) {
             Ok(found) => (found.stx_ino != tree.entry(id).inode).then_some(Errno::NOENT),
@@ -122,9 +157,6 @@ impl Remover<'_, '_> {
             return rename(&aside, tree.name(id)).and(Err(errno));
         }
         self.directories.rename(id, aside);
-        if mode & 0o700 != 0o700 {
-            let _ = fs::fchmod(&fd, Mode::from_raw_mode((mode & 0o7777) as u32 | 0o700));
-        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
+use ci_build::sweep::{Event, Layout};
 use rustix::fs::{FlockOperation, fcntl_lock, flock};
 use serde_json::Value;
 
@@ -68,6 +69,25 @@ fn what_somebody_has_stays() {
     assert_eq!(told["removed_files"], 4);
 }
 
+/// As tools do that lock a file beside the one they work on, such as those with python's filelock.
+#[test]
+fn a_file_stays_while_the_lock_beside_it_is_held() {
+    let ground = Ground::new();
+    let locks = ["model.bin.lock", "sub/.data.lock", "free.lock"].map(|name| ground.file(name, HOUR));
+    for name in ["model.bin", "sub/data", "free", "other"] {
+        ground.file(name, 30 * DAY);
+    }
+    let held = [&locks[0], &locks[1]].map(|lock| File::open(lock).unwrap());
+    held.iter().for_each(|file| flock(file, FlockOperation::LockExclusive).unwrap());
+    let told = ground.sweep("--empty never");
+    let stays = serde_json::json!({"tool-locked": 2, "young": 3});
+    assert_eq!((&told["removed_files"], &told["stays"]), (&2.into(), &stays));
+    drop(held);
+    // They were no use of the files themselves.
+    assert_eq!(ground.sweep("--empty never")["removed_files"], 2);
+    assert_eq!(ground.left(), ["free.lock", "model.bin.lock", "sub", "sub/.data.lock"]);
+}
+
 #[test]
 fn what_is_no_plain_file_stays_and_links_are_not_followed() {
     let ground = Ground::new();
@@ -97,20 +117,43 @@ fn a_use_that_is_told_counts() {
     assert_eq!(ground.left(), ["models", "models/used"]);
 }
 
+/// Whoever's sweep it is: the lock is that of the directory, not of the state.
 #[test]
 fn two_do_not_sweep_one_directory() {
     let ground = Ground::new();
     ground.file("old", 30 * DAY);
-    ground.sweep("");
-    let mut records =
-        std::fs::read_dir(ground.state().join("sweep")).unwrap().map(|entry| entry.unwrap().path());
-    let lock = File::open(records.find(|path| path.is_dir()).unwrap().join("lock")).unwrap();
-    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    let mut job = super::whole::job(&ground, Layout::Files);
+    job.state = ground.path().join("other-state");
+    let mut others = Vec::new();
+    job.sweep(job.open().unwrap(), |_, event| {
+        if matches!(event, Event::Removed { .. }) {
+            others.push(ground.sweep("")["skipped"].clone());
+        }
+    })
+    .unwrap();
+    assert_eq!(others, [true]);
     ground.file("old", 30 * DAY);
-    assert_eq!(ground.sweep("")["skipped"], true);
-    assert_eq!(ground.left(), ["old"]);
-    drop(lock);
     assert_eq!(ground.sweep("")["removed_files"], 1);
+}
+
+#[test]
+fn our_own_state_is_not_swept() {
+    let ground = Ground::new();
+    ground.file("old", 30 * DAY);
+    ground.sweep("");
+    for directory in [ground.state(), ground.state().join("sweep")] {
+        let mut sweep = super::super::lock::command::ci_build(&ground.state(), "sweep");
+        let output = sweep.arg(directory).output().unwrap();
+        let told = text(&output.stderr, &ground);
+        assert!(
+            told.contains("is not swept: locks and records") && output.status.code() == Some(2),
+            "{told}"
+        );
+    }
+    // In what is swept it stays.
+    let mut sweep = super::super::lock::command::ci_build(&ground.state(), "sweep --older-than 0 --grace 0");
+    let output = sweep.arg(ground.path()).output().unwrap();
+    assert!(ground.trail().exists() && output.status.success(), "{output:?}");
 }
 
 #[test]
@@ -141,6 +184,14 @@ fn wrong_usage_is_told() {
     assert!(
         refused("sweep --preset pip,npm /x").starts_with("error: directories are given with several presets")
     );
+    ground.file("home/.package-cache", DAY);
+    ground.file("home/registry/cache/x/a.crate", DAY);
+    let registry = ground.tree().join("home/registry");
+    insta::assert_snapshot!(refused(&format!("sweep --preset cargo {}", registry.display())), @r"
+    error: '/tree/home/registry' is but a part of a cache: its tool has its lock in '/tree/home'
+      help: name '/tree/home'
+    ");
+    std::fs::remove_dir_all(ground.tree().join("home")).unwrap();
     // One that is refused is reason enough to touch none.
     ground.file("old", 30 * DAY);
     let tree = ground.tree();
@@ -212,6 +263,20 @@ fn a_preset_sweeps_a_directory_by_its_units() {
     );
 }
 
+#[test]
+fn a_directory_in_which_a_preset_knows_nothing_is_told() {
+    let ground = Ground::new();
+    let told = |preset: &str| text(&ground.run(&format!("--preset {preset} --by mtime")).stderr, &ground);
+    ground.file("hub/models--a/blobs/old", 30 * DAY);
+    assert_eq!(
+        told("npm"),
+        "note: none of the 1 files in '/tree' is what the preset knows: name its cache itself\n"
+    );
+    // What all of it is in may be named too.
+    assert_eq!((told("huggingface").as_str(), ground.left().len()), ("", 3));
+    assert_eq!(told("npm"), "");
+}
+
 /// Root sweeps the caches of two users, one of whom put a link to somewhere else in the place of the cache.
 #[test]
 fn a_link_in_the_place_of_one_directory_keeps_nobody_from_the_others() {
@@ -255,31 +320,6 @@ fn a_link_in_the_place_of_one_directory_keeps_nobody_from_the_others() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let told = text(&output.stdout, &ground);
     assert!(told.starts_with("/tree/mine: 1 of 1 files removed") && told.lines().count() == 1, "{told}");
-}
-
-#[test]
-fn what_is_installed_is_what_is_asked_for_by_variables_too() {
-    let ground = Ground::new();
-    let install = |directories: &str, scheduler: &str| {
-        let line = format!("sweep --older-than 3d --trail log/trail --install {scheduler}");
-        let mut install = super::super::lock::command::ci_build(&ground.state(), &line);
-        install.env("CI_BUILD_SWEEP_DIR", directories).env("CI_BUILD_SWEEP_MAX_SIZE", "5GB");
-        install.current_dir(ground.path()).output().unwrap()
-    };
-    let output = install("tree:/b", "cron");
-    let told = text(&output.stdout, &ground);
-    assert!(told.contains("\nCI_BUILD_SWEEP_DIR=/tree:/b\nCI_BUILD_SWEEP_MAX_SIZE=5GB\n"), "{told}");
-    assert!(told.ends_with("sweep --older-than 3d --trail /log/trail\n\n"), "{told}");
-    let told = text(&install("tree", "systemd").stdout, &ground);
-    assert!(told.contains("\nReadWritePaths=-/tree -/log\n"), "{told}");
-    assert!(told.contains("\nEnvironment=CI_BUILD_SWEEP_DIR=/tree\n"), "{told}");
-    // What a line of cron cannot hold is no line of cron.
-    let output = install("/a\n* * * * * root true", "cron");
-    assert!(output.stdout.is_empty() && output.status.code() == Some(2), "{output:?}");
-    insta::assert_snapshot!(text(&output.stderr, &ground), @r"
-    error: a file of cron cannot hold 'CI_BUILD_SWEEP_DIR=/a\n* * * * * root true': it has a line break or another control character
-      help: give it another name, or take --install systemd, which can say it
-    ");
 }
 
 /// More names than a thread takes at a time, so that two threads could meet at one file.

@@ -4,6 +4,7 @@ mod attack;
 mod command;
 mod deep;
 mod ground;
+mod install;
 mod kill;
 mod model;
 mod naive;

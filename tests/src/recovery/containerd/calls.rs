@@ -59,8 +59,10 @@ impl Call {
                 ground.quiet(ground.stage.ours(&["recover"]))
             }
         };
-        let mut child =
-            command.env("CI_BUILD_CONTAINERD", proxy.socket()).spawn().context("cannot run ci-build")?;
+        for variable in ["CI_BUILD_CONTAINERD", "CONTAINERD_ADDRESS"] {
+            command.env(variable, proxy.socket());
+        }
+        let mut child = command.spawn().context("cannot run ci-build")?;
         super::end(&mut child)
     }
 }

@@ -71,15 +71,11 @@ pub(super) fn engines(kind: Kind, (place, words): &(&str, &[&str]), times: u32) 
     Ok(row(kind, "containerd that is killed", place, times, left, started))
 }
 
-/// Runs whose containerd stays away: one is ended by its time limit, one gives containerd up. That takes half a minute, so it is
-/// not tried often.
+/// Runs whose containerd stays away: one is ended by its time limit, one gives containerd up, which takes half a minute.
 pub(super) const GIVEN_UP: &[(&str, &[&str])] = &[
     ("a run that is ended without it", &["--timeout", "20s", "--grace", "500ms", IMAGE, "sleep", LONG]),
     ("a run that gives it up", RUNS_ON),
 ];
-
-/// How often that is tried at most.
-const SELDOM: u32 = 3;
 
 /// containerd is killed when the container is up, and comes back when its run has ended.
 ///
@@ -88,7 +84,6 @@ const SELDOM: u32 = 3;
 pub(super) fn given_up(kind: Kind, (place, words): &(&str, &[&str]), times: u32) -> Result<Row> {
     // A living owner would give it up too.
     let mut ground = Ground::without_life(kind)?;
-    let times = times.min(SELDOM);
     let (mut left, started) = (Vec::new(), Instant::now());
     for _ in 0..times {
         let before = ground.sleepers()?;

@@ -10,10 +10,11 @@ use anyhow::{Context, Result, ensure};
 use ci_build_tests::containerd::{IMAGE, Stage};
 use ci_build_tests::host;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use xtask::poll;
 
-use super::{Kind, PATIENCE, is_clean, recorded};
-use crate::child::{STAYS, up};
+use super::{Kind, PATIENCE, is_clean, recorded, told};
+use crate::child::{STAYS, ended, up};
 
 fn kill_pid(pid: i32) -> Result<()> {
     Ok(kill_process(Pid::from_raw(pid).context("no pid")?, Signal::KILL)?)
@@ -59,6 +60,36 @@ pub(crate) fn killed_shim(kind: Kind) -> Result<()> {
     let report = stage.recover()?;
     ensure!(report["removed"][0]["name"] == "dead", "{report}");
     host::no_process(&sleeper, PATIENCE)?;
+    is_clean(&stage, &before)
+}
+
+/// A shim that hangs keeps its own container for a run, and nobody else's; and the run says so.
+pub(crate) fn hanging_shim(kind: Kind) -> Result<()> {
+    let stage = Stage::new(kind)?;
+    let before = stage.there()?;
+    for name in ["hangs", "goes"] {
+        let mut run = stage.run(&["--no-recover", "--name", name, IMAGE, "sleep", "4000"]);
+        let _ = ended(run.env("CI_BUILD_TEST_KILL_AT", "run.started"))?;
+    }
+    let shims = stage.shims("hangs")?;
+    let signal = |signal| -> Result<()> {
+        shims.iter().try_for_each(|&shim| {
+            let shim = Pid::from_raw(shim).context("no pid")?;
+            kill_process(shim, signal).context("the shim is gone")
+        })
+    };
+    ensure!(!shims.is_empty(), "the container has no shim");
+    signal(Signal::STOP)?;
+    let run = ended(&mut stage.run(&[IMAGE, "true"]))?;
+    signal(Signal::CONT)?;
+    let said = told(&run);
+    ensure!(said.contains("container goes") && said.contains("it did not end within 5 s"), "{said}");
+    ensure!(stage.records()?.len() == 1, "{:?}", stage.records()?);
+    let status = ended(&mut stage.ours(&["status", "--format", "json"]))?.stdout;
+    let status: Value = serde_json::from_slice(&status).context("no status")?;
+    ensure!(status["failures"][0]["times"] == 1, "{status}");
+    let report = stage.recover()?;
+    ensure!(report["removed"].as_array().is_some_and(|removed| removed.len() == 1), "{report}");
     is_clean(&stage, &before)
 }
 

@@ -17,7 +17,7 @@ use xtask::{command, poll};
 use crate::child::{OBEYS, STAYS, ended, kill, up};
 
 pub(crate) use lost::{
-    cancelled_while_made, forgotten_shim, killed_containerd, killed_shim, lost_containerd,
+    cancelled_while_made, forgotten_shim, hanging_shim, killed_containerd, killed_shim, lost_containerd,
 };
 pub(crate) use xtask::containerd::Kind;
 
@@ -202,6 +202,11 @@ pub(crate) fn signals(kind: Kind) -> Result<()> {
     // On a busy machine its time may be over before it begins.
     let is_known = matches!(output.status.code(), Some(137 | 143));
     ensure!(is_known && told(&output).contains("--timeout"), "{output:?}");
+    let piped = format!(
+        "\"$CI_BUILD\" run --containerd --grace 1s {IMAGE} sh -c 'while echo y; do :; done' | head -1"
+    );
+    let output = ended(stage.session(&piped).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    ensure!(output.stdout == b"y\n" && told(&output).contains("read no more"), "{output:?}");
     is_clean(&stage, &before)
 }
 
