@@ -16,9 +16,9 @@ use crate::engine::{self, Endpoint, Engine, Info};
 use crate::error::{Blame, Explain, Failure};
 use crate::prune::execute::{Executor, Outcome, Room};
 use crate::prune::inventory;
-use crate::prune::report::{Entry, Report};
+use crate::prune::report::{Entry, Report, STORE_IN_USE};
 use crate::prune::{CacheSettings, Inventory, Limits, Pattern, Settings, Verdict, choose};
-use crate::store::{self, Identity, LastPrune, Patience, Store};
+use crate::store::{self, Identity, LastPrune, Store};
 use crate::switch;
 
 const EXAMPLES: &str = "\
@@ -184,7 +184,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 async fn prune(
     arguments: &Arguments,
-    mut settings: Settings,
+    settings: Settings,
     engine: &Engine,
     info: &Info,
     store: &Store,
@@ -199,17 +199,6 @@ async fn prune(
         Span::current().record("outcome", "skipped");
         return arguments.show(&report, "another prune is at work: skipped");
     }
-    // BuildKit of these engines dies of a prune beside a build.
-    let _guard = if !arguments.dry_run && settings.build_cache.is_some() && is_fragile(&info.version) {
-        let guard = store.exclude("ci-build prune --build-cache", NO_PATIENCE, |_| ());
-        if guard.is_err() {
-            note("the build cache stays: a prune beside a build ends this engine, and the store is in use");
-            settings.build_cache = None;
-        }
-        guard.ok()
-    } else {
-        None
-    };
     let (mut inventory, ages) = Inventory::look(engine, store, &settings).await?;
     report.ages = ages.word();
     ages.note().iter().for_each(|text| note(text));
@@ -253,8 +242,12 @@ async fn prune(
         stays.for_each(|decision| tell(Entry::new(&inventory, decision, None)));
         let mut executor = Executor::new(engine, store, &inventory, &settings, room, pressure)?;
         executor.wait = arguments.wait;
+        executor.is_fragile = is_fragile(&info.version);
         let tell = |decision: &_, outcome: Outcome| tell(Entry::new(&inventory, decision, Some(&outcome)));
         failure = executor.run(&decisions, tell).await.err().map(Failure::from);
+        if report.things.iter().any(|thing| thing.cause == STORE_IN_USE) {
+            note("build cache stays: a prune beside a build ends this engine, and the store is in use");
+        }
     }
     report.set_disk(before, room.disk());
     report.seconds = begin.elapsed().as_secs_f64();
@@ -277,9 +270,7 @@ async fn prune(
     failure.map_or(Ok(code), Err)
 }
 
-const NO_PATIENCE: Patience = Patience { wait: Duration::ZERO, polite: Duration::ZERO };
-
-/// Whether the engine's BuildKit is that of Docker 20.10 or before (docs/prune.md).
+/// Whether the engine's BuildKit is that of Docker 20.10 or before, which dies of a prune beside a build (docs/prune.md).
 fn is_fragile(version: &str) -> bool {
     version.split('.').next().and_then(|major| major.parse().ok()).is_some_and(|major: u32| major < 23)
 }

@@ -146,7 +146,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listed = runtime.block_on(async {
             let docker = bollard::Docker::connect_with_host(&endpoint.address).unwrap();
-            let engine = Engine { docker, endpoint };
+            let engine = Engine { docker, endpoint, ahead: jiff::SignedDuration::ZERO };
             let listed = engine.build_cache_within(Duration::from_millis(50));
             tokio::time::timeout(Duration::from_secs(30), listed).await
         });

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::query_parameters::ImportImageOptionsBuilder;
 use futures_util::TryStreamExt as _;
+use jiff::SignedDuration;
 
 use super::Endpoint;
 use crate::error::{Blame, Explain};
@@ -21,6 +22,8 @@ pub(super) const LONG_PATIENCE: Duration = Duration::from_secs(15 * 60);
 pub struct Engine {
     pub(super) docker: Docker,
     pub(super) endpoint: Endpoint,
+    /// By how much its clock is ahead of ours, as far as it was asked.
+    pub(super) ahead: SignedDuration,
 }
 
 /// Why an engine did not do what it was asked.
@@ -164,7 +167,7 @@ impl Engine {
             Ok(answer) => answer.map_err(unreachable)?,
             Err(_) => return Err(Error::Hangs(endpoint.clone())),
         };
-        Ok(Self { docker, endpoint: endpoint.clone() })
+        Ok(Self { docker, endpoint: endpoint.clone(), ahead: SignedDuration::ZERO })
     }
 
     /// What the engine calls itself, whatever the way to it.

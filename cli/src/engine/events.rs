@@ -54,11 +54,12 @@ impl Engine {
     /// # Errors
     /// When the engine does not say in time.
     pub async fn events_since(&self, since: Timestamp) -> Result<Vec<Event>, Error> {
-        let until = Some(Timestamp::now());
-        let events = self.stream(since, until).try_collect();
-        let events = self.in_time(events, "tell what happened").await?;
-        let events: Vec<Option<Event>> = events;
-        Ok(events.into_iter().flatten().collect())
+        let until = Some(self.by_its_clock(Timestamp::now()));
+        let events = self.stream(self.by_its_clock(since), until).try_collect();
+        let events: Vec<Option<Event>> = self.in_time(events, "tell what happened").await?;
+        let by_ours =
+            |event: Event| Event { at: event.at.saturating_sub(self.ahead).unwrap_or(event.at), ..event };
+        Ok(events.into_iter().flatten().map(by_ours).collect())
     }
 
     /// The ids of the containers with this label that the engine has told of since then: of those, too, that are gone. It
@@ -85,6 +86,12 @@ impl Engine {
         };
         let events = self.in_time(events, "tell what happened").await?;
         Ok(events.into_iter().filter_map(|message| message.actor?.id).collect())
+    }
+
+    /// An engine waits for a time that is yet to come by its clock before it ends an answer (moby `getEvents`), and has nothing to
+    /// tell of it.
+    fn by_its_clock(&self, ours: Timestamp) -> Timestamp {
+        ours.saturating_add(self.ahead).unwrap_or(ours).max(Timestamp::UNIX_EPOCH)
     }
 
     /// The uses from then on, as they happen. It ends with the engine.

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::query_parameters::ListContainersOptionsBuilder;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Endpoint, Engine, Error};
+use super::{Endpoint, Engine, Error, time};
 
 /// What an engine is, where its data lies, and what it runs things with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Info {
     pub root: Option<PathBuf>,
     /// Whether that host is ours: it is reached through a socket.
     pub is_local: bool,
+    /// By how much its clock is ahead of ours; zero where the two may tell the same.
+    pub ahead: SignedDuration,
     /// Where it keeps images and layers.
     pub store: ImageStore,
     /// Versions of its parts by their names: `containerd`, `runc`.
@@ -89,7 +92,7 @@ impl Engine {
         let look = async {
             let engine = Self::connect(endpoint).await?;
             let info = engine.info().await?;
-            Ok((engine, info))
+            Ok((Self { ahead: info.ahead, ..engine }, info))
         };
         match tokio::time::timeout(limit, look).await {
             Ok(seen) => seen,
@@ -102,7 +105,9 @@ impl Engine {
     /// # Errors
     /// When it does not say in time.
     pub async fn info(&self) -> Result<Info, Error> {
+        let asked = Timestamp::now();
         let info = self.in_time(self.docker.info(), "tell of itself").await?;
+        let ahead = ahead(time(info.system_time.as_deref()), asked, Timestamp::now());
         let version = self.in_time(self.docker.version(), "name its version").await?;
         let components = version.components.unwrap_or_default();
         Ok(Info {
@@ -110,6 +115,7 @@ impl Engine {
             version: info.server_version.unwrap_or_default(),
             root: info.docker_root_dir.map(PathBuf::from),
             is_local: self.endpoint.address.starts_with("unix://"),
+            ahead,
             store: ImageStore::of(
                 info.driver.unwrap_or_default(),
                 info.driver_status.as_deref().unwrap_or_default(),
@@ -131,6 +137,13 @@ impl Engine {
     }
 }
 
+/// By how much a clock is ahead of ours that told this time after it was asked at one and before it answered at the other of our
+/// times: no less than it is, and no more than that and the time the answer took.
+fn ahead(told: Option<Timestamp>, asked: Timestamp, answered: Timestamp) -> SignedDuration {
+    let differs = told.filter(|told| !(asked..=answered).contains(told));
+    differs.map_or(SignedDuration::ZERO, |told| told.duration_since(asked))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,5 +156,13 @@ mod tests {
         };
         insta::assert_snapshot!(store("overlay2", &[["Backing Filesystem", "extfs"]]), @"graph driver overlay2");
         insta::assert_snapshot!(store("overlayfs", &[["driver-type", SNAPSHOTTER]]), @"containerd, overlayfs");
+    }
+
+    #[test]
+    fn a_clock_that_may_tell_the_same_is_not_ahead() {
+        let second = |seconds| Timestamp::from_second(1_700_000_000 + seconds).unwrap();
+        let ahead = |told: Option<i64>| ahead(told.map(second), second(10), second(12)).as_secs();
+        assert_eq!([None, Some(10), Some(11), Some(12)].map(ahead), [0; 4]);
+        assert_eq!([Some(9), Some(13), Some(-3590)].map(ahead), [-1, 3, -3600]);
     }
 }

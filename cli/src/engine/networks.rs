@@ -5,6 +5,9 @@ use jiff::Timestamp;
 
 use super::{Deletion, Engine, Error, time};
 
+/// By which the containers of a swarm's services reach what is outside, on each of its nodes.
+const GATEWAY: &str = "docker_gwbridge";
+
 /// A network that somebody made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
@@ -17,7 +20,7 @@ pub struct Network {
 }
 
 impl Engine {
-    /// The networks that do not come with the engine.
+    /// The networks that come neither with the engine nor with a swarm.
     ///
     /// # Errors
     /// When the engine does not list them.
@@ -30,7 +33,11 @@ impl Engine {
             name: network.name.unwrap_or_default(),
             created: time(network.created.as_deref()),
         };
-        Ok(listed.into_iter().map(network).collect())
+        // "custom" is all that is not bridge, host and none (moby `daemon/network/filter.go`).
+        let is_of_swarm = |network: &bollard::models::Network| {
+            network.ingress == Some(true) || network.name.as_deref() == Some(GATEWAY)
+        };
+        Ok(listed.into_iter().filter(|found| !is_of_swarm(found)).map(network).collect())
     }
 
     /// Deletes a network that no container is connected to.

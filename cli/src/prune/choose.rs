@@ -85,6 +85,8 @@ pub enum Reason {
     Young(Duration),
     /// A build has it.
     InUse,
+    /// Somebody uses the store, and the engine dies of a prune beside a build.
+    StoreInUse,
     /// Whoever it was made for lives.
     Owned,
     /// It is no cache mount with such an id.

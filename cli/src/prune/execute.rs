@@ -1,7 +1,7 @@
 //! Deletes what was chosen, one by one. Right before each, under a lock that keeps new leases away for that moment, the
 //! rules are asked once more of what there is by then.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +17,12 @@ use super::{Inventory, Limits, Settings};
 use crate::disk::Space;
 use crate::engine::{Deletion, Engine, StoredImage};
 use crate::error::with_cause;
-use crate::store::{LastUses, Leases, Quiet, Store};
+use crate::store::{ExclusiveGuard, LastUses, Leases, Patience, Quiet, Store};
+
+/// What those see who wait for the lock that a record of build cache is deleted under.
+const CACHE_ALONE: &str = "ci-build prune --build-cache";
+
+const NO_PATIENCE: Patience = Patience { wait: Duration::ZERO, polite: Duration::ZERO };
 
 /// What became of a thing that was to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +77,10 @@ pub struct Executor<'a> {
     pub pressure: Pressure,
     /// How long is waited for others who add leases or delete an image.
     pub wait: Duration,
+    /// Whether build cache is deleted only while nobody else uses the store.
+    pub is_fragile: bool,
+    store: &'a Store,
+    is_store_in_use: Cell<bool>,
     leases: Leases,
     uses: LastUses,
     recent: RefCell<Recent>,
@@ -94,7 +103,7 @@ impl<'a> Executor<'a> {
     /// When the state directory cannot be used.
     pub fn new(
         engine: &'a Engine,
-        store: &Store,
+        store: &'a Store,
         inventory: &'a Inventory,
         settings: &'a Settings,
         room: &'a Room,
@@ -109,7 +118,21 @@ impl<'a> Executor<'a> {
         let (leases, uses) = (store.leases()?, store.last_uses()?);
         let wait = Duration::from_secs(60);
         let recent = RefCell::new(Recent { until: inventory.now, images: HashSet::new() });
-        Ok(Self { engine, inventory, settings, room, pressure, wait, leases, uses, recent, children })
+        Ok(Self {
+            engine,
+            inventory,
+            settings,
+            room,
+            pressure,
+            wait,
+            is_fragile: false,
+            store,
+            is_store_in_use: Cell::new(false),
+            leases,
+            uses,
+            recent,
+            children,
+        })
     }
 
     /// Deletes one after the other what goes, and tells of each.
@@ -158,15 +181,32 @@ impl<'a> Executor<'a> {
         let outcome = match decision.thing {
             Thing::Image(index) => return self.image(&images[index], decision, deleted).await,
             Thing::Container(index) => return self.container(&containers[index].id).await,
-            Thing::Cache(index) => match engine.delete_cache_record(&build_cache[index].id).await {
-                // A build has taken it up, or its result lies upon it.
-                Ok(Deletion::Refused(_)) => return Ok(Outcome::Stays(Reason::InUse)),
-                outcome => outcome,
-            },
+            Thing::Cache(index) => {
+                let _guard = match self.cache_guard() {
+                    Ok(guard) => guard,
+                    Err(reason) => return Ok(Outcome::Stays(reason)),
+                };
+                match engine.delete_cache_record(&build_cache[index].id).await {
+                    // A build has taken it up, or its result lies upon it.
+                    Ok(Deletion::Refused(_)) => return Ok(Outcome::Stays(Reason::InUse)),
+                    outcome => outcome,
+                }
+            }
             Thing::Volume(index) => engine.delete_volume(&volumes[index].name).await,
             Thing::Network(index) => engine.delete_network(&networks[index].id).await,
         };
         outcome_of(outcome, cause)
+    }
+
+    /// What one record of build cache is deleted under, if anything. Once somebody uses the store, it is not asked for again.
+    fn cache_guard(&self) -> Result<Option<ExclusiveGuard<'_>>, Reason> {
+        if !self.is_fragile {
+            return Ok(None);
+        }
+        let alone = || self.store.exclude(CACHE_ALONE, NO_PATIENCE, |_| ()).ok();
+        let guard = if self.is_store_in_use.get() { None } else { alone() };
+        self.is_store_in_use.set(guard.is_none());
+        guard.map(Some).ok_or(Reason::StoreInUse)
     }
 
     async fn container(&self, id: &str) -> Result<Outcome, Error> {

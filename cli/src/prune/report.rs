@@ -14,6 +14,9 @@ use super::{Inventory, disk};
 use crate::disk::Space;
 use crate::lapse::shown;
 
+/// The cause of build cache that stays since somebody uses the store.
+pub const STORE_IN_USE: &str = "store-in-use";
+
 /// All that is told of one prune.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -289,6 +292,7 @@ impl Reason {
             Self::Grace(_) => "grace",
             Self::Young(_) => "young",
             Self::InUse => "in-use",
+            Self::StoreInUse => STORE_IN_USE,
             Self::Owned => "owned",
             Self::OtherCache => "other-cache",
             Self::Ageless => "ageless",
@@ -312,6 +316,9 @@ impl fmt::Display for Reason {
             Self::Grace(age) => write!(f, "used or new {} ago, within --grace", shown(*age)),
             Self::Young(age) => write!(f, "used {} ago, within --older-than", coarse(*age)),
             Self::InUse => f.write_str("it is in use"),
+            Self::StoreInUse => {
+                f.write_str("the store is in use, and this engine dies of a prune beside a build")
+            }
             Self::Owned => f.write_str("the job that it was made for still runs"),
             Self::OtherCache => f.write_str("no --cache-mount"),
             Self::Ageless => f.write_str("the engine does not tell its age"),

@@ -51,6 +51,10 @@ fn serve(stream: &UnixStream, answers: &Answers) -> std::io::Result<()> {
         let head = "Content-Type: application/json\r\nServer: Docker";
         let mut out = stream;
         write!(out, "HTTP/1.1 {status} -\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
+        // Then the answer ends with the connection.
+        if request.ends_with("HTTP/1.0") {
+            break;
+        }
     }
     Ok(())
 }

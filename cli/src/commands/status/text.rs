@@ -164,6 +164,7 @@ mod tests {
             version: "28.5.2".into(),
             root: Some(PathBuf::from("/var/lib/docker")),
             is_local: true,
+            ahead: jiff::SignedDuration::ZERO,
             store: ImageStore::Containerd("overlayfs".into()),
             components: Vec::new(),
             builders: Vec::new(),

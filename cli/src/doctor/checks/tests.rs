@@ -20,6 +20,7 @@ fn healthy() -> Facts {
             version: "28.5.2+dfsg1".into(),
             root: Some(PathBuf::from("/var/lib/docker")),
             is_local: true,
+            ahead: jiff::SignedDuration::ZERO,
             store: ImageStore::GraphDriver("overlay2".into()),
             components: vec![component("containerd", "2.1.9"), component("runc", "1.3.6")],
             builders: Vec::new(),

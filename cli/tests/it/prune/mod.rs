@@ -4,6 +4,7 @@ mod ages;
 mod command;
 mod disk;
 mod dry_run;
+mod gaps;
 mod model;
 mod stock;
 mod switches;

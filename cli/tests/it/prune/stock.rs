@@ -16,8 +16,16 @@ pub(super) struct Stock {
     pub(super) images: BTreeMap<String, Image>,
     /// By their ids.
     pub(super) containers: BTreeMap<String, Container>,
+    /// As the engine lists them, whatever is asked for.
+    pub(super) networks: Vec<Value>,
+    /// The ids of build cache, old and in use by nobody.
+    pub(super) cache: Vec<String>,
     /// What happened, as the engine tells of it.
     pub(super) events: String,
+    /// Its version and that of its interface; none for those of 28.5.
+    pub(super) version: Option<(&'static str, &'static str)>,
+    /// By how much its clock is ahead.
+    pub(super) ahead: SignedDuration,
     /// What it was asked: a method, a path and a query each.
     pub(super) asked: Vec<String>,
 }
@@ -82,7 +90,20 @@ impl Stock {
     }
 
     fn answer(&mut self, method: &str, path: &str) -> Option<(u16, String)> {
+        let (version, api) = self.version.unwrap_or(("28.5.0", "1.51"));
         match (method, path) {
+            ("GET", "/version") => Some((200, json!({ "Version": version, "ApiVersion": api }).to_string())),
+            ("GET", "/info") => {
+                let time = Timestamp::now() + self.ahead;
+                Some((200, json!({ "ID": "E", "ServerVersion": version, "SystemTime": time }).to_string()))
+            }
+            ("GET", "/networks") => Some((200, json!(self.networks).to_string())),
+            ("GET", "/system/df") => {
+                let record = |id: &String| json!({ "ID": id, "Size": 1, "LastUsedAt": hours_ago(1000) });
+                let records: Vec<Value> = self.cache.iter().map(record).collect();
+                Some((200, json!({ "BuildCache": records }).to_string()))
+            }
+            ("POST", "/build/prune") => Some((200, json!({ "CachesDeleted": ["one"] }).to_string())),
             ("GET", "/images/json") => {
                 let images: Vec<Value> = self.images.iter().map(|(id, image)| image.listed(id)).collect();
                 Some((200, json!(images).to_string()))

@@ -1,0 +1,96 @@
+//! What happens to an image after it was chosen and before it is deleted: each keeps it.
+
+use std::path::Path;
+
+use ci_build::store::{Identity, Lease, Store, Term};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::super::lock::command::ci_build;
+use super::stock::{Container, Stock, image_id, report};
+
+/// What a prune does with one old image, where this happens after the choice: right before the engine tells of the image alone,
+/// or, while leases can still be added, right before it tells what has happened so far.
+fn pruned(is_early: bool, happens: fn(&mut Stock, &Store)) -> (String, String) {
+    let state = tempfile::tempdir().unwrap();
+    let store = open(state.path());
+    let (of_image, mut is_over) = (format!("/images/{}/json", image_id(0)), false);
+    let (engine, stock) = Stock::made(1, 1000).start(move |stock, _, path| {
+        let is_time = path == if is_early { "/events" } else { &of_image };
+        if is_time && !std::mem::replace(&mut is_over, true) {
+            happens(stock, &store);
+        }
+    });
+    let report = report(ci_build(state.path(), "prune --disk /proc").env("DOCKER_HOST", engine.host()));
+    let thing = |key: &str| report["things"][0][key].as_str().unwrap().to_owned();
+    let (action, cause) = (thing("action"), thing("cause"));
+    assert_eq!(stock.lock().unwrap().left().len(), usize::from(action == "stays"), "{report:#}");
+    (action, cause)
+}
+
+fn open(state: &Path) -> Store {
+    Store::open_in(state, Identity::Docker("E".into())).unwrap()
+}
+
+fn stays(cause: &str) -> (String, String) {
+    ("stays".into(), cause.into())
+}
+
+#[test]
+fn without_anything_it_goes() {
+    assert_eq!(pruned(false, |_, _| ()), ("deleted".into(), "old".into()));
+    assert_eq!(pruned(true, |_, _| ()), ("deleted".into(), "old".into()));
+}
+
+#[test]
+fn a_lease_keeps_it() {
+    let by_name = pruned(true, |_, store| lease(store, "docker.io/library/app:0", String::new()));
+    let by_id = pruned(true, |_, store| lease(store, "other", image_id(0)));
+    assert_eq!((by_name, by_id), (stays("leased"), stays("leased")));
+}
+
+fn lease(store: &Store, name: &str, id: String) {
+    let term = Term::Until(Timestamp::now() + SignedDuration::from_hours(1));
+    store.leases().unwrap().add(&Lease::new(store.identity(), name.into(), id, term)).unwrap();
+}
+
+#[test]
+fn a_container_keeps_it() {
+    let container = pruned(false, |stock, _| {
+        let container = Container { image: 0, created: Timestamp::now(), ended: None, is_ours: false };
+        stock.containers.insert("c".into(), container);
+    });
+    assert_eq!(container, stays("container"));
+}
+
+/// The container is gone again.
+#[test]
+fn a_use_that_the_engine_tells_of_keeps_it() {
+    let used = pruned(false, |stock, _| {
+        stock.events = json!({
+            "Type": "container", "Action": "start", "timeNano": Timestamp::now().as_nanosecond() as i64,
+            "Actor": { "ID": "c", "Attributes": { "image": "app:0" } },
+        })
+        .to_string();
+    });
+    assert_eq!(used, stays("grace"));
+}
+
+#[test]
+fn a_use_that_another_command_writes_down_keeps_it() {
+    let used = pruned(false, |_, store| store.last_uses().unwrap().touch(&image_id(0)).unwrap());
+    assert_eq!(used, stays("grace"));
+}
+
+#[test]
+fn a_new_name_keeps_it() {
+    let named = pruned(false, |stock, _| {
+        stock.images.values_mut().for_each(|image| image.names.push("release:1".into()));
+    });
+    assert_eq!(named, stays("renamed"));
+}
+
+#[test]
+fn what_somebody_else_deleted_is_gone() {
+    assert_eq!(pruned(false, |stock, _| stock.images.clear()), ("gone".into(), "gone".into()));
+}
