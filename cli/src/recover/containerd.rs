@@ -125,7 +125,7 @@ async fn in_namespace(
             return None;
         }
         let cleared = match is_dry_run {
-            true => Ok(Cleared::default()),
+            true => recovery.in_time(remains(engine, &removal.left).measure()).await,
             false => recovery.in_time(clear(engine, &removal.left)).await,
         };
         Some((removal, cleared))

@@ -155,7 +155,6 @@ impl Job {
         };
         let tools = ToolLocks::new(self.locks.clone(), self.wait);
         let mut sum = report::Sum::default();
-        trail.add(&trail::Line::Begin { rules: &self.rules.to_string() })?;
         let (seen, done) = remove::remove(ground, &looked.plan, tools, &trail, &mut |event| {
             sum.add(event);
             tell(&looked, event);
@@ -180,7 +179,7 @@ impl Job {
             }
         };
         let sweep = format!("{}-{}", Timestamp::now().as_microsecond(), std::process::id());
-        trail::Trail::new(file, &path, sweep, directory)
+        trail::Trail::new(file, &path, sweep, directory, &self.rules.to_string())
     }
 }
 

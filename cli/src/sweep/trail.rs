@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,6 +20,8 @@ pub struct Trail {
     path: PathBuf,
     /// What all lines of this sweep have in common: fields of JSON, each behind a comma.
     common: String,
+    /// The first line, until there is another one: both are written together. A full disk has room for them once something is gone.
+    begin: Mutex<Vec<u8>>,
 }
 
 /// One line.
@@ -90,18 +93,30 @@ struct Common<'a> {
 }
 
 impl Trail {
-    /// A trail that is added to. `sweep` says which sweep adds to it.
+    /// A trail that is added to. `sweep` says which sweep adds to it, `rules` by what it goes.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn new(mut file: File, path: &Path, sweep: String, directory: &Path) -> Result<Self, Error> {
+    pub fn new(
+        mut file: File,
+        path: &Path,
+        sweep: String,
+        directory: &Path,
+        rules: &str,
+    ) -> Result<Self, Error> {
         // Somebody may have been killed in the middle of a line.
         end_line(&mut file).map_err(|source| Error::Trail { path: path.into(), source })?;
         let common = Common { sweep: &sweep, directory: &directory.to_string_lossy() };
         let common = serde_json::to_string(&common).map_err(io::Error::from);
         let common = common.map_err(|source| Error::Trail { path: path.into(), source })?;
         let common = common.trim_start_matches('{').trim_end_matches('}');
-        Ok(Self { file, path: path.into(), common: format!(",{common}") })
+        let mut trail =
+            Self { file, path: path.into(), common: format!(",{common}"), begin: Mutex::default() };
+        let mut begin = Vec::new();
+        let written = trail.write(&mut begin, &Line::Begin { rules });
+        written.map_err(|source| Error::Trail { path: path.into(), source })?;
+        trail.begin = Mutex::new(begin);
+        Ok(trail)
     }
 
     /// Adds a line. Several threads may: each line is written by one call, behind the last one.
@@ -111,6 +126,10 @@ impl Trail {
     pub fn add(&self, line: &Line<'_>) -> Result<(), Error> {
         // Most fit.
         let mut text = Vec::with_capacity(512);
+        // Whoever has the first line keeps the others from writing before it.
+        let mut begin = self.begin.lock().unwrap_or_else(PoisonError::into_inner);
+        text.append(&mut begin);
+        let _first = (!text.is_empty()).then_some(begin);
         let written = self.write(&mut text, line).and_then(|()| (&self.file).write_all(&text));
         written.map_err(|source| Error::Trail { path: self.path.clone(), source })
     }
@@ -119,10 +138,10 @@ impl Trail {
     fn write(&self, text: &mut Vec<u8>, line: &Line<'_>) -> io::Result<()> {
         write!(text, "{{\"at\":\"{}\"", Timestamp::now())?;
         text.extend_from_slice(self.common.as_bytes());
-        let begin = text.len();
+        let fields = text.len();
         serde_json::to_writer(&mut *text, line)?;
         // Its fields go on where those ended.
-        text[begin] = b',';
+        text[fields] = b',';
         text.push(b'\n');
         Ok(())
     }
@@ -143,14 +162,16 @@ mod tests {
 
     fn open(path: &Path) -> Trail {
         let file = File::options().read(true).append(true).create(true).open(path).unwrap();
-        Trail::new(file, path, "1".into(), Path::new("/cache")).unwrap()
+        Trail::new(file, path, "1".into(), Path::new("/cache"), "--older-than 7d").unwrap()
     }
 
     #[test]
     fn a_line_is_whole_and_comes_after_what_was_torn() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("trail.jsonl");
-        open(&path).add(&Line::Begin { rules: "--older-than 7d" }).unwrap();
+        let trail = open(&path);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 0, "nothing is to be told yet");
+        trail.add(&Line::Directory { path: Shown(b"a") }).unwrap();
         File::options().append(true).open(&path).unwrap().write_all(b"{\"at\":\"20").unwrap();
         let trail = open(&path);
         trail
@@ -165,11 +186,12 @@ mod tests {
         trail.add(&Line::Directory { path: Shown("\u{fc}".as_bytes()) }).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<_> = text.lines().map(serde_json::from_str::<serde_json::Value>).collect();
-        assert_eq!(lines.len(), 4);
-        assert!(lines[1].is_err());
-        let removed = lines[2].as_ref().unwrap();
+        let whats = lines.iter().map(|line| line.as_ref().map_or("", |line| line["what"].as_str().unwrap()));
+        assert_eq!(whats.collect::<Vec<_>>(), ["begin", "directory", "", "begin", "removed", "directory"]);
+        assert_eq!(lines[0].as_ref().unwrap()["rules"], "--older-than 7d");
+        let removed = lines[4].as_ref().unwrap();
         assert_eq!(removed["path"], serde_json::json!([97, 10, 255]));
         assert_eq!((&removed["freed"], &removed["directory"]), (&4096.into(), &"/cache".into()));
-        assert_eq!(lines[3].as_ref().unwrap()["path"], "\u{fc}");
+        assert_eq!(lines[5].as_ref().unwrap()["path"], "\u{fc}");
     }
 }

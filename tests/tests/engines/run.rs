@@ -25,8 +25,15 @@ fn there(subject: &Subject) -> Result<BTreeSet<String>> {
     Ok(containers.lines().chain(volumes.lines()).map(str::to_owned).collect())
 }
 
+/// What the container of a test writes, in bytes.
+const WRITTEN: u64 = 1 << 20;
+
 fn recovered(host: &Host) -> Result<Value> {
-    let told = ended(&mut host.command(&["recover", "--format", "json"]))?;
+    reported(host, &["recover", "--format", "json"])
+}
+
+fn reported(host: &Host, words: &[&str]) -> Result<Value> {
+    let told = ended(&mut host.command(words))?;
     serde_json::from_slice(&told.stdout)
         .with_context(|| format!("no report: {}", String::from_utf8_lossy(&told.stderr)))
 }
@@ -110,14 +117,24 @@ pub(crate) fn ends_with_its_job(subject: &Subject) -> Result<()> {
 /// A detached container stays with its job, and goes after it.
 pub(crate) fn detached(subject: &Subject) -> Result<()> {
     let (host, before) = (Host::new(subject)?, there(subject)?);
-    let script = format!("\"$CI_BUILD\" run -d {BUSYBOX} sleep 4000; \"$CI_BUILD\" recover >&2");
+    let write = format!("head -c {WRITTEN} /dev/zero >/written; sleep 4000");
+    let script = format!("\"$CI_BUILD\" run -d {BUSYBOX} sh -c '{write}'; \"$CI_BUILD\" recover >&2");
     let output = ended(&mut host.session(&script))?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(told.contains("nothing to recover"), "its job lives: {told}");
     let id = String::from_utf8(output.stdout)?.trim().to_owned();
-    ensure!(there(subject)?.iter().any(|container| id.starts_with(container.as_str())), "it is gone");
+    let left = there(subject)?;
+    ensure!(left.iter().any(|container| id.starts_with(container.as_str())), "it is gone");
+    let has_written = |report: &Value| report["freed"].as_u64().is_some_and(|freed| freed >= WRITTEN);
+    let dry = poll::until(Duration::from_secs(60), || {
+        Ok(Some(reported(&host, &["recover", "--dry-run", "--format", "json"])?).filter(has_written))
+    })?;
+    let dry = dry.context("what it writes is not told")?;
+    ensure!(dry["dry_run"] == true && there(subject)? == left, "a dry run removed something: {dry}");
     let report = recovered(&host)?;
     ensure!(report["removed"][0]["id"] == id.as_str() && report["records"] == 1, "{report}");
+    ensure!(has_written(&report) && report["dry_run"] == false, "{report}");
+    ensure!(dry["removed"] == report["removed"] && dry["records"] == 1, "{dry} for {report}");
     ensure!(there(subject)? == before, "a detached container was left");
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! The end of all that a run made, in the order in which one thing holds the other: the task, processes that survived it, the
 //! container, the snapshots, the lease. Each step is no error where it was done before, so it can be done again from anywhere.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::names::Names;
-use crate::engine::containerd::{Collection, Container, Containerd, Error as EngineError, Task};
+use crate::engine::containerd::{Collection, Container, Containerd, Error as EngineError, Resource, Task};
 use crate::failpoint;
 use crate::journal::RUN_LABEL;
 use crate::process::cgroup;
@@ -99,6 +100,21 @@ impl Remains<'_> {
         Ok(())
     }
 
+    /// What [`Remains::clear`] would tell of, with nothing removed.
+    ///
+    /// # Errors
+    /// When containerd does not tell what there is.
+    pub(crate) async fn measure(&self) -> Result<Cleared, Error> {
+        let container = self.engine.container(self.container).await?;
+        let container = container.filter(|container| self.is_ours(container));
+        let leased = self.engine.leased(&self.names.id()).await?;
+        let mut cleared = Cleared::default();
+        for (snapshotter, key) in self.snapshots(&leased, container.as_ref()) {
+            cleared.bytes = self.used(&snapshotter, &key, cleared.bytes).await;
+        }
+        Ok(cleared)
+    }
+
     /// A container is this run's if its snapshot is: labels are also copied from images, keys are not.
     fn is_ours(&self, container: &Container) -> bool {
         container.snapshot == self.names.id()
@@ -127,31 +143,38 @@ impl Remains<'_> {
     /// being unpacked; no other stands on them, so all are leaves. Layers are not ours to remove: containerd's collection
     /// knows who else needs them.
     async fn unleased(&self, container: Option<&Container>, is_measured: bool) -> Result<Option<u64>, Error> {
-        let mut snapshots: Vec<(String, String)> = Vec::new();
-        for leased in self.engine.leased(&self.names.id()).await? {
-            match leased.kind.split_once('/') {
-                Some(("snapshots", snapshotter)) if self.names.owns(&leased.id) => {
-                    snapshots.push((snapshotter.to_owned(), leased.id));
-                }
-                None if leased.kind == "ingests" && self.names.owns(&leased.id) => {
-                    self.engine.abort(&leased.id).await?;
-                }
-                _ => {}
-            }
+        let leased = self.engine.leased(&self.names.id()).await?;
+        for ingest in leased.iter().filter(|leased| leased.kind == "ingests" && self.names.owns(&leased.id)) {
+            self.engine.abort(&ingest.id).await?;
         }
-        if let Some(Container { snapshotter, snapshot, .. }) = container {
-            snapshots.push((snapshotter.clone(), snapshot.clone()));
-        }
-        snapshots.sort_unstable();
-        snapshots.dedup();
         let mut bytes = None;
-        for (snapshotter, key) in &snapshots {
-            // It need not be known for it to go.
-            if is_measured && let Ok(used) = self.engine.usage(snapshotter, key).await {
-                bytes = Some(bytes.unwrap_or(0) + used);
+        for (snapshotter, key) in self.snapshots(&leased, container) {
+            if is_measured {
+                bytes = self.used(&snapshotter, &key, bytes).await;
             }
-            self.engine.remove_snapshot(snapshotter, key).await?;
+            self.engine.remove_snapshot(&snapshotter, &key).await?;
         }
         Ok(bytes)
+    }
+
+    /// This run's snapshots, each once: its snapshotter, and its key.
+    fn snapshots(&self, leased: &[Resource], container: Option<&Container>) -> BTreeSet<(String, String)> {
+        let of_lease = leased.iter().filter_map(|leased| match leased.kind.split_once('/') {
+            Some(("snapshots", snapshotter)) if self.names.owns(&leased.id) => {
+                Some((snapshotter.to_owned(), leased.id.clone()))
+            }
+            _ => None,
+        });
+        let of_container =
+            container.map(|container| (container.snapshotter.clone(), container.snapshot.clone()));
+        of_lease.chain(of_container).collect()
+    }
+
+    /// So many bytes with those of this snapshot, which need not be known for it to go.
+    async fn used(&self, snapshotter: &str, key: &str, bytes: Option<u64>) -> Option<u64> {
+        match self.engine.usage(snapshotter, key).await {
+            Ok(used) => Some(bytes.unwrap_or(0) + used),
+            Err(_) => bytes,
+        }
     }
 }

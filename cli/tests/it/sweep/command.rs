@@ -277,6 +277,28 @@ fn a_directory_in_which_a_preset_knows_nothing_is_told() {
     assert_eq!(told("npm"), "");
 }
 
+/// torch makes its directory, opens the URL, and then the file in it: it would not find the directory any more.
+#[test]
+fn a_directory_stays_that_a_tool_made_for_what_it_fetches() {
+    let ground = Ground::new();
+    ground.file("torch/checkpoints/old.pth", 30 * DAY);
+    ground.file("models--a/blobs/old", 30 * DAY);
+    ground.age_directories(30 * DAY);
+    let sweep = |preset: &str, directory: &str| {
+        let line = format!("sweep --io normal --format json --preset {preset}");
+        let mut sweep = super::super::lock::command::ci_build(&ground.state(), &line);
+        sweep.arg(ground.tree().join(directory)).output().unwrap();
+        ground.left().join(" ")
+    };
+    assert_eq!(
+        sweep("torch", "torch"),
+        "models--a models--a/blobs models--a/blobs/old torch torch/checkpoints"
+    );
+    // What was empty for long is not about to be filled; what became so by the sweep may be.
+    ground.age_directories(30 * DAY);
+    assert_eq!(sweep("huggingface", ""), "models--a models--a/blobs torch");
+}
+
 /// Root sweeps the caches of two users, one of whom put a link to somewhere else in the place of the cache.
 #[test]
 fn a_link_in_the_place_of_one_directory_keeps_nobody_from_the_others() {

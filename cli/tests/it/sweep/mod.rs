@@ -3,6 +3,7 @@
 mod attack;
 mod command;
 mod deep;
+mod disk;
 mod ground;
 mod install;
 mod kill;

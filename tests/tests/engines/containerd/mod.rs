@@ -24,6 +24,9 @@ pub(crate) use xtask::containerd::Kind;
 /// What is asked to end has ended by then; on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What the container of a test writes, in bytes.
+const WRITTEN: u64 = 1 << 20;
+
 fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -376,7 +379,8 @@ pub(crate) fn side_by_side(kind: Kind) -> Result<()> {
 pub(crate) fn failing(kind: Kind) -> Result<()> {
     let stage = Stage::new(kind)?;
     let before = stage.there()?;
-    let mut run = stage.run(&[IMAGE, "sleep", "4000"]);
+    let write = format!("head -c {WRITTEN} /dev/zero >/written; sleep 4000");
+    let mut run = stage.run(&[IMAGE, "sh", "-c", &write]);
     let _ = ended(run.env("CI_BUILD_TEST_KILL_AT", "run.started"))?;
     let mut recover = stage.ours(&["recover", "--format", "json"]);
     // Who it is, its namespaces, the leases, the containers, and then the removal.
@@ -386,8 +390,19 @@ pub(crate) fn failing(kind: Kind) -> Result<()> {
     let reason = report["failed"][0]["reason"].as_str().unwrap_or_default();
     ensure!(reason.contains("a test lets"), "{report}");
     ensure!(ended(&mut stage.run(&[IMAGE, "true"]))?.status.success());
-    ensure!(stage.there()? != before, "a run tried again at once");
+    let left = stage.there()?;
+    ensure!(left != before, "a run tried again at once");
+    let has_written = |report: &Value| report["freed"].as_u64().is_some_and(|freed| freed >= WRITTEN);
+    let dry = poll::until(PATIENCE, || {
+        Ok(Some(report_of(stage.ours(&["recover", "--dry-run", "--format", "json"]))?).filter(has_written))
+    })?;
+    let dry = dry.context("what it writes is not told")?;
+    ensure!(stage.there()? == left && stage.records()?.len() == 1, "a dry run removed something: {dry}");
     let report = stage.recover()?;
     ensure!(report["removed"].as_array().is_some_and(|removed| removed.len() == 1), "{report}");
+    ensure!(
+        has_written(&report) && dry["removed"][0]["id"] == report["removed"][0]["id"],
+        "{dry} for {report}"
+    );
     is_clean(&stage, &before)
 }
