@@ -26,10 +26,30 @@ const PROGRAM: &str = "/ci-build-program";
 pub struct CacheMount {
     /// Its id, as Dockerfiles have it.
     pub id: String,
+    /// Its options by which it is another cache than that of the id alone, as [`options`] takes them.
+    pub options: Option<String>,
     /// The image that the step runs in, where this program needs one.
     pub image: Option<ImageName>,
     /// The words of the sweep, but for the directory.
     pub words: Vec<String>,
+}
+
+/// Reads `uid=`, `gid=` and `mode=` of a mount: with them it is another cache of the same id (BuildKit's `convert_runmount.go`). `from=`, which
+/// makes it another one too, would need that stage.
+///
+/// # Errors
+/// How it is written.
+pub fn options(text: &str) -> Result<String, String> {
+    let is_one = |option: &str| match option.split_once('=') {
+        Some(("uid" | "gid", number)) => number.parse::<u32>().is_ok(),
+        Some(("mode", mode)) => u32::from_str_radix(mode, 8).is_ok(),
+        _ => false,
+    };
+    if text.split(',').all(is_one) {
+        Ok(text.into())
+    } else {
+        Err("write them as the mount does: uid=1000,gid=1000,mode=0755".into())
+    }
 }
 
 /// Why a cache mount could not be swept.
@@ -112,9 +132,10 @@ impl CacheMount {
             words.chain(self.words.iter().cloned()).chain(fixed.map(String::from)).collect();
         let words = serde_json::Value::from(words);
         let id = &self.id;
+        let options = self.options.as_ref().map(|options| format!(",{options}")).unwrap_or_default();
         Ok(format!(
             "FROM {image}\nARG CI_BUILD_SWEEP_RUN\nENV CI_BUILD_STATE_DIR=/ci-build-state\n\
-             RUN --mount=type=cache,id={id},target={TARGET},sharing=locked --mount=type=bind,target={PROGRAM} {words}\n"
+             RUN --mount=type=cache,id={id},target={TARGET},sharing=locked{options} --mount=type=bind,target={PROGRAM} {words}\n"
         ))
     }
 }
@@ -138,13 +159,18 @@ mod tests {
     #[test]
     fn a_step_sweeps_the_mount_under_its_lock() {
         let words = ["--older-than", "7d", "--keep", "a \"b\""].map(String::from).to_vec();
-        let mount = CacheMount { id: "/root/.m2".into(), image: None, words };
+        let mount = CacheMount { id: "/root/.m2".into(), options: None, image: None, words };
         insta::assert_snapshot!(mount.dockerfile().unwrap(), @r#"
         FROM scratch
         ARG CI_BUILD_SWEEP_RUN
         ENV CI_BUILD_STATE_DIR=/ci-build-state
         RUN --mount=type=cache,id=/root/.m2,target=/ci-build-cache,sharing=locked --mount=type=bind,target=/ci-build-program ["/ci-build-program/ci-build","sweep","--older-than","7d","--keep","a \"b\"","--whole-file-system","--owner","any","--io","normal","/ci-build-cache"]
         "#);
+        let owned = CacheMount { options: Some(options("uid=1000,mode=0750").unwrap()), ..mount.clone() };
+        assert!(owned.dockerfile().unwrap().contains(",sharing=locked,uid=1000,mode=0750 --mount=type=bind"));
+        for text in ["", "uid=a", "mode=9", "from=x", "uid=1,target=/", "uid=1 x"] {
+            assert!(options(text).is_err(), "{text:?}");
+        }
         for id in ["", "a b", "a,target=/", "a\nRUN x", "$x"] {
             let mount = CacheMount { id: id.into(), ..mount.clone() };
             assert!(matches!(mount.dockerfile(), Err(CacheMountError::Id(_))), "{id:?}");

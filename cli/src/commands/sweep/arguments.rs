@@ -7,9 +7,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::super::format::Shown;
+use super::super::store::DockerStore;
 use super::super::{duration, size};
 use crate::image::ImageName;
-use crate::sweep::{By, Empty, Pattern, install, presets};
+use crate::sweep::{By, Empty, Pattern, cache_mount, install, presets};
 use crate::switch;
 
 const EXAMPLES: &str = "\
@@ -95,8 +96,11 @@ pub(crate) struct Arguments {
     #[arg(long, short)]
     pub(super) verbose: bool,
     /// Sweep within the cache mount of this id, by a step of a build that has it under its lock; with one --preset, as a cache of that kind
-    #[arg(long, value_name = "ID", conflicts_with_all = ["touch", "install"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["touch", "install", "directories", "owner", "trail"])]
     pub(super) cache_mount: Option<String>,
+    /// The uid=, gid= and mode= of that mount, where it has any: with others it is another cache
+    #[arg(long, value_name = "OPTIONS", value_parser = cache_mount::options, requires = "cache_mount")]
+    pub(super) cache_mount_options: Option<String>,
     /// The image in which that step runs this program, where it needs a C library [default: none]
     #[arg(long, value_name = "REF", env = "CI_BUILD_SWEEP_CACHE_MOUNT_IMAGE")]
     pub(super) cache_mount_image: Option<ImageName>,
@@ -109,6 +113,9 @@ pub(crate) struct Arguments {
     /// With --install, write the files into this directory instead
     #[arg(long, value_name = "DIR", requires = "install")]
     pub(super) install_to: Option<PathBuf>,
+    /// With --cache-mount, whose engine builds
+    #[command(flatten)]
+    pub(super) store: DockerStore,
     #[command(flatten)]
     pub(super) shown: Shown,
 }

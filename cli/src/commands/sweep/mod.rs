@@ -2,13 +2,14 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{Span, field, info_span};
 
-use super::print_line;
+use super::format::Format;
+use super::{lock, print_line};
 use crate::error::Failure;
-use crate::store::Sweeping;
+use crate::store::{Guard as _, Patience, Sweeping};
 use crate::sweep::cache_mount::CacheMount;
 use crate::sweep::report::{Report, Sum, Thing};
 use crate::sweep::{self, Error, Job, Looked, Place, Touched, pace};
@@ -31,8 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return touch(arguments);
     }
     if let Some(id) = &arguments.cache_mount {
-        let (id, image, words) = (id.clone(), arguments.cache_mount_image.clone(), arguments.words()?);
-        return Ok(ExitCode::from(CacheMount { id, image, words }.sweep()?));
+        return cache_mount(arguments, id);
     }
     let jobs = arguments.jobs()?;
     if let Some(scheduler) = arguments.install {
@@ -95,6 +95,24 @@ fn open(jobs: Vec<Job>) -> Result<Vec<Opened>, Error> {
         place => Ok((job, place)),
     };
     jobs.into_iter().map(open).collect()
+}
+
+/// How long the step waits for whoever has the engine alone.
+const PATIENCE: Patience = Patience { wait: Duration::from_secs(3600), polite: Duration::ZERO };
+
+/// Sweeps within a cache mount, under the engine's shared lock, as any build: who removes build cache relies on nobody building.
+fn cache_mount(arguments: &Arguments, id: &str) -> Result<ExitCode, Failure> {
+    if arguments.shown.format == Format::Json {
+        return Err(Usage::NoReport.into());
+    }
+    let (options, image) = (arguments.cache_mount_options.clone(), arguments.cache_mount_image.clone());
+    let mount = CacheMount { id: id.into(), options, image, words: arguments.words()? };
+    let (store, started) = (arguments.store.open()?, Instant::now());
+    let guard = store.share(&format!("ci-build sweep --cache-mount {id}"), PATIENCE, |notice| {
+        lock::tell(store.identity(), notice, started);
+    })?;
+    guard.pass_on()?;
+    Ok(ExitCode::from(mount.sweep()?))
 }
 
 fn touch(arguments: &Arguments) -> Result<ExitCode, Failure> {

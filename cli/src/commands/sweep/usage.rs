@@ -17,6 +17,8 @@ pub(super) enum Usage {
     Kinds,
     #[error("--grace {} is longer than --older-than {}, so nothing old would go", shown(*grace), shown(*older_than))]
     Grace { grace: Duration, older_than: Duration },
+    #[error("--format json has nothing to tell of a cache mount: what went is in the build's output")]
+    NoReport,
     #[error("there is no user '{0}'")]
     User(String),
     #[error("'{}' is but a part of a cache: its tool has its lock in '{}'", path.display(), whole.display())]
@@ -48,6 +50,7 @@ impl Explain for Usage {
                 format!("give --grace {} or less", shown(*older_than))
             }
             Self::User(_) => "name one of /etc/passwd, a number, `self` or `any`".into(),
+            Self::NoReport => "without it the build's output is shown".into(),
             Self::Part { whole, .. } => format!("name '{}'", whole.display()),
             Self::NoText(_) => "give it a name in UTF-8".into(),
             Self::Unswept { .. } => "the warnings say why; the other ones were swept".into(),

@@ -192,6 +192,13 @@ fn wrong_usage_is_told() {
       help: name '/tree/home'
     ");
     std::fs::remove_dir_all(ground.tree().join("home")).unwrap();
+    insta::assert_snapshot!(refused("sweep --cache-mount x --format json"), @r"
+    error: --format json has nothing to tell of a cache mount: what went is in the build's output
+      help: without it the build's output is shown
+    ");
+    for ignored in ["/tmp", "--owner self", "--trail t"] {
+        assert!(refused(&format!("sweep --cache-mount x {ignored}")).contains("cannot be used with"));
+    }
     // One that is refused is reason enough to touch none.
     ground.file("old", 30 * DAY);
     let tree = ground.tree();
@@ -216,7 +223,7 @@ fn thresholds_come_from_the_environment() {
 }
 
 #[test]
-fn owners_and_mounts_are_respected() {
+fn owners_are_respected() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -228,6 +235,30 @@ fn owners_and_mounts_are_respected() {
     let told = ground.sweep("--owner self");
     assert_eq!((&told["removed_files"], &told["stays"]), (&1.into(), &serde_json::json!({"foreign": 1})));
     assert_eq!(ground.sweep("--owner 1234")["removed_files"], 1);
+}
+
+#[test]
+fn patterns_say_what_may_go_and_what_counts() {
+    let ground = Ground::new();
+    for name in ["a.o", "sub/b.o", "sub/generated.o", "notes.txt"] {
+        ground.file(name, 30 * DAY);
+    }
+    let told = ground.sweep("--include *.o --exclude generated.* --empty never");
+    assert_eq!((&told["removed_files"], &told["files"]), (&2.into(), &3.into()));
+    assert_eq!(told["stays"], serde_json::json!({"excluded": 1, "outside": 1}));
+    assert_eq!(ground.left(), ["notes.txt", "sub", "sub/generated.o"]);
+}
+
+#[test]
+fn a_cache_stays_while_its_tool_has_its_lock() {
+    let ground = Ground::new();
+    ground.file("registry/cache/x/a.crate", 30 * DAY);
+    let lock = File::open(ground.file(".package-cache", HOUR)).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    let sweep = || ground.sweep("--preset cargo --wait 0 --empty never");
+    assert_eq!(sweep()["stays"], serde_json::json!({"tool-locked": 1}));
+    drop(lock);
+    assert_eq!(sweep()["removed_files"], 1);
 }
 
 #[test]

@@ -131,6 +131,25 @@ fn a_module_of_go_goes_whole() {
     assert_eq!(ground.left(), [&left[..], &["cache/download/example.org/m/@v", "example.org"]].concat());
 }
 
+/// Who was not seen to have it has it by now.
+#[test]
+fn what_was_locked_since_the_look_stays() {
+    let ground = Ground::new();
+    let files = ["a", "b", "c"].map(|name| ground.file(name, 30 * DAY));
+    let job = job(&ground, Layout::Files);
+    let (mut held, mut stay) = (Vec::new(), Vec::new());
+    job.sweep(job.open().unwrap(), |_, event| match event {
+        Event::Removed { .. } => {
+            held.extend(files.iter().filter_map(|file| File::open(file).ok()));
+            held.iter().for_each(|file| flock(file, FlockOperation::LockExclusive).unwrap());
+        }
+        Event::Stays(_, reason) => stay.push(*reason),
+        _ => {}
+    })
+    .unwrap();
+    assert_eq!((held.len(), stay), (2, vec![Reason::Locked; 2]));
+}
+
 /// A sweep of what is older than a week.
 pub(super) fn job(ground: &Ground, layout: Layout) -> Job {
     Job {
