@@ -313,7 +313,7 @@ pub(crate) fn killed(subject: &Subject) -> Result<()> {
     const TRIES: usize = 25;
     let mut has_left = false;
     let places = ["journal.adding", "journal.added", "pull.intended", "pull.pulled", "pull.untagged"];
-    // With images in containerd the engine lists an image of two names under either of them.
+    // With images in containerd five rounds without a name were seen once, on a busy machine; why is not known.
     for place in std::iter::repeat_n(places, TRIES).flatten() {
         if has_left && place == places[0] {
             break;
