@@ -30,39 +30,54 @@ const PRUNE: [&str; 13] = [
     "kill*",
 ];
 
-/// Kills so many prunes, at moments that are spread over the time that a whole one takes.
+/// How often it is tried for each prune that is to be killed in its middle.
+const TRIES: usize = 10;
+
+/// Kills prunes until so many had deleted some of the images and not all, or it was tried ten times as often.
 ///
 /// # Errors
 /// When images cannot be made, or a program cannot be run.
-pub fn run(site: &Site, engine: &str, all: usize) -> Result<Kills> {
-    let mut kills = Kills { engine: engine.to_owned(), all, killed: 0, between: 0, complaints: Vec::new() };
-    let mut whole = Duration::MAX;
-    for _ in 0..3 {
-        make(site)?;
-        let begin = Instant::now();
-        command::run(&mut site.ci_build(&PRUNE))?;
-        whole = whole.min(begin.elapsed());
-    }
-    for number in 0..all {
+pub fn run(site: &Site, engine: &str, wanted: usize) -> Result<Kills> {
+    let mut kills =
+        Kills { engine: engine.to_owned(), all: 0, killed: 0, between: 0, complaints: Vec::new() };
+    make(site)?;
+    let begin = Instant::now();
+    command::run(&mut site.ci_build(&PRUNE))?;
+    let mut moment = Moment { after: begin.elapsed() / 2, is_later_next: true };
+    while kills.between < wanted && kills.all < TRIES * wanted {
         make(site)?;
         let mut prune = site.ci_build(&PRUNE);
         let mut child = prune.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("cannot prune")?;
         // The moment is the experiment: there is no event to wait for.
-        std::thread::sleep(moment(whole, number, all));
+        std::thread::sleep(moment.after);
         child.kill().context("cannot kill a prune")?;
         let status = child.wait().context("cannot wait for a prune")?;
         let left = left(site)?;
+        moment.learn(left);
         kills.killed += usize::from(status.code().is_none());
         kills.between += usize::from((1..2 * IMAGES).contains(&left));
+        let number = kills.all;
         kills.complaints.extend(complaint(site)?.map(|complaint| format!("kill {number}: {complaint}")));
+        kills.all += 1;
     }
     kills.complaints.truncate(5);
     Ok(kills)
 }
 
-/// Spread evenly over the time, but not in its order: the engine grows warmer.
-fn moment(whole: Duration, number: usize, all: usize) -> Duration {
-    whole.mul_f64((number * 37 % all) as f64 / all as f64)
+/// When a prune is killed: to and fro over its middle, wherever that is with this engine and by now.
+struct Moment {
+    after: Duration,
+    is_later_next: bool,
+}
+
+impl Moment {
+    /// The next one, where so many names were left.
+    fn learn(&mut self, left: usize) {
+        let share = if (1..2 * IMAGES).contains(&left) { 0.02 } else { 0.1 };
+        // At an end of the middle it turns round.
+        self.is_later_next = left == 2 * IMAGES || left > 0 && self.is_later_next;
+        self.after = self.after.mul_f64(if self.is_later_next { 1.0 + share } else { 1.0 - share });
+    }
 }
 
 fn make(site: &Site) -> Result<()> {
@@ -103,4 +118,32 @@ fn complaint(site: &Site) -> Result<Option<String>> {
         0 => None,
         left => Some(format!("{left} names are left: {}", last_lines(&next.stdout))),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_find_the_middle_and_stay_in_it() {
+        // What is left after so many milliseconds of a prune that deletes between these two.
+        let left = |begin: f64, end: f64, after: f64| match (end - after) / (end - begin) {
+            share if share >= 1.0 => 2 * IMAGES,
+            share if share <= 0.0 => 0,
+            share => (share * (2 * IMAGES) as f64).ceil().min(2.0 * IMAGES as f64 - 1.0) as usize,
+        };
+        let mut moment = Moment { after: Duration::from_millis(50), is_later_next: true };
+        // The engine grows cold in between, and warm.
+        for (begin, end) in [(60.0, 90.0), (300.0, 400.0), (20.0, 30.0)] {
+            let mut seen = std::collections::BTreeSet::new();
+            let hits = (0..200).filter(|_| {
+                let left = left(begin, end, moment.after.as_secs_f64() * 1000.0);
+                moment.learn(left);
+                seen.insert(left);
+                (1..2 * IMAGES).contains(&left)
+            });
+            assert!(hits.count() > 100, "between {begin} and {end} ms");
+            assert!(seen.len() > IMAGES, "all over the middle: {seen:?}");
+        }
+    }
 }

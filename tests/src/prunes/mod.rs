@@ -48,7 +48,7 @@ pub struct Selection {
     /// How many pulls of 600 MB there are at most beside each pruner: each takes the time of a hundred other jobs
     #[arg(long, value_name = "N", default_value = "1000")]
     big: usize,
-    /// How many prunes are killed on each engine
+    /// How many prunes are killed in their middle on each engine, in ten times as many tries at most
     #[arg(long, value_name = "N", default_value = "100")]
     kills: usize,
     /// Put the results of a choice into docs, in the place of what was there

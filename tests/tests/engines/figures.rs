@@ -47,6 +47,8 @@ pub(crate) fn counted(subject: &Subject) -> Result<()> {
     command::run(&mut ours(&["recover"]))?;
     command::run(&mut ours(&["sweep", "--older-than", "0", cache]))?;
 
+    command::run(subject.client.docker().args(["rmi", "leased:1", &pulled]))?;
+
     let engine = command::output(subject.client.docker().args(["info", "--format", "{{.ID}}"]))?;
     let store = format!("store=\"{}\"", engine.trim());
     for (figure, labels) in [

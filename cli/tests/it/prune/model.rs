@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ci_build::engine::{CacheRecord, Container, StoredImage};
+use ci_build::engine::{CacheRecord, Container, Network, StoredImage, Volume};
 use ci_build::prune::choose::choose;
 use ci_build::prune::{CacheSettings, Cause, Inventory, Pattern, Settings, Thing, Verdict};
 use ci_build::store::{Identity, Lease, Term};
@@ -16,7 +16,9 @@ const NAMES: [&str; 6] = ["a:1", "a:latest", "b:1", "r:5/a:1", "r:5/b@sha256:9",
 /// How leases, containers and patterns may name what [`NAMES`] lists, and what nobody has.
 const SPELLINGS: [&str; 8] =
     ["a:1", "a", "docker.io/library/b:1", "r:5/a:1", "r:5/b:7@sha256:9", "library/c:1", "x:1", "a:latest"];
-const PATTERNS: [&str; 6] = ["a", "a:1", "*:1", "r:5/*", "docker.io/library/c", "x"];
+const PATTERNS: [&str; 8] = ["a", "a:1", "*:1", "r:5/*", "docker.io/library/c", "x", "sha256:0", "sha256:?"];
+const VOLUMES: [&str; 3] = ["v0", "v1", "v2"];
+const NETWORKS: [&str; 3] = ["n0", "n1", "n2"];
 
 fn hour(hours: u8) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + i64::from(hours) * 3600).unwrap()
@@ -39,12 +41,31 @@ prop_compose! {
     }
 }
 
+/// An image and its name, when it was made and ended, if it has and the engine told, whether it is ours, its volumes and networks.
+type Made = (usize, &'static str, u8, Option<Option<u8>>, bool, Vec<String>, Vec<String>);
+
+fn container() -> impl Strategy<Value = Made> {
+    let some =
+        |names: [&'static str; 5]| vec(proptest::sample::select(names.map(String::from).to_vec()), 0..2);
+    (
+        0..8_usize,
+        proptest::sample::select(&SPELLINGS[..]),
+        0..22_u8,
+        proptest::option::of(proptest::option::of(0..22_u8)),
+        any::<bool>(),
+        some(["v0", "v1", "v2", "other", "n0"]),
+        some(["n0", "n1", "id-n0", "id-n2", "v0"]),
+    )
+}
+
 prop_compose! {
     fn inventory()(
         images in vec(image(), 0..7),
-        containers in vec((0..8_usize, proptest::sample::select(&SPELLINGS[..]), 0..22_u8, any::<bool>(), any::<bool>()), 0..3),
+        containers in vec(container(), 0..3),
         leases in vec((0..12_usize, proptest::sample::select(&SPELLINGS[..])), 0..3),
         cache in vec((proptest::option::of(0..6_usize), any::<bool>(), any::<bool>(), 0..22_u8, 0..9_u64), 0..7),
+        volumes in vec((proptest::option::of(0..22_u8), any::<bool>()), 0..VOLUMES.len()),
+        networks in vec(proptest::option::of(0..22_u8), 0..NETWORKS.len()),
     ) -> Inventory {
         let mut inventory = Inventory { now: hour(NOW), ..Inventory::default() };
         for (index, (parent, names, created, used)) in images.into_iter().enumerate() {
@@ -54,16 +75,18 @@ prop_compose! {
             inventory.images.push(StoredImage { id: id(index), parent, names, digests, created: hour(created), size: 1 });
             inventory.used.extend(used.map(|used| (id(index), hour(used))));
         }
-        for (image, name, created, has_ended, is_ours) in containers {
+        for (index, (image, name, created, ended, is_ours, volumes, networks)) in containers.into_iter().enumerate() {
+            let id = format!("c{index}");
+            inventory.ended.extend(ended.flatten().map(|ended| (id.clone(), hour(ended))));
             inventory.containers.push(Container {
-                id: "c".into(), name: "c".into(), image: name.into(), image_id: id(image),
-                state: if has_ended { "exited" } else { "created" }.into(),
-                created: hour(created), is_ours, labels: Default::default(), volumes: vec![], networks: vec![],
+                name: id.clone(), id, image: name.into(), image_id: self::id(image),
+                state: if ended.is_some() { "exited" } else { "created" }.into(),
+                created: hour(created), is_ours, labels: Default::default(), volumes, networks,
             });
         }
         for (image, name) in leases {
             // Leases of what is not there yet have no id.
-            let id = if image < 8 { id(image) } else { String::new() };
+            let id = if image < 8 { self::id(image) } else { String::new() };
             inventory.leases.push(Lease::new(&Identity::Named("x".into()), name.into(), id, Term::Until(hour(NOW))));
         }
         for (index, (parent, is_mount, is_in_use, used, size)) in cache.into_iter().enumerate() {
@@ -71,6 +94,12 @@ prop_compose! {
                 id: id(index), parents: parent.filter(|&parent| parent < index).map(id).into_iter().collect(),
                 description: String::new(), mount: is_mount.then(|| "m".into()), is_in_use, size, used: hour(used),
             });
+        }
+        for ((created, is_anonymous), name) in volumes.into_iter().zip(VOLUMES) {
+            inventory.volumes.push(Volume { name: name.into(), created: created.map(hour), is_anonymous });
+        }
+        for (created, name) in networks.into_iter().zip(NETWORKS) {
+            inventory.networks.push(Network { id: format!("id-{name}"), name: name.into(), created: created.map(hour) });
         }
         inventory
     }
@@ -84,6 +113,8 @@ prop_compose! {
         repositories in vec(proptest::sample::select(&PATTERNS[..]), 0..2),
         dangling: bool,
         containers: bool,
+        volumes: bool,
+        networks: bool,
         only_mounts: bool,
         max_size in proptest::option::of(0..20_u64),
     ) -> Settings {
@@ -92,7 +123,7 @@ prop_compose! {
         Settings {
             older_than: hours(grace + more), grace: hours(grace),
             keep: patterns(keep), repositories: patterns(repositories),
-            dangling, containers, volumes: false, networks: false,
+            dangling, containers, volumes, networks,
             build_cache: Some(CacheSettings { mounts: if only_mounts { patterns(vec!["m"]) } else { vec![] }, max_size }),
         }
     }
@@ -146,8 +177,12 @@ impl Model<'_> {
             || Self::names(image).iter().any(|name| same_name(name, &container.image))
     }
 
+    fn last_of(&self, container: &Container) -> Timestamp {
+        (*self.inventory.ended.get(&container.id).unwrap_or(&container.created)).min(self.inventory.now)
+    }
+
     fn container_goes(&self, container: &Container) -> bool {
-        let age = self.age(container.created.min(self.inventory.now));
+        let age = self.age(self.last_of(container));
         self.settings.containers
             && container.is_ours
             && container.state == "exited"
@@ -158,7 +193,9 @@ impl Model<'_> {
     fn is_kept(&self, image: &StoredImage) -> bool {
         let kept =
             |name: &String| self.settings.keep.iter().any(|pattern| pattern_has(&pattern.to_string(), name));
+        let ids = ["sha256:?".to_owned(), image.id.clone()];
         Self::names(image).into_iter().any(kept)
+            || self.settings.keep.iter().any(|pattern| ids.contains(&pattern.to_string()))
     }
 
     fn is_outside(&self, image: &StoredImage) -> bool {
@@ -175,7 +212,7 @@ impl Model<'_> {
     fn used(&self, image: &StoredImage) -> Timestamp {
         let own = *self.inventory.used.get(&image.id).unwrap_or(&image.created);
         let containers = self.inventory.containers.iter().filter(|container| Self::is_of(container, image));
-        let times = containers.map(|container| container.created);
+        let times = containers.map(|container| self.last_of(container));
         let times = times.chain(self.children(image).map(|child| self.used(child)));
         times.fold(own, Timestamp::max).min(self.inventory.now)
     }
@@ -247,11 +284,33 @@ proptest! {
         }
     }
 
+    /// Only anonymous volumes, and only what no container has, whatever the disk says.
+    #[test]
+    fn volumes_and_networks_go_as_they_are_defined_to(inventory in inventory(), settings in settings(), is_pressed: bool) {
+        let model = Model { inventory: &inventory, settings: &settings, is_pressed: false };
+        let decisions = choose(&inventory, &settings, is_pressed);
+        let goes = |thing| decisions.iter().any(|decision| decision.thing == thing && matches!(decision.verdict, Verdict::Goes(_)));
+        let is_old = |created: Option<Timestamp>| {
+            created.is_some_and(|created| model.cause(model.age(created.min(inventory.now))).is_some())
+        };
+        for (index, volume) in inventory.volumes.iter().enumerate() {
+            let is_free = inventory.containers.iter().all(|container| !container.volumes.contains(&volume.name));
+            let may = settings.volumes && volume.is_anonymous && is_free;
+            prop_assert_eq!(goes(Thing::Volume(index)), may && is_old(volume.created), "{:?}", volume);
+        }
+        for (index, network) in inventory.networks.iter().enumerate() {
+            let has = |container: &Container| [&network.id, &network.name].iter().any(|&name| container.networks.contains(name));
+            let may = settings.networks && !inventory.containers.iter().any(has);
+            prop_assert_eq!(goes(Thing::Network(index)), may && is_old(network.created), "{:?}", network);
+        }
+    }
+
     /// The least recently used first, whatever the order in which images were made, and none before what is made from it.
     #[test]
     fn the_least_recently_used_goes_first(inventory in inventory(), settings in settings(), is_pressed: bool) {
         let decisions = choose(&inventory, &settings, is_pressed);
-        let shared: Vec<_> = decisions.iter().filter(|decision| !matches!(decision.thing, Thing::Container(_))).collect();
+        let shared: Vec<_> =
+            decisions.iter().filter(|decision| matches!(decision.thing, Thing::Image(_) | Thing::Cache(_))).collect();
         prop_assert!(shared.is_sorted_by_key(|decision| decision.used));
         let place = |thing| shared.iter().position(|decision| decision.thing == thing);
         for (index, image) in inventory.images.iter().enumerate() {
