@@ -110,7 +110,7 @@ pub fn not_run(raw: &Raw) -> Vec<String> {
     }
     let is_whole = |model: &Model| model.entries >= ENTRIES && model.passes.len() > 1;
     expect(raw.models.iter().any(is_whole), &format!("{ENTRIES} entries against the model"));
-    expect(raw.kills.iter().any(|kills| kills.all >= KILLS), &format!("{KILLS} kills"));
+    expect(raw.kills.iter().any(|kills| kills.killed >= KILLS), &format!("{KILLS} kills"));
     for tool in super::caches::names() {
         let mut caches = raw.caches.iter().filter(|cache| cache.tool == tool);
         expect(caches.any(|cache| cache.runs >= TOOLS), &format!("{TOOLS} runs of {tool}"));
