@@ -50,6 +50,23 @@ fn every_page_is_up_to_date() {
     assert_eq!(std::fs::read_dir(directory).unwrap().count(), RULES.len(), "a page without a rule");
 }
 
+/// One cache at the places of two tools, of which one bears other users and one does not.
+#[test]
+fn the_tool_that_bears_least_decides_wherever_it_stands() {
+    let [npm, apt] = ["/root/.npm", "/var/cache/apt"];
+    for [first, second] in [[npm, apt], [apt, npm]] {
+        let source = format!(
+            "FROM x AS a\nRUN --mount=type=cache,id=one,target={first} a\nFROM x\n\
+             RUN --mount=type=cache,id=one,target={second} b\nCOPY --from=a /a /\n"
+        );
+        let (graph, _) = read(&source, &Options::default());
+        let found = hazard::find(&graph);
+        let race = found.iter().find(|finding| finding.rule.name == "SharedCacheRace").expect("it races");
+        assert_eq!(race.severity, hazard::Severity::Error, "{source}");
+        assert!(race.message.contains("apt does not bear it"), "{}", race.message);
+    }
+}
+
 /// A step that runs beside what its stage needs later is not drawn below it.
 #[test]
 fn a_picture_says_which_step_of_a_stage_needs_another_stage() {

@@ -75,7 +75,9 @@ pub(crate) fn severity_of_sharing(graph: &BuildGraph, key: &CacheKey, mounts: &[
 }
 
 fn tool_of(graph: &BuildGraph, key: &CacheKey, mounts: &[MountRef]) -> Option<&'static tool::Tool> {
-    let tool = mounts.iter().find_map(|at| tool::of(&graph.mount(*at).target)).or_else(|| tool::of(&key.id));
+    // Of several the one that bears least, whichever step comes first.
+    let of_mounts = mounts.iter().filter_map(|at| tool::of(&graph.mount(*at).target));
+    let tool = of_mounts.min_by_key(|tool| (tool.bears, &tool.name)).or_else(|| tool::of(&key.id));
     // A tool whose lock not all of them see protects nothing.
     tool.filter(|_| mounts.iter().all(|at| tool_lock_outside_mount::lock_outside(graph, *at).is_none()))
 }
