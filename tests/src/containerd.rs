@@ -1,6 +1,7 @@
 //! A containerd with a base image, and the host command with a state of its own.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -116,10 +117,8 @@ impl Stage {
         for variable in ["STORE", "WAIT", "TIMEOUT", "GRACE", "NO_RECOVER"] {
             command.env_remove(format!("CI_BUILD_{variable}"));
         }
-        command
+        at(&mut command, self.engine.socket())
             .env("CI_BUILD_STATE_DIR", self.state())
-            .env("CI_BUILD_CONTAINERD", self.engine.socket())
-            .env("CONTAINERD_ADDRESS", self.engine.socket())
             .env("CI_BUILD_CONFIG", "")
             .env("CONTAINERD_NAMESPACE", &self.namespace)
             .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
@@ -202,6 +201,11 @@ impl Drop for Stage {
             let _ = command::run(self.ctr().args(["containers", "delete", task]));
         }
     }
+}
+
+/// Lets a command find the containerd behind this socket: `recover` and locks by our variable, which chooses it, and `run` by ctr's.
+pub fn at(command: &mut Command, socket: impl AsRef<OsStr>) -> &mut Command {
+    command.env("CI_BUILD_CONTAINERD", &socket).env("CONTAINERD_ADDRESS", &socket)
 }
 
 /// What a recovery reports.

@@ -9,6 +9,7 @@ use super::choose::{Task, choose};
 use super::report::{Failed, Removed, Report};
 use super::{Error, Recovery, names, volumes};
 use crate::engine::{Deletion, Engine, Inherited, OWNER_LABEL, OwnedContainer};
+use crate::error::with_cause;
 use crate::failpoint;
 use crate::journal::{EngineAt, Found, Owner, RUN_LABEL, Record, What};
 use crate::process::survivors::Inmates;
@@ -67,7 +68,7 @@ pub(super) async fn recover(
                     Ok(false) => {}
                     Err(error) if error.is_lost() => return Err(error.into()),
                     Err(error) => {
-                        fail(recovery, place, container, record, super::told(&error), report)?;
+                        fail(recovery, place, container, record, with_cause(&error), report)?;
                         continue;
                     }
                 }

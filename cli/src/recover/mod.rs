@@ -12,7 +12,7 @@ use tracing::{Instrument as _, Span, info};
 
 use crate::engine::containerd::{Containerd, Error as ContainerdError};
 use crate::engine::{self, Endpoint, Engine};
-use crate::error::{Blame, Explain};
+use crate::error::{Blame, Explain, with_cause};
 use crate::failpoint;
 use crate::journal::{EngineAt, Fate, Found, Journal, Record};
 use crate::store::{self, Alone};
@@ -133,7 +133,7 @@ impl Recovery<'_> {
                 .await
                 .map_err(|_| format!("it did not end within {} s", limit.as_secs_f32()))?,
         };
-        removed.map_err(|error| told(&error))
+        removed.map_err(|error| with_cause(&error))
     }
 
     /// Whether a record still says what it said when its owner was seen to be dead: from then on nobody changes it, but
@@ -238,7 +238,7 @@ async fn attempt(
         if let Some(reason) = waits(&records, options) {
             unreached(&recovery, &records, &reason, report)?;
         } else if let Err(error) = there(&recovery, place, &records, report).await {
-            unreached(&recovery, &records, &told(&error), report)?;
+            unreached(&recovery, &records, &with_cause(&error), report)?;
         }
     }
     failpoint::reach("recover.done");
@@ -375,9 +375,4 @@ fn unreached(
         }
     }
     Ok(())
-}
-
-/// An error and what is at the bottom of it, on one line.
-fn told(error: &dyn std::error::Error) -> String {
-    crate::error::with_cause(error)
 }

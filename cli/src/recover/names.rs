@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::report::{Failed, Removed, Report};
 use super::{Error, Recovery};
 use crate::engine::Engine;
+use crate::error::with_cause;
 use crate::journal::{Fate, Found, Record, What};
 
 /// Takes the names of dead owners from one engine's images, and with the last name the image.
@@ -46,7 +47,7 @@ async fn remove(
     let id = match untag.await {
         Ok(id) => id,
         Err(error) if error.is_lost() => return Err(error.into()),
-        Err(error) => return recovery.fail(of_record, record.clone(), super::told(&error), report),
+        Err(error) => return recovery.fail(of_record, record.clone(), with_cause(&error), report),
     };
     recovery.forget(of_record)?;
     report.records += 1;

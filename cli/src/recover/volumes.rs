@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::choose::{Task, choose};
 use super::report::{Failed, Removed, Report};
-use super::{Error, Recovery, told};
+use super::{Error, Recovery};
 use crate::engine::{Deletion, Engine, OWNER_LABEL, OwnedVolume};
+use crate::error::with_cause;
 use crate::journal::{EngineAt, Found, Owner, Record, What};
 
 /// Removes one engine's volumes of dead owners that no container has. Their labels tell whose they are; only one that could not be
@@ -26,7 +27,7 @@ pub(super) async fn recover(
         Err(error) => {
             report.failed.push(Failed {
                 what: "containers that are gone".into(),
-                reason: told(&error),
+                reason: with_cause(&error),
                 times: 1,
             });
             return Ok(());

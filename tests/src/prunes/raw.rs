@@ -83,26 +83,27 @@ pub fn some_of(messages: &mut Vec<String>) {
     messages.truncate(5);
 }
 
+/// Keeps what was seen: in the place of what was seen earlier of the same, together with it, or beside all others.
+fn put<T>(all: &mut Vec<T>, seen: T, earlier: Earlier, is_same: fn(&T, &T) -> bool, count: fn(&mut T, T)) {
+    match all.iter_mut().find(|kept| is_same(kept, &seen)) {
+        Some(kept) if earlier == Earlier::Counts => count(kept, seen),
+        Some(kept) => *kept = seen,
+        None => all.push(seen),
+    }
+}
+
 impl Raw {
     /// Keeps what was seen of an engine beside a pruner.
     pub fn put_load(&mut self, load: Load, earlier: Earlier) {
-        let is_same = |kept: &Load| (&kept.engine, &kept.pruner) == (&load.engine, &load.pruner);
-        match self.loads.iter_mut().find(|kept| is_same(kept)) {
-            Some(kept) if earlier == Earlier::Counts => kept.count(load),
-            Some(kept) => *kept = load,
-            None => self.loads.push(load),
-        }
+        let is_same = |kept: &Load, load: &Load| (&kept.engine, &kept.pruner) == (&load.engine, &load.pruner);
+        put(&mut self.loads, load, earlier, is_same, Load::count);
         // The pruners of an engine stay in their order.
         self.loads.sort_by(|one, other| one.engine.cmp(&other.engine));
     }
 
     /// Keeps what became of an engine's killed prunes.
     pub fn put_kills(&mut self, kills: Kills, earlier: Earlier) {
-        match self.kills.iter_mut().find(|kept| kept.engine == kills.engine) {
-            Some(kept) if earlier == Earlier::Counts => kept.count(kills),
-            Some(kept) => *kept = kills,
-            None => self.kills.push(kills),
-        }
+        put(&mut self.kills, kills, earlier, |kept, kills| kept.engine == kills.engine, Kills::count);
         self.kills.sort_by(|one, other| one.engine.cmp(&other.engine));
     }
 }

@@ -3,8 +3,10 @@
 //! Between that last look and the removal are some microseconds. Whoever puts another file in its place in just these loses the name of
 //! that file; nothing outside of the directory can be met, since a name is removed from an open directory, and never followed.
 //!
-//! [`check`] looks at an entry once more, [`beside`] knows its lock files, [`whole`] removes units of several entries, [`watch`] knows of some who else needs them, [`emptied`] the directories that are empty then,
-//! [`ledger`] has all of it written down and told.
+//! - [`check`] looks at an entry once more, and [`beside`] knows its lock files,
+//! - [`whole`] removes units of several entries, and [`watch`] knows whether somebody came to need one since,
+//! - [`emptied`] removes the directories that are empty then,
+//! - [`ledger`] has all of it written down and told.
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;

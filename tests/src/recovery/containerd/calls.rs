@@ -9,6 +9,7 @@ use super::super::calls::{Trial, one_by_one};
 use super::super::raw::Row;
 use super::ground::Ground;
 use super::scenario::{ENDS, IS_STOPPED, UNPACKS};
+use crate::containerd::at;
 use crate::proxy::Fate;
 use crate::proxy::grpc::Proxy;
 
@@ -59,10 +60,7 @@ impl Call {
                 ground.quiet(ground.stage.ours(&["recover"]))
             }
         };
-        for variable in ["CI_BUILD_CONTAINERD", "CONTAINERD_ADDRESS"] {
-            command.env(variable, proxy.socket());
-        }
-        let mut child = command.spawn().context("cannot run ci-build")?;
+        let mut child = at(&mut command, proxy.socket()).spawn().context("cannot run ci-build")?;
         super::end(&mut child)
     }
 }
