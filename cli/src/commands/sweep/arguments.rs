@@ -80,7 +80,7 @@ pub(crate) struct Arguments {
     /// At which priority the disk is used
     #[arg(long, value_enum, env = "CI_BUILD_SWEEP_IO", default_value_t)]
     pub(super) io: Io,
-    /// How many threads look and remove [default: one a core, at most 8]
+    /// How many threads look and remove [default: two a core, at most 8]
     #[arg(long, value_name = "N", env = "CI_BUILD_SWEEP_THREADS")]
     pub(super) threads: Option<NonZero<u32>>,
     /// How long to wait for a tool's own lock of its cache

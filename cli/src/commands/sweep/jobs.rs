@@ -23,10 +23,11 @@ fn not_above(path: &Path, locks: &[PathBuf]) -> Result<(), Usage> {
 }
 
 impl Arguments {
+    /// Two a core: what is not in memory is waited for, and then the other one has the core (docs/decisions.md has figures).
     pub(super) fn threads(&self) -> usize {
         const MOST: usize = 8;
-        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST);
-        self.threads.map_or_else(cores, |threads| threads.get() as usize)
+        let twice = || std::thread::available_parallelism().map_or(1, NonZero::get).saturating_mul(2).min(MOST);
+        self.threads.map_or_else(twice, |threads| threads.get() as usize)
     }
 
     /// What is to be swept. Caches of presets are passed over where they are not there, unless it is to be swept later, when they may be.
