@@ -25,6 +25,9 @@ struct Tool {
     cache: &'static str,
     /// By which preset it is swept.
     preset: &'static str,
+    /// What it downloads from on the loopback, a Python program that prints its port; it is `$PORT` then. Without one it asks where this
+    /// machine is configured to.
+    server: Option<&'static str>,
 }
 
 const TOOLS: [Tool; 4] = [
@@ -32,10 +35,11 @@ const TOOLS: [Tool; 4] = [
         name: "pip",
         version: "python3 -m pip --version",
         setup: "mkdir cache",
-        job: "set -- six idna toml attrs; shift $((N % 4)); rm -rf out; \
-              python3 -m pip download --quiet --disable-pip-version-check --no-deps --cache-dir \"$WORK/cache\" -d out \"$1\"",
+        job: "rm -rf out; python3 -m pip --isolated download --quiet --disable-pip-version-check --no-deps --cache-dir \"$WORK/cache\" \
+              --index-url \"http://127.0.0.1:$PORT/simple\" --trusted-host 127.0.0.1 -d out p$((N / 2 % 3))",
         cache: "cache",
         preset: "pip",
+        server: Some(include_str!("index.py")),
     },
     Tool {
         name: "npm",
@@ -45,6 +49,7 @@ const TOOLS: [Tool; 4] = [
               npm install --silent --no-audit --no-fund --cache \"$WORK/cache\" --prefix . \"$1\"",
         cache: "cache/_cacache",
         preset: "npm",
+        server: None,
     },
     Tool {
         name: "cargo",
@@ -56,16 +61,18 @@ const TOOLS: [Tool; 4] = [
         job: "cd p$((N % 4)); rm -rf target; CARGO_HOME=\"$WORK/home\" cargo check --quiet",
         cache: "home",
         preset: "cargo",
+        server: None,
     },
     Tool {
         name: "huggingface_hub",
         version: "./venv/bin/python -c 'import huggingface_hub; print(huggingface_hub.__version__)'",
         setup: "python3 -m venv venv && ./venv/bin/pip install --quiet --disable-pip-version-check huggingface_hub && mkdir -p cache/hub",
-        job: "HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1 HF_HUB_DISABLE_XET=1 HF_ENDPOINT=http://127.0.0.1:$HUB HF_HOME=\"$WORK/cache\" \
+        job: "HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1 HF_HUB_DISABLE_XET=1 HF_ENDPOINT=http://127.0.0.1:$PORT HF_HOME=\"$WORK/cache\" \
               ./venv/bin/python -c \"import sys, huggingface_hub as h; d = h.snapshot_download('org/m' + sys.argv[1]); \
               [open(d + '/' + n).read() for n in ('config.json', 'model.bin')]\" $((N / 2 % 3))",
         cache: "cache/hub",
         preset: "huggingface",
+        server: Some(include_str!("hub.py")),
     },
 ];
 
@@ -89,19 +96,20 @@ pub fn run(
     if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
         bail!("there is no tool '{unknown}': there are {}", names.join(", "));
     }
-    let hub = Hub::start()?;
     let is_chosen = |tool: &&Tool| only.is_empty() || only.iter().any(|name| name == tool.name);
-    TOOLS.iter().filter(is_chosen).try_for_each(|tool| keep(one(tool, program, runs, hub.port)?))
+    TOOLS.iter().filter(is_chosen).try_for_each(|tool| keep(one(tool, program, runs)?))
 }
 
-fn one(tool: &Tool, program: &Path, runs: u64, hub: u16) -> Result<Cache> {
+fn one(tool: &Tool, program: &Path, runs: u64) -> Result<Cache> {
+    let server = tool.server.map(Server::start).transpose()?;
     let place = tempfile::tempdir().context("cannot create a directory")?;
     let work = place.path().join("work");
     std::fs::create_dir(&work).context("cannot create a directory")?;
     let shell = |line: &str, number: u64| {
         let mut command = Command::new("sh");
         command.args(["-c", line]).current_dir(&work).stdin(Stdio::null());
-        command.env("WORK", &work).env("N", number.to_string()).env("HUB", hub.to_string());
+        command.env("WORK", &work).env("N", number.to_string());
+        command.envs(server.iter().map(|server| ("PORT", server.port.to_string())));
         command
     };
     let mut seen = Cache { tool: tool.name.into(), ..Cache::default() };
@@ -167,28 +175,28 @@ fn sweep(subject: &Subject<'_>, tool: &Tool, cache: &Path, stop: &AtomicBool) ->
     (sweeps, failed, removed)
 }
 
-/// The hub, for as long as this lives.
-struct Hub {
+/// What a tool downloads from, for as long as this lives.
+struct Server {
     child: Child,
     _stdin: ChildStdin,
     port: u16,
 }
 
-impl Hub {
-    fn start() -> Result<Self> {
-        let mut hub = Command::new("python3");
-        hub.args(["-c", include_str!("hub.py")]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = hub.spawn().context("cannot run python3")?;
+impl Server {
+    fn start(program: &str) -> Result<Self> {
+        let mut server = Command::new("python3");
+        server.args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = server.spawn().context("cannot run python3")?;
         let stdin = child.stdin.take().context("there is no standard input")?;
         let mut line = String::new();
         let stdout = child.stdout.take().context("there is no standard output")?;
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
-        let port = line.trim().parse().context("the hub does not tell its port")?;
+        let port = line.trim().parse().context("the server does not tell its port")?;
         Ok(Self { child, _stdin: stdin, port })
     }
 }
 
-impl Drop for Hub {
+impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -3,6 +3,7 @@
 It prints its port. A model's revision changes with each third question for it, so that old revisions are left behind."""
 import hashlib, http.server, json, os, re, sys, threading
 
+NAMES = ("config.json", "model.bin")
 asked = {}
 
 
@@ -28,12 +29,19 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = self.path.split("?")[0]
+        tree = re.fullmatch(r"/api/models/(.+?)/tree/([0-9a-f]{40})", path)
+        if tree:
+            model, sha = tree.groups()
+            files = [(name, content(model, name, sha)) for name in NAMES]
+            answer = [{"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
+                      for name, body in files]
+            return self.reply(json.dumps(answer).encode(), {"Content-Type": "application/json"})
         info = re.fullmatch(r"/api/models/(.+?)(?:/revision/.+)?", path)
         if info:
             model = info[1]
             asked[model] = asked.get(model, 0) + 1
             sha = hashlib.sha1(f"{model} {asked[model] // 3}".encode()).hexdigest()
-            files = [{"rfilename": name} for name in ("config.json", "model.bin")]
+            files = [{"rfilename": name} for name in NAMES]
             answer = {"id": model, "modelId": model, "sha": sha, "siblings": files, "private": False,
                       "downloads": 0, "likes": 0, "tags": []}
             return self.reply(json.dumps(answer).encode(), {"Content-Type": "application/json"})

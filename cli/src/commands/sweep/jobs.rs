@@ -26,7 +26,8 @@ impl Arguments {
     /// Two a core: what is not in memory is waited for, and then the other one has the core (docs/decisions.md has figures).
     pub(super) fn threads(&self) -> usize {
         const MOST: usize = 8;
-        let twice = || std::thread::available_parallelism().map_or(1, NonZero::get).saturating_mul(2).min(MOST);
+        let twice =
+            || std::thread::available_parallelism().map_or(1, NonZero::get).saturating_mul(2).min(MOST);
         self.threads.map_or_else(twice, |threads| threads.get() as usize)
     }
 

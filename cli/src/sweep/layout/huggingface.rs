@@ -1,9 +1,10 @@
-//! The hub cache of Hugging Face: `models--NAME/{blobs,refs,snapshots}`.
+//! The hub cache of Hugging Face: `models--NAME/{blobs,refs,snapshots,trees}`.
 //!
-//! A unit is a revision: its directory of links in `snapshots`, the names in `refs` that mean it, and the blobs that its links lead to.
-//! A blob of several revisions goes with the last of them. A blob that no link leads to, such as a download that was broken off, is a
-//! unit of its own. While something is downloaded into a repository its lock file in `.locks` is held. A revision may get a link to a blob
-//! that is there already, which leaves no sign but in the directory of the link: so all of `snapshots` is watched. All of it may be in `hub`, as in a
+//! A unit is a revision: its directory of links in `snapshots`, the names in `refs` that mean it, the list of its files in `trees`
+//! (huggingface_hub from 2 on, `_tree_cache.py`), and the blobs that its links lead to. A blob of several revisions goes with the last
+//! of them. A blob that no link leads to, such as a download that was broken off, is a unit of its own, as is a list without a revision.
+//! While something is downloaded into a repository its lock file in `.locks` is held. A revision may get a link to a blob that is there
+//! already, which leaves no sign but in the directory of the link: so all of `snapshots` is watched. All of it may be in `hub`, as in a
 //! cache mount of all that Hugging Face caches.
 
 use std::collections::{HashMap, HashSet};
@@ -15,7 +16,7 @@ use super::Read;
 use super::index::Index;
 
 /// How the directories of repositories begin.
-const KINDS: [&[u8]; 3] = [b"models--", b"datasets--", b"spaces--"];
+const KINDS: [&[u8]; 4] = [b"models--", b"datasets--", b"spaces--", b"kernels--"];
 
 pub(super) fn parts(index: &Index<'_>, read: Read<'_>) -> Vec<Parts> {
     let is_repository = |&id: &Id| KINDS.iter().any(|kind| index.name(id).starts_with(kind));
@@ -43,7 +44,8 @@ fn repository(index: &Index<'_>, read: Read<'_>, hub: Id, id: Id) -> Vec<Parts> 
             names.entry(revision.trim_ascii().to_vec()).or_default().push(name);
         }
     }
-    let mut led_to = HashSet::new();
+    let lists = in_it(b"trees");
+    let mut of_units = HashSet::new();
     let mut units = Vec::new();
     for revision in snapshots.iter().flat_map(|&snapshots| index.directories(snapshots)) {
         let mut parts = index.whole(revision);
@@ -53,21 +55,23 @@ fn repository(index: &Index<'_>, read: Read<'_>, hub: Id, id: Id) -> Vec<Parts> 
             parts.entries.push(missing);
         }
         parts.entries.extend(names.remove(index.name(revision)).unwrap_or_default());
+        let list = [index.name(revision), b".json"].concat();
+        let list = lists.and_then(|lists| index.child(lists, &list));
+        let blobs = links.into_iter().filter_map(read).filter_map(|target| blob(&by_name, &target));
         let mut own = HashSet::new();
-        for blob in links.into_iter().filter_map(read).filter_map(|target| blob(&by_name, &target)) {
-            if own.insert(blob) {
-                parts.entries.push(blob);
-            }
-        }
-        led_to.extend(own);
+        parts.entries.extend(list.into_iter().chain(blobs).filter(|&id| own.insert(id)));
+        of_units.extend(own);
         parts.locks.clone_from(&locks);
         parts.watched.clone_from(&watched);
         units.push(parts);
     }
-    let alone = blobs.iter().flat_map(|&blobs| index.files(blobs)).filter(|blob| !led_to.contains(blob));
-    let alone =
-        alone.map(|blob| Parts { locks: locks.clone(), watched: watched.clone(), ..Index::single(blob) });
-    units.extend(alone);
+    let files = blobs.iter().chain(&lists).flat_map(|&directory| index.files(directory));
+    let alone = files.filter(|file| !of_units.contains(file));
+    units.extend(alone.map(|file| Parts {
+        locks: locks.clone(),
+        watched: watched.clone(),
+        ..Index::single(file)
+    }));
     units
 }
 
@@ -101,13 +105,18 @@ mod tests {
             "models--a--b/snapshots/bbb/model.bin>../../blobs/two",
             "models--a--b/snapshots/bbb/sub/config.json>../../../blobs/both",
             "models--a--b/.no_exist/bbb/extra.json",
+            "models--a--b/trees/bbb.json",
+            "models--a--b/trees/gone.json",
+            "kernels--a--c/blobs/three",
             ".locks/models--a--b/two.lock",
             "version.txt",
         ]);
         insta::assert_snapshot!(sample.units(Layout::Huggingface), @r"
+        kernels--a--c/blobs/three
         models--a--b/blobs/broken.incomplete locked by .locks/models--a--b/two.lock
         models--a--b/snapshots/aaa (whole) + models--a--b/blobs/both + models--a--b/blobs/one + models--a--b/refs/pr/1 + models--a--b/snapshots/aaa/config.json + models--a--b/snapshots/aaa/model.bin locked by .locks/models--a--b/two.lock
-        models--a--b/snapshots/bbb (whole) + models--a--b/.no_exist/bbb + models--a--b/.no_exist/bbb/extra.json + models--a--b/blobs/both + models--a--b/blobs/two + models--a--b/refs/main + models--a--b/snapshots/bbb/model.bin + models--a--b/snapshots/bbb/sub + models--a--b/snapshots/bbb/sub/config.json locked by .locks/models--a--b/two.lock
+        models--a--b/snapshots/bbb (whole) + models--a--b/.no_exist/bbb + models--a--b/.no_exist/bbb/extra.json + models--a--b/blobs/both + models--a--b/blobs/two + models--a--b/refs/main + models--a--b/snapshots/bbb/model.bin + models--a--b/snapshots/bbb/sub + models--a--b/snapshots/bbb/sub/config.json + models--a--b/trees/bbb.json locked by .locks/models--a--b/two.lock
+        models--a--b/trees/gone.json locked by .locks/models--a--b/two.lock
         no unit: .locks/models--a--b/two.lock version.txt
         ");
     }
