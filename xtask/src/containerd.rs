@@ -18,6 +18,9 @@ use crate::{
     poll,
 };
 
+/// NRI has one socket a machine, whatever root and state a containerd has: of two that begin at once, one ended by it.
+const CONFIGURATION: &str = "version = 2\ndisabled_plugins = [\"io.containerd.nri.v1.nri\"]\n";
+
 /// A containerd that can be fetched and started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -67,7 +70,7 @@ impl Containerd {
         engines::need(&[SETPRIV])?;
         let programs = engines::fetch_suite(kind.suite())?.bin();
         let dir = tempfile::tempdir().context("cannot create a directory")?;
-        fs::write(dir.path().join("config.toml"), "version = 2\n")
+        fs::write(dir.path().join("config.toml"), CONFIGURATION)
             .context("cannot write containerd's configuration")?;
         fs::create_dir(wrappers(dir.path())).context("cannot create a directory")?;
         let child = spawn(dir.path(), root, &programs)?;

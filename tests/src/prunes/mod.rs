@@ -167,7 +167,7 @@ fn engine(
     places: &Places,
     (begin, before): (Instant, Duration),
 ) -> Result<()> {
-    let command = artifacts::command()?;
+    let command = artifacts::release_command()?;
     let registry = Registry::start()?;
     let mut is_filled = false;
     let mut on_engine = |work: &mut dyn FnMut(&Site, &mut Raw) -> Result<()>, raw: &mut Raw| -> Result<()> {

@@ -51,7 +51,7 @@ pub struct Delete {
 /// # Errors
 /// When an engine or a program does not do its part.
 pub fn run(kinds: &[Kind]) -> Result<Speed> {
-    let ci_build = release()?;
+    let ci_build = artifacts::release_command()?;
     let mut speed = Speed { machine: machine::description()?, ..Speed::default() };
     for (index, &kind) in kinds.iter().enumerate() {
         let engine = engines::start(kind, Options::default())?;
@@ -63,14 +63,6 @@ pub fn run(kinds: &[Kind]) -> Result<Speed> {
         engine.stop()?;
     }
     Ok(speed)
-}
-
-/// The host command as it is used.
-fn release() -> Result<std::path::PathBuf> {
-    let mut build = artifacts::cargo();
-    build.args(["build", "--quiet", "--release", "--package", "ci-build", "--bin", "ci-build"]);
-    command::run(&mut build)?;
-    Ok(xtask::workspace::target()?.join("release/ci-build"))
 }
 
 fn choose(real: &Engine, ci_build: &Path, speed: &mut Speed) -> Result<()> {

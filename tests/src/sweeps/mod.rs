@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use serde_json::Value;
-use xtask::{artifacts, command, workspace};
+use xtask::{artifacts, workspace};
 
 use self::raw::Raw;
 use crate::results::{self, Kept};
@@ -59,6 +59,9 @@ pub struct Selection {
     /// With how many files it is measured [repeatable; default: 200000 and 1000000]
     #[arg(long, value_name = "N")]
     files: Vec<u64>,
+    /// Only this is measured [repeatable]
+    #[arg(long = "measure", value_name = "WHAT")]
+    only_measure: Vec<speed::What>,
     /// How often each is measured
     #[arg(long, value_name = "N", default_value_t = RUNS)]
     runs: usize,
@@ -90,8 +93,8 @@ enum Part {
 
 impl Selection {
     fn is_all(&self) -> bool {
-        let Self { parts, swaps, entries, kills, tools, files, runs, only_tools, .. } = self;
-        let is_all = parts.is_empty() && files.is_empty() && only_tools.is_empty();
+        let Self { parts, swaps, entries, kills, tools, files, runs, only_tools, only_measure, .. } = self;
+        let is_all = parts.is_empty() && files.is_empty() && only_tools.is_empty() && only_measure.is_empty();
         is_all && (*swaps, *entries, *kills, *tools, *runs) == (SWAPS, ENTRIES, KILLS, TOOLS, RUNS)
     }
 
@@ -146,7 +149,8 @@ pub fn run(selection: &Selection) -> Result<bool> {
         attack::run(selection.swaps, |attack| kept.add(Raw { attacks: vec![attack], ..Raw::default() }))?;
     }
     // An attack is on the library.
-    let program = if selection.parts == [Part::Attack] { PathBuf::new() } else { release()? };
+    let program =
+        if selection.parts == [Part::Attack] { PathBuf::new() } else { artifacts::release_command()? };
     if selection.has(Part::Model) {
         kept.add(Raw { models: vec![model::run(&program, selection.entries)?], ..Raw::default() })?;
     }
@@ -160,8 +164,10 @@ pub fn run(selection: &Selection) -> Result<bool> {
     }
     if selection.has(Part::Speed) {
         let all = if selection.files.is_empty() { FILES.to_vec() } else { selection.files.clone() };
+        let only = &selection.only_measure;
+        let is_asked_for = |what| only.is_empty() || only.contains(&what);
         for files in all {
-            speed::run(&program, files, selection.runs, |speed| {
+            speed::run(&program, (files, selection.runs), is_asked_for, |speed| {
                 kept.add(Raw { programs: speed::programs(), speeds: vec![speed], ..Raw::default() })
             })?;
         }
@@ -181,12 +187,4 @@ fn places(selection: &Selection, whole: PathBuf, page: PathBuf) -> Result<(PathB
     }
     let directory = workspace::target()?.join("lab");
     Ok((directory.join("sweep.json"), directory.join("lab-sweep.md")))
-}
-
-/// The host command as it is used.
-fn release() -> Result<PathBuf> {
-    let mut build = artifacts::cargo();
-    build.args(["build", "--quiet", "--release", "--package", "ci-build", "--bin", "ci-build"]);
-    command::run(&mut build)?;
-    Ok(workspace::target()?.join("release/ci-build"))
 }

@@ -204,7 +204,7 @@ fn write_page(page: &mut String, raw: &Raw) -> fmt::Result {
     )?;
     writeln!(
         page,
-        "that was made anew. `find` looks at atime and mtime, as we do and `systemd-tmpfiles` is told to. Ratios are medians of those of the runs. In\nparentheses: processor time, of all threads.\n"
+        "that was filled up again. `find` looks at atime and mtime, as we do and `systemd-tmpfiles` is told to. Ratios are medians of those of the runs. In\nparentheses: processor time, of all threads.\n"
     )?;
     writeln!(
         page,

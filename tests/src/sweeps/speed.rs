@@ -7,20 +7,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 
 use super::raw::Speed;
 use super::{Subject, tree};
 
-/// Measures all with so many files, and hands on each measurement.
+/// What is measured: of files that are in memory, or on the disk alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// To look at files in memory
+    Scan,
+    /// To look at files on the disk
+    ColdScan,
+    /// To delete half of the files, in memory
+    Delete,
+    /// To delete half of the files, on the disk
+    ColdDelete,
+}
+
+/// Measures these with so many files, and hands on each measurement.
 ///
 /// # Errors
 /// When a program does not do its part, or a measurement cannot be kept.
-pub fn run(program: &Path, files: u64, runs: usize, mut keep: impl FnMut(Speed) -> Result<()>) -> Result<()> {
+pub fn run(
+    program: &Path,
+    (files, runs): (u64, usize),
+    is_asked_for: impl Fn(What) -> bool,
+    mut keep: impl FnMut(Speed) -> Result<()>,
+) -> Result<()> {
     let place = tempfile::tempdir().context("cannot create a directory")?;
     let subject = Subject { program, state: place.path().join("state") };
     let directory = place.path().join("tree");
     tree::make(&directory, files)?;
-    for is_cold in [false, true] {
+    for (what, is_cold) in [(What::Scan, false), (What::ColdScan, true)] {
+        if !is_asked_for(what) {
+            continue;
+        }
         let mut speed = Speed { what: "scan".into(), files, is_cold, ..Speed::default() };
         for _ in 0..runs {
             for (name, mut command) in scans(&subject, &directory, place.path())? {
@@ -30,7 +52,10 @@ pub fn run(program: &Path, files: u64, runs: usize, mut keep: impl FnMut(Speed) 
         eprintln!("{}", super::report::line(&speed));
         keep(speed)?;
     }
-    for is_cold in [false, true] {
+    for (what, is_cold) in [(What::Delete, false), (What::ColdDelete, true)] {
+        if !is_asked_for(what) {
+            continue;
+        }
         let mut speed = Speed { what: "delete".into(), files, is_cold, ..Speed::default() };
         for _ in 0..runs {
             for (name, mut command) in deletions(&subject, &directory, place.path())? {
