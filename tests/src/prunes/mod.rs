@@ -138,15 +138,11 @@ pub fn run(selection: &Selection) -> Result<bool> {
             engine(kind, selection, &mut raw, &places, (begin, before))?;
         }
     }
-    let speed = if selection.has(Part::Speed) {
-        let speed = speed::run(&kinds)?;
-        results::save(&speed, &places.speed)?;
-        speed
-    } else if selection.is_part_of_docs() {
-        report::speed(&places.speed)?
-    } else {
-        speed::Speed::default()
-    };
+    let mut speed =
+        if selection.is_part_of_docs() { report::speed(&places.speed)? } else { speed::Speed::default() };
+    if selection.has(Part::Speed) {
+        speed::run(&kinds, &mut speed, |speed| results::save(speed, &places.speed))?;
+    }
     report::write(&raw, &speed, &places.page)?;
     eprintln!(
         "wrote {} and {} after {} s",

@@ -46,23 +46,24 @@ pub struct Delete {
     pub rmi_ms: Vec<f64>,
 }
 
-/// Measures both.
+/// Measures both, on these engines, and hands on all that is known after each. What is known of other engines stays.
 ///
 /// # Errors
-/// When an engine or a program does not do its part.
-pub fn run(kinds: &[Kind]) -> Result<Speed> {
+/// When an engine or a program does not do its part, or the measurements cannot be kept.
+pub fn run(kinds: &[Kind], speed: &mut Speed, mut keep: impl FnMut(&Speed) -> Result<()>) -> Result<()> {
     let ci_build = artifacts::release_command()?;
-    let mut speed = Speed { machine: machine::description()?, ..Speed::default() };
+    speed.machine = machine::description()?;
     for (index, &kind) in kinds.iter().enumerate() {
         let engine = engines::start(kind, Options::default())?;
         images::busybox(engine.client())?;
         if index == 0 {
-            choose(&engine, &ci_build, &mut speed)?;
+            choose(&engine, &ci_build, speed)?;
         }
         speed.delete.insert(kind.name().to_owned(), delete(engine.client(), &ci_build)?);
         engine.stop()?;
+        keep(speed)?;
     }
-    Ok(speed)
+    Ok(())
 }
 
 fn choose(real: &Engine, ci_build: &Path, speed: &mut Speed) -> Result<()> {
@@ -83,6 +84,8 @@ fn choose(real: &Engine, ci_build: &Path, speed: &mut Speed) -> Result<()> {
         ensure!(decided == MANY.0, "{decided} images were decided about");
         Ok(wall)
     };
+    speed.choose_first_ms.clear();
+    speed.choose_ms.clear();
     for _ in 0..RUNS {
         let state = tempfile::tempdir().context("cannot create a directory")?;
         speed.choose_first_ms.push(dry_run(&state)?);
