@@ -39,7 +39,7 @@ const TOOLS: [Tool; 4] = [
               --index-url \"http://127.0.0.1:$PORT/simple\" --trusted-host 127.0.0.1 -d out p$((N / 2 % 3))",
         cache: "cache",
         preset: "pip",
-        server: Some(include_str!("index.py")),
+        server: Some(concat!(include_str!("serve.py"), include_str!("index.py"))),
     },
     Tool {
         name: "npm",
@@ -72,7 +72,7 @@ const TOOLS: [Tool; 4] = [
               [open(d + '/' + n).read() for n in ('config.json', 'model.bin')]\" $((N / 2 % 3))",
         cache: "cache/hub",
         preset: "huggingface",
-        server: Some(include_str!("hub.py")),
+        server: Some(concat!(include_str!("serve.py"), include_str!("hub.py"))),
     },
 ];
 

@@ -1,7 +1,7 @@
 """A hub of Hugging Face's form on the loopback: models m0, m1, … with two files each, one of them the same in all revisions.
 
-It prints its port. A model's revision changes with each third question for it, so that old revisions are left behind."""
-import hashlib, http.server, json, os, re, sys, threading
+A model's revision changes with each third question for it, so that old revisions are left behind."""
+import hashlib, json, re
 
 NAMES = ("config.json", "model.bin")
 asked = {}
@@ -12,21 +12,7 @@ def content(model, name, revision):
     return (text * 2000).encode()
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def reply(self, body, headers, status=200):
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
+class Hub(Handler):
     def do_GET(self):
         path = self.path.split("?")[0]
         tree = re.fullmatch(r"/api/models/(.+?)/tree/([0-9a-f]{40})", path)
@@ -55,8 +41,4 @@ class Hub(http.server.BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-print(server.server_port, flush=True)
-# It ends with whoever started it.
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-server.serve_forever()
+serve(Hub)

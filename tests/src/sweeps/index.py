@@ -1,7 +1,5 @@
-"""A package index on the loopback: p0, p1, … of one version each, with the headers by which pip keeps pages and files.
-
-It prints its port."""
-import http.server, io, os, re, sys, threading, zipfile
+"""A package index on the loopback: p0, p1, … of one version each, with the headers by which pip keeps pages and files."""
+import io, re, zipfile
 
 
 def wheel(name):
@@ -19,34 +17,20 @@ def wheel(name):
     return written.getvalue()
 
 
-class Index(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def reply(self, body, kind, seconds, status=200):
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", f"max-age={seconds}, public")
-        self.end_headers()
-        self.wfile.write(body)
+class Index(Handler):
+    def keep(self, body, kind, seconds):
+        self.reply(body, {"Content-Type": kind, "Cache-Control": f"max-age={seconds}, public"})
 
     def do_GET(self):
         page = re.fullmatch(r"/simple/(p\d+)/", self.path)
         if page:
             file = f"{page[1]}-1-py3-none-any.whl"
             text = f'<!DOCTYPE html><html><body><a href="/files/{file}">{file}</a></body></html>'
-            return self.reply(text.encode(), "text/html", 600)
+            return self.keep(text.encode(), "text/html", 600)
         file = re.fullmatch(r"/files/(p\d+)-1-py3-none-any.whl", self.path)
         if file:
-            return self.reply(wheel(file[1]), "application/octet-stream", 365000000)
-        self.reply(b"", "text/plain", 0, 404)
+            return self.keep(wheel(file[1]), "application/octet-stream", 365000000)
+        self.reply(b"", {}, 404)
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
-print(server.server_port, flush=True)
-# It ends with whoever started it.
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-server.serve_forever()
+serve(Index)

@@ -39,10 +39,8 @@ pub fn run(
     let subject = Subject { program, state: place.path().join("state") };
     let directory = place.path().join("tree");
     tree::make(&directory, files)?;
-    for (what, is_cold) in [(What::Scan, false), (What::ColdScan, true)] {
-        if !is_asked_for(what) {
-            continue;
-        }
+    let is_chosen = |(what, _): &(What, bool)| is_asked_for(*what);
+    for (_, is_cold) in [(What::Scan, false), (What::ColdScan, true)].into_iter().filter(&is_chosen) {
         let mut speed = Speed { what: "scan".into(), files, is_cold, ..Speed::default() };
         for _ in 0..runs {
             for (name, mut command) in scans(&subject, &directory, place.path())? {
@@ -52,10 +50,7 @@ pub fn run(
         eprintln!("{}", super::report::line(&speed));
         keep(speed)?;
     }
-    for (what, is_cold) in [(What::Delete, false), (What::ColdDelete, true)] {
-        if !is_asked_for(what) {
-            continue;
-        }
+    for (_, is_cold) in [(What::Delete, false), (What::ColdDelete, true)].into_iter().filter(&is_chosen) {
         let mut speed = Speed { what: "delete".into(), files, is_cold, ..Speed::default() };
         for _ in 0..runs {
             for (name, mut command) in deletions(&subject, &directory, place.path())? {

@@ -57,9 +57,9 @@ fn repository(index: &Index<'_>, read: Read<'_>, hub: Id, id: Id) -> Vec<Parts> 
         parts.entries.extend(names.remove(index.name(revision)).unwrap_or_default());
         let list = [index.name(revision), b".json"].concat();
         let list = lists.and_then(|lists| index.child(lists, &list));
-        let blobs = links.into_iter().filter_map(read).filter_map(|target| blob(&by_name, &target));
+        let led_to = links.into_iter().filter_map(read).filter_map(|target| blob(&by_name, &target));
         let mut own = HashSet::new();
-        parts.entries.extend(list.into_iter().chain(blobs).filter(|&id| own.insert(id)));
+        parts.entries.extend(list.into_iter().chain(led_to).filter(|&id| own.insert(id)));
         of_units.extend(own);
         parts.locks.clone_from(&locks);
         parts.watched.clone_from(&watched);
