@@ -192,17 +192,6 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // What is left would outlive containerd, as containers do.
-        let Ok(listed) = command::output(self.ctr().args(["tasks", "list", "--quiet"])) else { return };
-        for task in listed.lines() {
-            let _ = command::run(self.ctr().args(["tasks", "delete", "--force", task]));
-            let _ = command::run(self.ctr().args(["containers", "delete", task]));
-        }
-    }
-}
-
 /// Lets a command find the containerd behind this socket: `recover` and locks by our variable, which chooses it, and `run` by ctr's.
 pub fn at(command: &mut Command, socket: impl AsRef<OsStr>) -> &mut Command {
     command.env("CI_BUILD_CONTAINERD", &socket).env("CONTAINERD_ADDRESS", &socket)

@@ -1,8 +1,10 @@
 //! A containerd of our own, without docker, out of Debian's packages.
 
+mod orphans;
+
 use std::{
     fs::{self, File},
-    io::{ErrorKind, Write},
+    io::Write,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -51,7 +53,7 @@ impl Kind {
     }
 }
 
-/// A running containerd. It ends when this is dropped; and when this process ends, in whatever way.
+/// A running containerd. It ends when this process ends, in whatever way; and when this is dropped, its containers with it.
 #[derive(Debug)]
 pub struct Containerd {
     child: Child,
@@ -184,13 +186,9 @@ fn wrappers(dir: &Path) -> PathBuf {
 
 impl Drop for Containerd {
     fn drop(&mut self) {
-        // It has nothing to lose. One that has ended by itself cannot be killed.
-        match self.child.kill().and_then(|()| self.child.wait().map(drop)) {
-            Err(error) if error.kind() != ErrorKind::InvalidInput => {
-                // The last resort: nobody is left to tell.
-                let _ = writeln!(std::io::stderr(), "warning: cannot end containerd: {error}");
-            }
-            _ => {}
+        if let Err(error) = self.kill().and_then(|()| orphans::end(self.dir.path(), &self.programs)) {
+            // The last resort: nobody is left to tell.
+            let _ = writeln!(std::io::stderr(), "warning: something of a containerd is left: {error:#}");
         }
     }
 }

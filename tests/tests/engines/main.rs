@@ -98,6 +98,7 @@ const CONTAINERD_TESTS: &[(&str, &[containerd::Kind], ContainerdTest)] = &[
     ("run_outlives_its_shim", CONTAINERDS, containerd::killed_shim),
     ("run_goes_on_without_containerd", CONTAINERDS, containerd::killed_containerd),
     ("run_ends_without_containerd", CONTAINERDS, containerd::lost_containerd),
+    ("nothing_outlives_the_test", CONTAINERDS, containerd::nothing_outlives_the_test),
     ("run_whose_shim_is_forgotten_leaves_none", NEWEST_CONTAINERD, containerd::forgotten_shim),
     ("run_cancelled_while_it_is_made_leaves_nothing", CONTAINERDS, containerd::cancelled_while_made),
     ("run_leaves_nothing_over_a_reboot", NEWEST_CONTAINERD, containerd::reboot),

@@ -32,7 +32,7 @@ pub(super) fn mounts() -> Result<Vec<Mount>> {
 ///
 /// # Errors
 /// When something stays mounted.
-pub(super) fn unmount_beneath(dir: &Path) -> Result<()> {
+pub(crate) fn unmount_beneath(dir: &Path) -> Result<()> {
     for mount in mounts()?.iter().rev().filter(|mount| mount.point.starts_with(dir)) {
         match unmount(&mount.point, UnmountFlags::NOFOLLOW) {
             // Somebody still has a file open there, or the mount was gone with another one.

@@ -18,7 +18,7 @@ use crate::poll;
 
 /// One process of one boot of one machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     pub(super) pid: u32,
     /// In clock ticks since boot: field 22 of `/proc/<pid>/stat`, see proc_pid_stat(5).
     start_time: u64,
@@ -64,7 +64,7 @@ impl Identity {
 ///
 /// # Errors
 /// When it may not be signalled, or does not even end then.
-pub(super) fn end(process: &Identity, grace: Duration) -> Result<()> {
+pub(crate) fn end(process: &Identity, grace: Duration) -> Result<()> {
     const LAST: Duration = Duration::from_secs(10);
     let Some(handle) = process.handle()? else { return Ok(()) };
     for (signal, patience) in [(Signal::TERM, grace), (Signal::KILL, LAST)] {
@@ -84,7 +84,7 @@ pub(super) fn end(process: &Identity, grace: Duration) -> Result<()> {
 
 /// The processes that run one of `programs` (by file name) from beneath `home`, and were given a path beneath one of
 /// `dirs`: containerd and its shims outlive a dockerd that was killed, and nothing else tells whose they are.
-pub(super) fn running_from(home: &Path, programs: &[&str], dirs: &[&Path]) -> Result<Vec<Identity>> {
+pub(crate) fn running_from(home: &Path, programs: &[&str], dirs: &[&Path]) -> Result<Vec<Identity>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").context("cannot list /proc")? {
         let entry = entry.context("cannot list /proc")?;

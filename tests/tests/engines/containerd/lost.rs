@@ -144,6 +144,27 @@ pub(crate) fn lost_containerd(kind: Kind) -> Result<()> {
     is_clean(&stage, &before)
 }
 
+/// What a test leaves running ends with the test, also where its containerd does not come back.
+pub(crate) fn nothing_outlives_the_test(kind: Kind) -> Result<()> {
+    let mut stage = Stage::new(kind)?;
+    let sleeper = sleeper(kind);
+    let mut run = up(stage.run(&[IMAGE, "sh", "-c", &format!("echo up; {sleeper}; true")]))?;
+    run.kill()?;
+    run.wait()?;
+    stage.engine.kill()?;
+    let socket = stage.engine.socket();
+    let dir = socket.parent().context("a socket without a directory")?.display().to_string();
+    let is_mounted =
+        || -> Result<bool> { Ok(std::fs::read_to_string("/proc/self/mountinfo")?.contains(&dir)) };
+    ensure!(is_mounted()? && !stage.shims("")?.is_empty(), "nothing outlives containerd: the trial is none");
+    ensure!(host::processes(&sleeper)?.contains(&sleeper), "the container does not: the trial is none");
+    drop(stage);
+    host::no_process(&sleeper, Duration::ZERO)?;
+    host::no_process(&dir, Duration::ZERO)?;
+    ensure!(!is_mounted()?, "something is still mounted beneath {dir}");
+    Ok(())
+}
+
 /// The runtime is still at work on a container when nobody wants it any more: its run is killed, or its time is over. What
 /// comes to be after that goes too.
 pub(crate) fn cancelled_while_made(kind: Kind) -> Result<()> {

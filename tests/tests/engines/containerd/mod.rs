@@ -18,6 +18,7 @@ use crate::child::{OBEYS, STAYS, ended, kill, up};
 
 pub(crate) use lost::{
     cancelled_while_made, forgotten_shim, hanging_shim, killed_containerd, killed_shim, lost_containerd,
+    nothing_outlives_the_test,
 };
 pub(crate) use xtask::containerd::Kind;
 
