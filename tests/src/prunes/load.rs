@@ -78,12 +78,11 @@ fn write_noise(path: &Path, bytes: usize) -> Result<()> {
     copied.and_then(|_| file.flush()).context("cannot write a file")
 }
 
-/// Runs so many jobs of each kind beside a pruner, of the last kind no more than `big`, or as many as there are before the engine
-/// dies.
+/// Runs so many jobs of each kind beside a pruner, or as many as there are before the engine dies.
 ///
 /// # Errors
 /// When a program cannot be run. Jobs and prunes that fail are counted.
-pub fn run(site: &Site, engine: &str, pruner: &Pruner, (each, big): (usize, usize)) -> Result<Load> {
+pub fn run(site: &Site, engine: &str, pruner: &Pruner, each: usize) -> Result<Load> {
     // Builds need the base image, and that it goes is not the question.
     command::run(
         site.client.docker().args(["run", "--detach", "--name", "pin", BUSYBOX, "sleep", "1000000"]),
@@ -91,7 +90,6 @@ pub fn run(site: &Site, engine: &str, pruner: &Pruner, (each, big): (usize, usiz
     let begin = Instant::now();
     let line = Line {
         each,
-        big,
         next: AtomicUsize::new(0),
         is_over: AtomicBool::new(false),
         has_died: AtomicBool::new(false),
@@ -124,7 +122,6 @@ pub fn run(site: &Site, engine: &str, pruner: &Pruner, (each, big): (usize, usiz
 /// The jobs that wait, and what became of those before.
 struct Line {
     each: usize,
-    big: usize,
     next: AtomicUsize,
     is_over: AtomicBool,
     has_died: AtomicBool,
@@ -139,11 +136,7 @@ impl Line {
             if number >= self.each * KINDS.len() {
                 break;
             }
-            let (kind, number) = (number % KINDS.len(), number / KINDS.len());
-            if kind + 1 == KINDS.len() && number >= self.big {
-                continue;
-            }
-            let kind = &KINDS[kind];
+            let (kind, number) = (&KINDS[number % KINDS.len()], number / KINDS.len());
             let failure = site.run(kind, number)?;
             let has_failed = failure.is_some();
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);

@@ -45,9 +45,6 @@ pub struct Selection {
     /// How many jobs of each kind run beside any other pruner
     #[arg(long, value_name = "N", default_value = "100")]
     control_jobs: usize,
-    /// How many pulls of 600 MB there are at most beside each pruner: each takes the time of a hundred other jobs
-    #[arg(long, value_name = "N", default_value = "1000")]
-    big: usize,
     /// How many prunes are killed in their middle on each engine, in ten times as many tries at most
     #[arg(long, value_name = "N", default_value = "100")]
     kills: usize,
@@ -75,11 +72,11 @@ enum Part {
 
 impl Selection {
     fn is_all(&self) -> bool {
-        let Self { engines, pruners, parts, jobs, control_jobs, big, kills, .. } = self;
+        let Self { engines, pruners, parts, jobs, control_jobs, kills, .. } = self;
         engines.is_empty()
             && pruners.is_empty()
             && parts.is_empty()
-            && (*jobs, *control_jobs, *big, *kills) == (1000, 100, 1000, 100)
+            && (*jobs, *control_jobs, *kills) == (1000, 100, 100)
     }
 
     /// Whether results go into docs beside others.
@@ -194,7 +191,7 @@ fn engine(
         }
         let jobs = if index == 0 { selection.jobs } else { selection.control_jobs };
         let mut work = |site: &Site, raw: &mut Raw| {
-            let load = load::run(site, kind.name(), pruner, (jobs, selection.big))?;
+            let load = load::run(site, kind.name(), pruner, jobs)?;
             eprintln!("{}", report::line(&load));
             raw.put_load(load, selection.earlier());
             Ok(())

@@ -1,6 +1,6 @@
 //! What the prune laboratory saw, as it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -79,8 +79,16 @@ pub enum Earlier {
 /// As many different messages as tell enough.
 pub fn some_of(messages: &mut Vec<String>) {
     messages.sort();
-    messages.dedup();
+    let mut seen = HashSet::new();
+    messages.retain(|message| seen.insert(gist(message)));
     messages.truncate(5);
+}
+
+/// What a message says, whatever image, port, id or time it is about: those are words with a digit.
+fn gist(message: &str) -> String {
+    let words = message.split(|mark: char| !mark.is_alphanumeric() && !"-_".contains(mark));
+    let words = words.map(|word| if word.contains(|mark: char| mark.is_ascii_digit()) { "#" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Keeps what was seen: in the place of what was seen earlier of the same, together with it, or beside all others.
@@ -141,7 +149,8 @@ mod tests {
     use super::*;
 
     fn load(failed: usize) -> Load {
-        let said = vec!["no such image".to_owned(); failed];
+        let said =
+            (0..failed).map(|number| format!("no such image: 127.0.0.1:5000/small:{number}")).collect();
         Load {
             engine: "docker-28.5".into(),
             pruner: "nobody".into(),
@@ -162,7 +171,10 @@ mod tests {
         let [kept] = &*raw.loads else { panic!("{:?}", raw.loads) };
         assert_eq!((kept.seconds, kept.prunes, kept.deleted, kept.has_died), (4, 6, 8, true));
         let jobs = &kept.jobs["pull then run"];
-        assert_eq!((jobs.all, jobs.failed, &*jobs.said), (20, 3, &["no such image".to_owned()][..]));
+        assert_eq!(
+            (jobs.all, jobs.failed, &*jobs.said),
+            (20, 3, &["no such image: 127.0.0.1:5000/small:0".to_owned()][..])
+        );
         raw.put_load(load(0), Earlier::Goes);
         let [kept] = &*raw.loads else { panic!("{:?}", raw.loads) };
         assert_eq!((kept.seconds, kept.has_died, kept.jobs["pull then run"].all), (2, false, 10));
