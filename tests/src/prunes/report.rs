@@ -9,7 +9,7 @@ use xtask::engines;
 
 use super::job::{KINDS, Kind};
 use super::load::PRUNERS;
-use super::raw::{Kills, Load, Raw, some_of};
+use super::raw::{Kills, Load, Raw};
 use super::speed::{Speed, median};
 use crate::results::{self, escaped, list, origin};
 
@@ -168,9 +168,7 @@ fn write_page(page: &mut String, raw: &Raw, speed: &Speed) -> fmt::Result {
     }
     let said = raw.loads.iter().flat_map(|load| {
         let of_jobs = load.jobs.iter().flat_map(move |(kind, jobs)| {
-            let mut said = jobs.said.clone();
-            some_of(&mut said);
-            said.into_iter().map(move |said| format!("{}, {}, {kind}: {said}", load.engine, load.pruner))
+            jobs.said.iter().map(move |said| format!("{}, {}, {kind}: {said}", load.engine, load.pruner))
         });
         let of_prunes =
             load.failed_prunes.iter().map(move |said| format!("{}, {}: {said}", load.engine, load.pruner));
