@@ -101,6 +101,13 @@ pub enum Reason {
     Room,
 }
 
+impl Reason {
+    /// It stays for the sake of this container.
+    pub(super) fn of(container: &Container) -> Self {
+        Self::Container { name: container.name.clone(), state: container.state.clone() }
+    }
+}
+
 /// Decides about everything. Containers come first, whose images go with them; then images and build cache, the least
 /// recently used first, each before what it is made from; then volumes and networks. Complexity: n log n.
 pub fn choose(inventory: &Inventory, settings: &Settings, is_pressed: bool) -> Vec<Decision> {

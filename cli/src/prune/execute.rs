@@ -15,7 +15,7 @@ use super::judge::{Facts, Rules, is_for};
 use super::pattern::{canonical, repository};
 use super::{Inventory, Limits, Settings};
 use crate::disk::Space;
-use crate::engine::{Deletion, Engine, StoredImage};
+use crate::engine::{Container, Deletion, Engine, StoredImage};
 use crate::error::with_cause;
 use crate::store::{ExclusiveGuard, LastUses, Leases, Patience, Quiet, Store};
 
@@ -238,7 +238,10 @@ impl<'a> Executor<'a> {
         }
         let is_used = self.is_used_since_the_look(&image).await?;
         let leases = self.leases.list()?;
-        let containers = self.engine.containers_of(&image.id).await?;
+        // An engine that is to delete an image looks for containers itself, but not when it is to take one of several names. To
+        // ask is dear where it has containerd's image store: it looks through all images (`daemon/containerd/image_children.go`).
+        let has_several = references(&image).len() > 1;
+        let container = if has_several { self.container_of(&image.id).await? } else { None };
         let children = self.children.get(&*image.id).map(Vec::as_slice).unwrap_or_default();
         let child = children.iter().find(|&&child| !deleted.contains(&Thing::Image(child)));
         let rules = self.rules();
@@ -247,7 +250,7 @@ impl<'a> Executor<'a> {
             image: &image,
             used: used.into_iter().flatten().fold(decision.used, Timestamp::max),
             lease: leases.iter().find(|lease| is_for(lease, &image)),
-            container: containers.first(),
+            container: container.as_ref(),
             child: child.map(|&child| self.inventory.images[child].shown()),
             is_parent: !children.is_empty(),
         });
@@ -258,10 +261,20 @@ impl<'a> Executor<'a> {
             Verdict::Goes(cause) => cause,
         };
         let outcome = outcome_of(self.engine_image(image).await, cause)?;
+        if !has_several
+            && matches!(outcome, Outcome::Failed(_))
+            && let Some(container) = self.container_of(&listed.id).await?
+        {
+            return Ok(Outcome::Stays(Reason::of(&container)));
+        }
         if matches!(outcome, Outcome::Deleted(_) | Outcome::Gone) {
             self.uses.forget(&listed.id)?;
         }
         Ok(outcome)
+    }
+
+    async fn container_of(&self, image: &str) -> Result<Option<Container>, Error> {
+        Ok(self.engine.containers_of(image).await?.into_iter().next())
     }
 
     /// Whether the engine told of a use since we looked at all of it.

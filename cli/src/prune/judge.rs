@@ -48,10 +48,7 @@ impl Rules<'_> {
             return Verdict::Stays(Reason::Leased(lease.image.clone()));
         }
         if let Some(container) = container {
-            return Verdict::Stays(Reason::Container {
-                name: container.name.clone(),
-                state: container.state.clone(),
-            });
+            return Verdict::Stays(Reason::of(container));
         }
         let kept = |pattern: &&super::Pattern| {
             pattern.has_id(&image.id) || names().any(|name| pattern.has_image(name))

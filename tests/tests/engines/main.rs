@@ -169,6 +169,7 @@ const TESTS: &[(&str, &[Kind], Test)] = &[
     ("a_prune_takes_build_cache_down_to_its_size", ENDS, prune::switches::build_cache_by_size),
     ("a_prune_spares_what_a_job_built", STORES, prune::switches::spares_what_a_job_built),
     ("a_prune_goes_on_after_a_refusal", NEWEST, prune::goes_on_after_a_refusal),
+    ("a_prune_spares_what_gets_a_container", INTERFACES, prune::containers_that_come_late),
     ("a_prune_tells_that_the_engine_died", NEWEST, prune::engine_that_dies),
     ("a_watch_outlives_the_engine", ENDS, prune::watch_outlives_the_engine),
     ("a_watch_goes_on_after_a_refusal", NEWEST, prune::watch_goes_on_after_a_refusal),

@@ -57,10 +57,31 @@ fn lease(store: &Store, name: &str, id: String) {
 #[test]
 fn a_container_keeps_it() {
     let container = pruned(false, |stock, _| {
-        let container = Container { image: 0, created: Timestamp::now(), ended: None, is_ours: false };
-        stock.containers.insert("c".into(), container);
+        stock.containers.insert("c".into(), container());
     });
     assert_eq!(container, stays("container"));
+}
+
+/// An engine that is to take one of several names does not look for containers.
+#[test]
+fn a_container_keeps_all_of_its_names() {
+    let mut stock = Stock::made(1, 1000);
+    stock.images.values_mut().for_each(|image| image.names.push("release:1".into()));
+    let of_image = format!("/images/{}/json", image_id(0));
+    let (engine, stock) = stock.start(move |stock, _, path| {
+        if path == of_image {
+            stock.containers.insert("c".into(), container());
+        }
+    });
+    let state = tempfile::tempdir().unwrap();
+    let report = report(ci_build(state.path(), "prune --disk /proc").env("DOCKER_HOST", engine.host()));
+    assert_eq!(report["things"][0]["cause"], "container", "{report:#}");
+    let asked = &stock.lock().unwrap().asked;
+    assert!(!asked.iter().any(|line| line.starts_with("DELETE")), "{asked:#?}");
+}
+
+fn container() -> Container {
+    Container { image: 0, created: Timestamp::now(), ended: None, is_ours: false }
 }
 
 /// The container is gone again.

@@ -127,7 +127,11 @@ impl Stock {
                 Some((204, String::new()))
             }
             ("DELETE", _) => {
-                let gone = self.images.remove(path.strip_prefix("/images/")?);
+                let id = path.strip_prefix("/images/")?;
+                if self.containers.values().any(|container| image_id(container.image) == id) {
+                    return Some((409, message("conflict: a container uses it")));
+                }
+                let gone = self.images.remove(id);
                 Some(gone.map_or((404, message("no such image")), |_| (200, "[]".into())))
             }
             _ => None,

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
@@ -263,6 +264,43 @@ pub(crate) fn goes_on_after_a_refusal(subject: &Subject) -> Result<()> {
         report["things"].as_array().is_some_and(|things| things.iter().any(|thing| thing["why"] == WORDS));
     ensure!(told && host.has("refused:b")?, "{report:#}");
     host.docker(&["rmi", "refused:b"]).map(drop)
+}
+
+/// A container that somebody makes just as the engine is told to delete its image keeps it, and no prune has failed.
+pub(crate) fn containers_that_come_late(subject: &Subject) -> Result<()> {
+    let host = Host::new(subject)?;
+    for (tag, made) in [
+        ("created", &["create"][..]),
+        ("running", &["run", "--detach", "--network=none"]),
+        ("exited", &["run", "--network=none"]),
+    ] {
+        let name = format!("late:{tag}");
+        let id = host.image(&name)?;
+        let mut docker = subject.client.docker();
+        docker.args(made).args(["--name", "late", &name]);
+        docker.args(if tag == "running" { ["sleep", "1000"] } else { ["echo", "late"] });
+        let docker = Mutex::new(Some(docker));
+        let proxy = Proxy::new(&subject.engine.socket(), move |_, request| {
+            if request.starts_with("DELETE") && request.contains(&id) {
+                let mut docker = docker.lock().unwrap_or_else(PoisonError::into_inner);
+                // One that is not made is missed below.
+                let _ = docker.take().map(|mut docker| docker.output());
+            }
+            Fate::Passes
+        })?;
+        let mut prune = host.ci_build(&["prune", "--format", "json", "--repository", "late"]);
+        let output = prune.args(ALL).env("DOCKER_HOST", proxy.address()).output().context("cannot prune")?;
+        let report: Value = serde_json::from_slice(&output.stdout).context("there is no report")?;
+        let state = host.docker(&["inspect", "--format", "{{.State.Status}}", "late"])?;
+        ensure!(state == tag, "the container is {state}: {report:#}");
+        ensure!(output.status.success() && host.has(&name)?, "{report:#}");
+        let things = report["things"].as_array().context("the report has no things")?;
+        let thing = things.iter().find(|thing| thing["name"] == name).context("the image is not told of")?;
+        ensure!(thing["action"] == "stays" && thing["cause"] == "container", "{report:#}");
+        host.docker(&["rm", "--force", "late"])?;
+        host.docker(&["rmi", &name])?;
+    }
+    Ok(())
 }
 
 /// A parent stays with a child that stays, and goes after one that goes.
