@@ -12,8 +12,8 @@ use super::choose::{Cause, Decision, Reason, Thing, Verdict};
 use super::disk::Pressure;
 use super::inventory::Error;
 use super::judge::{Facts, Rules, is_for};
-use super::pattern::{canonical, repository};
-use super::{Inventory, Limits, Settings};
+use super::pattern::canonical;
+use super::{Inventory, Limits, Settings, names};
 use crate::disk::Space;
 use crate::engine::{Container, Deletion, Engine, StoredImage};
 use crate::error::with_cause;
@@ -233,14 +233,14 @@ impl<'a> Executor<'a> {
     ) -> Result<Outcome, Error> {
         let _quiet = Quiet::for_deletion(&self.leases, self.wait).await?;
         let Some((image, tagged)) = self.engine.image(&listed.id).await? else { return Ok(Outcome::Gone) };
-        if let Some(name) = new_name(listed, &image) {
+        if let Some(name) = names::new_name(listed, &image) {
             return Ok(Outcome::Stays(Reason::Renamed(name.into())));
         }
         let is_used = self.is_used_since_the_look(&image).await?;
         let leases = self.leases.list()?;
         // An engine that is to delete an image looks for containers itself, but not when it is to take one of several names. To
         // ask is dear where it has containerd's image store: it looks through all images (`daemon/containerd/image_children.go`).
-        let has_several = references(&image).len() > 1;
+        let has_several = names::references(&image).len() > 1;
         let container = if has_several { self.container_of(&image.id).await? } else { None };
         let children = self.children.get(&*image.id).map(Vec::as_slice).unwrap_or_default();
         let child = children.iter().find(|&&child| !deleted.contains(&Thing::Image(child)));
@@ -260,7 +260,7 @@ impl<'a> Executor<'a> {
             Verdict::Goes(cause) if self.is_enough(cause) => return Ok(Outcome::Stays(Reason::Room)),
             Verdict::Goes(cause) => cause,
         };
-        let outcome = outcome_of(self.engine_image(image).await, cause)?;
+        let outcome = outcome_of(names::delete(self.engine, image).await, cause)?;
         if !has_several
             && matches!(outcome, Outcome::Failed(_))
             && let Some(container) = self.container_of(&listed.id).await?
@@ -287,85 +287,6 @@ impl<'a> Executor<'a> {
         let mut names = image.names.iter().chain(&image.digests).map(|name| canonical(name));
         Ok(recent.images.contains(&canonical(&image.id)) || names.any(|name| recent.images.contains(&name)))
     }
-
-    /// Deletes an image with all of its names, or not at all.
-    async fn engine_image(&self, image: StoredImage) -> Result<Deletion, crate::engine::Error> {
-        let (id, mut taken) = (image.id.clone(), Vec::new());
-        let deletion = self.take_apart(image, &mut taken).await;
-        if matches!(deletion, Ok(Deletion::Done | Deletion::Gone)) {
-            return deletion;
-        }
-        match (self.give_back(&id, &taken).await, deletion) {
-            (None, deletion) => deletion,
-            (Some(lost), Ok(Deletion::Refused(why))) => Ok(Deletion::Refused(format!("{why}; {lost}"))),
-            // The engine that is lost is what there is to tell of.
-            (Some(_), deletion) => deletion,
-        }
-    }
-
-    /// Gives an image that stays the names that were taken from it, where nobody else has them by now, and says which it could not
-    /// give. Only a pull gives a name by a digest: such names are taken last.
-    async fn give_back(&self, id: &str, taken: &[String]) -> Option<String> {
-        let mut lost = Vec::new();
-        for name in taken {
-            let given = match (self.engine.image_id(name).await, name.rsplit_once(':')) {
-                (Ok(None), Some((repository, tag))) if !name.contains('@') => {
-                    self.engine.tag(id, repository, tag).await.is_ok()
-                }
-                (Ok(found), _) => found.is_some(),
-                (Err(_), _) => false,
-            };
-            if !given {
-                lost.push(name.as_str());
-            }
-        }
-        (!lost.is_empty()).then(|| format!("it has lost the name {}", lost.join(", ")))
-    }
-
-    /// Takes its names from an image until the engine deletes it by its id, which it does not do, unless by force, as long
-    /// as there are several. By its id whenever possible: a name could be another image's by now.
-    async fn take_apart(
-        &self,
-        mut image: StoredImage,
-        taken: &mut Vec<String>,
-    ) -> Result<Deletion, crate::engine::Error> {
-        loop {
-            let [first, _, ..] = &*references(&image) else {
-                return self.engine.delete_image(&image.id).await;
-            };
-            // Also where the answer is lost.
-            taken.push((*first).to_owned());
-            match self.engine.delete_image(first).await? {
-                Deletion::Done => {}
-                other => return Ok(other),
-            }
-            let before = references(&image).len();
-            match self.engine.image(&image.id).await? {
-                // Else somebody gives it names as fast as we take them.
-                Some((now, _)) if references(&now).len() < before => image = now,
-                Some(_) => return Ok(Deletion::Refused("it got another name meanwhile".into())),
-                None => return Ok(Deletion::Done),
-            }
-        }
-    }
-}
-
-/// A name that an image did not have. The containerd store lists one digest for several names, and tells of one for each
-/// repository when it is asked for the image: only that of a new repository is new.
-fn new_name<'a>(listed: &StoredImage, now: &'a StoredImage) -> Option<&'a str> {
-    let known: HashSet<&str> =
-        listed.names.iter().chain(&listed.digests).map(|name| repository(name)).collect();
-    let name = now.names.iter().find(|name| !listed.names.contains(name));
-    let digest = || now.digests.iter().find(|digest| !known.contains(repository(digest)));
-    name.or_else(digest).map(String::as_str)
-}
-
-/// What the engine counts when it asks whether an image has several names: its names, and the digests of repositories in
-/// which it has no other name.
-fn references(image: &StoredImage) -> Vec<&str> {
-    let repositories: HashSet<&str> = image.names.iter().map(|name| repository(name)).collect();
-    let alone = image.digests.iter().filter(|digest| !repositories.contains(repository(digest)));
-    image.names.iter().chain(alone).map(String::as_str).collect()
 }
 
 fn outcome_of(deletion: Result<Deletion, crate::engine::Error>, cause: Cause) -> Result<Outcome, Error> {
@@ -374,36 +295,5 @@ fn outcome_of(deletion: Result<Deletion, crate::engine::Error>, cause: Cause) ->
         Ok(Deletion::Gone) => Ok(Outcome::Gone),
         Ok(Deletion::Refused(message)) => Ok(Outcome::Failed(message)),
         Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn image(names: &[&str], digests: &[&str]) -> StoredImage {
-        StoredImage {
-            id: "sha256:1".into(),
-            parent: None,
-            names: names.iter().map(|&name| name.into()).collect(),
-            digests: digests.iter().map(|&name| name.into()).collect(),
-            created: Timestamp::UNIX_EPOCH,
-            size: 0,
-        }
-    }
-
-    #[test]
-    fn what_an_image_was_not_called_is_seen() {
-        let listed = image(&["a:1", "b:1"], &["a@sha256:1"]);
-        assert_eq!(new_name(&listed, &image(&["a:1"], &["a@sha256:1", "b@sha256:1"])), None);
-        assert_eq!(new_name(&listed, &image(&["a:1", "b:2"], &[])), Some("b:2"));
-        assert_eq!(new_name(&listed, &image(&["a:1"], &["c@sha256:1"])), Some("c@sha256:1"));
-    }
-
-    #[test]
-    fn digests_of_a_named_repository_are_no_names_of_their_own() {
-        assert_eq!(references(&image(&["r:5/a:1"], &["r:5/a@sha256:2"])), ["r:5/a:1"]);
-        assert_eq!(references(&image(&["a:1"], &["b@sha256:2"])), ["a:1", "b@sha256:2"]);
-        assert_eq!(references(&image(&[], &["a@sha256:2"])), ["a@sha256:2"]);
     }
 }

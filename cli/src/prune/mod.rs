@@ -9,6 +9,7 @@ pub mod execute;
 pub mod inventory;
 mod judge;
 mod lineage;
+mod names;
 pub mod pattern;
 pub mod report;
 
