@@ -54,12 +54,13 @@ impl Engine {
         self.containers_that(None).await
     }
 
-    /// The containers that were made from this image or from one made from it.
+    /// A container that was made from this image or from one made from it; none where there is none.
     ///
     /// # Errors
     /// When the engine does not list them.
-    pub async fn containers_of(&self, image: &str) -> Result<Vec<Container>, Error> {
-        self.containers_that(Some(HashMap::from([("ancestor".into(), vec![image.into()])]))).await
+    pub async fn container_of(&self, image: &str) -> Result<Option<Container>, Error> {
+        let filters = HashMap::from([("ancestor".into(), vec![image.into()])]);
+        Ok(self.containers_that(Some(filters)).await?.into_iter().next())
     }
 
     async fn containers_that(

@@ -15,7 +15,7 @@ use super::judge::{Facts, Rules, is_for};
 use super::pattern::canonical;
 use super::{Inventory, Limits, Settings, names};
 use crate::disk::Space;
-use crate::engine::{Container, Deletion, Engine, StoredImage};
+use crate::engine::{Deletion, Engine, StoredImage};
 use crate::error::with_cause;
 use crate::store::{ExclusiveGuard, LastUses, Leases, Patience, Quiet, Store};
 
@@ -241,7 +241,7 @@ impl<'a> Executor<'a> {
         // An engine that is to delete an image looks for containers itself, but not when it is to take one of several names. To
         // ask is dear where it has containerd's image store: it looks through all images (`daemon/containerd/image_children.go`).
         let has_several = names::references(&image).len() > 1;
-        let container = if has_several { self.container_of(&image.id).await? } else { None };
+        let container = if has_several { self.engine.container_of(&image.id).await? } else { None };
         let children = self.children.get(&*image.id).map(Vec::as_slice).unwrap_or_default();
         let child = children.iter().find(|&&child| !deleted.contains(&Thing::Image(child)));
         let rules = self.rules();
@@ -263,7 +263,7 @@ impl<'a> Executor<'a> {
         let outcome = outcome_of(names::delete(self.engine, image).await, cause)?;
         if !has_several
             && matches!(outcome, Outcome::Failed(_))
-            && let Some(container) = self.container_of(&listed.id).await?
+            && let Some(container) = self.engine.container_of(&listed.id).await?
         {
             return Ok(Outcome::Stays(Reason::of(&container)));
         }
@@ -271,10 +271,6 @@ impl<'a> Executor<'a> {
             self.uses.forget(&listed.id)?;
         }
         Ok(outcome)
-    }
-
-    async fn container_of(&self, image: &str) -> Result<Option<Container>, Error> {
-        Ok(self.engine.containers_of(image).await?.into_iter().next())
     }
 
     /// Whether the engine told of a use since we looked at all of it.

@@ -12,10 +12,19 @@ use super::stock::{Container, Stock, image_id, report};
 /// What a prune does with one old image, where this happens after the choice: right before the engine tells of the image alone,
 /// or, while leases can still be added, right before it tells what has happened so far.
 fn pruned(is_early: bool, happens: fn(&mut Stock, &Store)) -> (String, String) {
+    pruned_of(Stock::made(1, 1000), is_early, happens).0
+}
+
+/// The same with the one image of this stock, and what the engine was asked.
+fn pruned_of(
+    stock: Stock,
+    is_early: bool,
+    happens: fn(&mut Stock, &Store),
+) -> ((String, String), Vec<String>) {
     let state = tempfile::tempdir().unwrap();
     let store = open(state.path());
     let (of_image, mut is_over) = (format!("/images/{}/json", image_id(0)), false);
-    let (engine, stock) = Stock::made(1, 1000).start(move |stock, _, path| {
+    let (engine, stock) = stock.start(move |stock, _, path| {
         let is_time = path == if is_early { "/events" } else { &of_image };
         if is_time && !std::mem::replace(&mut is_over, true) {
             happens(stock, &store);
@@ -24,8 +33,9 @@ fn pruned(is_early: bool, happens: fn(&mut Stock, &Store)) -> (String, String) {
     let report = report(ci_build(state.path(), "prune --disk /proc").env("DOCKER_HOST", engine.host()));
     let thing = |key: &str| report["things"][0][key].as_str().unwrap().to_owned();
     let (action, cause) = (thing("action"), thing("cause"));
-    assert_eq!(stock.lock().unwrap().left().len(), usize::from(action == "stays"), "{report:#}");
-    (action, cause)
+    let stock = stock.lock().unwrap();
+    assert_eq!(stock.left().len(), usize::from(action == "stays"), "{report:#}");
+    ((action, cause), stock.asked.clone())
 }
 
 fn open(state: &Path) -> Store {
@@ -56,10 +66,7 @@ fn lease(store: &Store, name: &str, id: String) {
 
 #[test]
 fn a_container_keeps_it() {
-    let container = pruned(false, |stock, _| {
-        stock.containers.insert("c".into(), container());
-    });
-    assert_eq!(container, stays("container"));
+    assert_eq!(pruned(false, |stock, _| add_container(stock)), stays("container"));
 }
 
 /// An engine that is to take one of several names does not look for containers.
@@ -67,21 +74,14 @@ fn a_container_keeps_it() {
 fn a_container_keeps_all_of_its_names() {
     let mut stock = Stock::made(1, 1000);
     stock.images.values_mut().for_each(|image| image.names.push("release:1".into()));
-    let of_image = format!("/images/{}/json", image_id(0));
-    let (engine, stock) = stock.start(move |stock, _, path| {
-        if path == of_image {
-            stock.containers.insert("c".into(), container());
-        }
-    });
-    let state = tempfile::tempdir().unwrap();
-    let report = report(ci_build(state.path(), "prune --disk /proc").env("DOCKER_HOST", engine.host()));
-    assert_eq!(report["things"][0]["cause"], "container", "{report:#}");
-    let asked = &stock.lock().unwrap().asked;
+    let (outcome, asked) = pruned_of(stock, false, |stock, _| add_container(stock));
+    assert_eq!(outcome, stays("container"));
     assert!(!asked.iter().any(|line| line.starts_with("DELETE")), "{asked:#?}");
 }
 
-fn container() -> Container {
-    Container { image: 0, created: Timestamp::now(), ended: None, is_ours: false }
+fn add_container(stock: &mut Stock) {
+    let container = Container { image: 0, created: Timestamp::now(), ended: None, is_ours: false };
+    stock.containers.insert("c".into(), container);
 }
 
 /// The container is gone again.
