@@ -1,12 +1,12 @@
-//! `ci-build prune` and `ci-build watch` on real engines. Each test prunes only images that it made.
+//! `ci-build prune` on real engines. Each test prunes only images that it made.
 
 pub(crate) mod switches;
+pub(crate) mod watch;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read as _};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -61,27 +61,17 @@ impl<'a> Host<'a> {
 
     /// The report of a prune of this repository, and its exit code.
     fn prune(&self, repository: &str, arguments: &[&str]) -> Result<(Value, Option<i32>)> {
+        self.prune_at(self.subject.client.host(), repository, arguments)
+    }
+
+    /// As [`Host::prune`], through this address.
+    fn prune_at(&self, address: &str, repository: &str, arguments: &[&str]) -> Result<(Value, Option<i32>)> {
         let mut prune = self.ci_build(&["prune", "--format", "json", "--repository", repository]);
-        let output = prune.args(arguments).output().context("cannot prune")?;
+        prune.env("DOCKER_HOST", address).args(arguments);
+        let output = prune.output().context("cannot prune")?;
         let report = serde_json::from_slice(&output.stdout);
         let said = || String::from_utf8_lossy(&output.stderr).into_owned();
         Ok((report.with_context(said)?, output.status.code()))
-    }
-
-    /// Follows the engine's events. On return it does.
-    fn watch(&self) -> Result<Watch> {
-        self.watch_at(self.subject.client.host())
-    }
-
-    /// As [`Host::watch`], through this address.
-    fn watch_at(&self, address: &str) -> Result<Watch> {
-        let mut watch = self.ci_build(&["watch"]);
-        watch.env("DOCKER_HOST", address).stderr(Stdio::piped());
-        let mut child = watch.spawn().context("cannot watch")?;
-        let stderr = child.stderr.take().context("it has a stderr")?;
-        let mut watch = Watch { child, stderr: BufReader::new(stderr) };
-        watch.wait_for("following")?;
-        Ok(watch)
     }
 
     /// Uses an image, in a container that is gone on return, and gives the moment before.
@@ -111,41 +101,6 @@ impl<'a> Host<'a> {
     fn store(&self) -> Result<PathBuf> {
         let mut stores = fs::read_dir(self.state.path().join("stores")).context("there is no state")?;
         Ok(stores.next().context("there is no store")?.context("cannot list stores")?.path())
-    }
-}
-
-struct Watch {
-    child: Child,
-    stderr: BufReader<std::process::ChildStderr>,
-}
-
-impl Watch {
-    /// Waits until it says this.
-    fn wait_for(&mut self, word: &str) -> Result<()> {
-        let mut said = String::new();
-        loop {
-            let begin = said.len();
-            let length = self.stderr.read_line(&mut said).context("the watch does not speak")?;
-            ensure!(length > 0, "the watch ended without {word:?}:\n{said}");
-            if said[begin..].contains(word) {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Ends it, and gives what it said beyond that.
-    fn end(mut self) -> Result<String> {
-        let mut rest = String::new();
-        self.child.kill().context("cannot end the watch")?;
-        self.stderr.read_to_string(&mut rest).context("the watch does not speak")?;
-        Ok(rest)
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        // One that has ended by itself is as good.
-        let _ = self.child.kill().and_then(|()| self.child.wait());
     }
 }
 
@@ -253,11 +208,8 @@ pub(crate) fn goes_on_after_a_refusal(subject: &Subject) -> Result<()> {
         let is_it = request.starts_with("DELETE") && request.contains(&id);
         if is_it { Fate::Refused(409, WORDS.into()) } else { Fate::Passes }
     })?;
-    let mut prune = host.ci_build(&["prune", "--format", "json", "--repository", "refused"]);
-    prune.args(ALL).env("DOCKER_HOST", proxy.address());
-    let output = prune.output().context("cannot prune")?;
-    let report: Value = serde_json::from_slice(&output.stdout).context("there is no report")?;
-    ensure!(output.status.code() == Some(1), "{:?}: {report:#}", output.status);
+    let (report, code) = host.prune_at(&proxy.address(), "refused", &ALL)?;
+    ensure!(code == Some(1), "{code:?}: {report:#}");
     ensure!(names(&report, "deleted") == ["refused:a", "refused:c"] && report["failed"] == 1, "{report:#}");
     ensure!(names(&report, "failed") == ["refused:b"], "{report:#}");
     let told =
@@ -288,12 +240,10 @@ pub(crate) fn containers_that_come_late(subject: &Subject) -> Result<()> {
             }
             Fate::Passes
         })?;
-        let mut prune = host.ci_build(&["prune", "--format", "json", "--repository", "late"]);
-        let output = prune.args(ALL).env("DOCKER_HOST", proxy.address()).output().context("cannot prune")?;
-        let report: Value = serde_json::from_slice(&output.stdout).context("there is no report")?;
+        let (report, code) = host.prune_at(&proxy.address(), "late", &ALL)?;
         let state = host.docker(&["inspect", "--format", "{{.State.Status}}", "late"])?;
         ensure!(state == tag, "the container is {state}: {report:#}");
-        ensure!(output.status.success() && host.has(&name)?, "{report:#}");
+        ensure!(code == Some(0) && host.has(&name)?, "{report:#}");
         let things = report["things"].as_array().context("the report has no things")?;
         let thing = things.iter().find(|thing| thing["name"] == name).context("the image is not told of")?;
         ensure!(thing["action"] == "stays" && thing["cause"] == "container", "{report:#}");
@@ -372,79 +322,6 @@ pub(crate) fn engine_that_dies(subject: &Subject) -> Result<()> {
     Ok(())
 }
 
-/// A watch sees uses from before a restart of the engine, and those from before it found the engine again.
-pub(crate) fn watch_outlives_the_engine(subject: &Subject) -> Result<()> {
-    let engine = engines::start(subject.engine.kind(), Options::default())?;
-    let client = engine.client().clone();
-    images::busybox(&client)?;
-    let beside =
-        Subject { client: client.clone(), frontend: String::new(), command: subject.command.clone(), engine };
-    let host = Host::new(&beside)?;
-    let id = host.image("lives:a")?;
-    // The control: without a watch nobody writes it down.
-    command::run(&mut host.ci_build(&["prune", "--dry-run", "--repository", "lives"]))?;
-    host.use_image("lives:a")?;
-    ensure!(host.recorded(&id)?.is_none(), "somebody else has written it down");
-    let mut watch = host.watch()?;
-    let before = host.use_image("lives:a")?;
-    host.is_recorded(&id, before).context("before the restart")?;
-    let mut dockerd = restart(beside.engine.pid())?;
-    let mut restarted = || {
-        let answers = || command::succeeds(client.docker().arg("version"));
-        poll::until(PATIENCE, || Ok(answers()?.then_some(())))?.context("dockerd does not come back")?;
-        let before = host.use_image("lives:a")?;
-        host.is_recorded(&id, before).context("after the restart")?;
-        watch.wait_for("lost")?;
-        watch.wait_for("following")
-    };
-    let restarted = restarted();
-    signal(dockerd.id(), "TERM")?;
-    dockerd.wait().context("cannot wait for dockerd")?;
-    restarted
-}
-
-/// An engine that stumbles over a question about a container is not lost, and the image is known by its name.
-pub(crate) fn watch_goes_on_after_a_refusal(subject: &Subject) -> Result<()> {
-    let host = Host::new(subject)?;
-    let id = host.image("stumbles:a")?;
-    let words = "RWLayer of container is unexpectedly nil";
-    let proxy = Proxy::new(&subject.engine.socket(), move |_, line| {
-        let is_of_one =
-            line.starts_with("GET") && line.contains("/containers/") && !line.contains("/containers/json");
-        if is_of_one { Fate::Refused(500, words.into()) } else { Fate::Passes }
-    })?;
-    let watch = host.watch_at(&proxy.address())?;
-    let before = host.use_image("stumbles:a")?;
-    host.is_recorded(&id, before)?;
-    let said = watch.end()?;
-    ensure!(said.is_empty(), "{said}");
-    host.docker(&["rmi", "stumbles:a"]).map(drop)
-}
-
 fn signal(pid: u32, name: &str) -> Result<()> {
     command::run(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]))
-}
-
-/// Ends a dockerd and starts it anew, as it was started.
-fn restart(pid: u32) -> Result<Child> {
-    let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).context("the engine is gone");
-    let words = |bytes: Vec<u8>| -> Vec<String> {
-        let words = bytes.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
-        words.filter(|word| !word.is_empty()).collect()
-    };
-    let (line, environment) = (words(of("cmdline")?), words(of("environ")?));
-    let directory = fs::read_link(format!("/proc/{pid}/cwd")).context("the engine is gone")?;
-    let variables = environment.iter().filter_map(|variable| variable.split_once('='));
-    let [program, arguments @ ..] = &*line else { anyhow::bail!("the engine has no command line") };
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(variables).current_dir(directory).process_group(0);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    signal(pid, "TERM")?;
-    let is_gone = poll::until(PATIENCE, || {
-        let stat =
-            fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
-        Ok((stat.is_empty() || stat.contains(") Z ")).then_some(()))
-    })?;
-    ensure!(is_gone.is_some(), "dockerd does not end");
-    command.spawn().context("dockerd does not start")
 }
